@@ -1,0 +1,36 @@
+/*
+ * str.h - a borrowed string: pointer and length, not terminated. Bytes are UTF-8 unless said otherwise.
+ */
+#ifndef MW_STR_H
+#define MW_STR_H
+
+#include "base/base.h"
+
+struct mw_str {
+    const char *ptr; /* borrowed; NULL only when len is 0 */
+    size_t len;
+};
+
+#define MW_STR(literal) ((struct mw_str){(literal), sizeof(literal) - 1})
+#define MW_STR_NONE ((struct mw_str){NULL, 0})
+#define MW_STR_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""
+
+struct mw_str mw_str_of(const char *terminated); /* NULL gives the empty string */
+struct mw_str mw_str_sub(struct mw_str s, size_t from, size_t len); /* clamped */
+bool mw_str_eq(struct mw_str a, struct mw_str b);
+bool mw_str_is(struct mw_str a, const char *terminated);
+int mw_str_cmp(struct mw_str a, struct mw_str b); /* bytewise; <0 0 >0 */
+bool mw_str_starts(struct mw_str s, struct mw_str prefix);
+bool mw_str_ends(struct mw_str s, struct mw_str suffix);
+/* Index of the first occurrence of c at or after from, or SIZE_MAX. */
+size_t mw_str_find(struct mw_str s, char c, size_t from);
+struct mw_str mw_str_trim(struct mw_str s); /* ASCII white space, both ends */
+/* Strict decimal: digits with an optional '-', nothing else; false on overflow. */
+bool mw_str_to_i64(struct mw_str s, int64_t *ret_value);
+bool mw_str_to_u64(struct mw_str s, uint64_t *ret_value);
+/* FNV-1a, 64 bit: tables only, never a digest. */
+uint64_t mw_str_hash(struct mw_str s);
+/* True when s is well-formed UTF-8 without NUL. *ret_bad_at: offset of the first bad byte (may be NULL). */
+bool mw_utf8_valid(struct mw_str s, size_t *ret_bad_at);
+
+#endif
