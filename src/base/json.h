@@ -34,7 +34,8 @@ struct mw_node {
     uint32_t next;   /* index of the node after this subtree */
     uint32_t line;   /* 1-based; 0 when not known */
     uint32_t column; /* 1-based, in bytes */
-    struct mw_str text; /* borrowed (source) or arena: string value; number as written; containers: their source text (JSON only) */
+    struct mw_str
+        text; /* borrowed (source) or arena: string value; number as written; containers: their source text (JSON only) */
     int64_t integer;
 };
 
@@ -45,12 +46,13 @@ struct mw_tape {
 };
 
 /* Parses exactly one JSON text. On failure err says "line L, column C: what; what would be right". */
-MW_MUST enum mw_rc mw_json_parse(struct mw_arena *arena, struct mw_str text, struct mw_tape *ret_tape,
-                                 struct mw_err *err);
+MW_MUST enum mw_rc mw_json_parse(struct mw_arena *arena, struct mw_str text,
+                                 struct mw_tape *ret_tape, struct mw_err *err);
 
 /* Reading. Every function takes the index of a node; MW_NODE_NONE goes through all of them as "absent". */
 #define MW_NODE_NONE UINT32_MAX
-enum mw_node_type mw_node_type(const struct mw_tape *tape, uint32_t node); /* absent reads as NULL */
+enum mw_node_type mw_node_type(const struct mw_tape *tape,
+                               uint32_t node); /* absent reads as NULL */
 uint32_t mw_node_get(const struct mw_tape *tape, uint32_t object, const char *key);
 uint32_t mw_node_get_str(const struct mw_tape *tape, uint32_t object, struct mw_str key);
 uint32_t mw_node_at(const struct mw_tape *tape, uint32_t array, uint32_t index);
@@ -64,8 +66,10 @@ struct mw_str mw_node_str(const struct mw_tape *tape, uint32_t node); /* empty u
 int64_t mw_node_int(const struct mw_tape *tape, uint32_t node, int64_t otherwise);
 bool mw_node_bool(const struct mw_tape *tape, uint32_t node, bool otherwise);
 bool mw_node_is_null(const struct mw_tape *tape, uint32_t node); /* absent or null */
-struct mw_str mw_node_get_text(const struct mw_tape *tape, uint32_t object, const char *key); /* string member or empty */
-bool mw_node_equal(const struct mw_tape *a, uint32_t a_node, const struct mw_tape *b, uint32_t b_node);
+struct mw_str mw_node_get_text(const struct mw_tape *tape, uint32_t object,
+                               const char *key); /* string member or empty */
+bool mw_node_equal(const struct mw_tape *a, uint32_t a_node, const struct mw_tape *b,
+                   uint32_t b_node);
 
 struct mw_json {
     struct mw_buf *buf; /* borrowed */
@@ -78,19 +82,23 @@ void mw_json_object_end(struct mw_json *json); /* } */
 void mw_json_array(struct mw_json *json);
 void mw_json_array_end(struct mw_json *json);
 void mw_json_key(struct mw_json *json, struct mw_str key);
-void mw_json_str(struct mw_json *json, struct mw_str value); /* a value; escapes what must be escaped */
+void mw_json_str(struct mw_json *json,
+                 struct mw_str value); /* a value; escapes what must be escaped */
 void mw_json_i64(struct mw_json *json, int64_t value);
 void mw_json_u64(struct mw_json *json, uint64_t value);
 void mw_json_bool(struct mw_json *json, bool value);
 void mw_json_null(struct mw_json *json);
-void mw_json_raw(struct mw_json *json, struct mw_str json_text); /* verbatim; the caller vouches for it */
-void mw_json_node(struct mw_json *json, const struct mw_tape *tape, uint32_t node); /* compact copy; absent writes null */
+void mw_json_raw(struct mw_json *json,
+                 struct mw_str json_text); /* verbatim; the caller vouches for it */
+void mw_json_node(struct mw_json *json, const struct mw_tape *tape,
+                  uint32_t node); /* compact copy; absent writes null */
 /* Key and value in one go. */
 void mw_json_kstr(struct mw_json *json, const char *key, struct mw_str value);
 void mw_json_ki64(struct mw_json *json, const char *key, int64_t value);
 void mw_json_ku64(struct mw_json *json, const char *key, uint64_t value);
 void mw_json_kbool(struct mw_json *json, const char *key, bool value);
-void mw_json_knode(struct mw_json *json, const char *key, const struct mw_tape *tape, uint32_t node);
+void mw_json_knode(struct mw_json *json, const char *key, const struct mw_tape *tape,
+                   uint32_t node);
 void mw_json_kraw(struct mw_json *json, const char *key, struct mw_str json_text);
 void mw_json_kobject(struct mw_json *json, const char *key);
 void mw_json_karray(struct mw_json *json, const char *key);

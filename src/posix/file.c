@@ -1,0 +1,258 @@
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATH_PARTS_MAX 64
+#define PATH_BYTES_MAX 4095
+
+static enum mw_rc read_open_file(int fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                                 struct mw_err *err);
+static enum mw_rc remove_entries(int dir_fd, const char *path, struct mw_err *err);
+static void folder_of(const char *path, char *ret_folder, size_t cap);
+
+static enum mw_rc open_failed(struct mw_err *err, const char *path)
+{
+    enum mw_rc rc = errno == ENOENT || errno == ENOTDIR ? MW_E_MISSING
+                    : errno == EACCES || errno == EPERM || errno == ELOOP || errno == EXDEV
+                        ? MW_E_DENIED
+                        : MW_E_IO;
+    return MW_FAIL_SYS(err, rc, "open '%s'", path);
+}
+
+enum mw_rc mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                        struct mw_err *err)
+{
+    mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(err, path);
+    return read_open_file(fd, path, max_bytes, buf, err);
+}
+
+enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                                struct mw_err *err)
+{
+    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW,
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    mw_autoclose int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+    if (fd < 0)
+        return open_failed(err, path);
+    return read_open_file(fd, path, max_bytes, buf, err);
+}
+
+static enum mw_rc read_open_file(int fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                                 struct mw_err *err)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode))
+        return MW_FAIL(err, MW_E_INPUT, "'%s' is not a file", path);
+    size_t total = 0;
+    for (;;) {
+        char chunk[65536];
+        ssize_t got = read(fd, chunk, sizeof(chunk));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return MW_FAIL_SYS(err, MW_E_IO, "read '%s'", path);
+        if (got == 0)
+            return MW_OK;
+        total += (size_t)got;
+        if (total > max_bytes)
+            return MW_FAIL(err, MW_E_LIMIT, "'%s' is larger than %zu bytes", path, max_bytes);
+        mw_buf_put(buf, (struct mw_str){chunk, (size_t)got});
+    }
+}
+
+enum mw_rc mw_write_all(int fd, struct mw_str bytes, struct mw_err *err)
+{
+    for (size_t done = 0; done < bytes.len;) {
+        ssize_t put = write(fd, bytes.ptr + done, bytes.len - done);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
+                               "write");
+        done += (size_t)put;
+    }
+    return MW_OK;
+}
+
+enum mw_rc mw_file_replace(int at_fd, const char *path, struct mw_str bytes, mode_t mode,
+                           struct mw_err *err)
+{
+    char temporary[PATH_BYTES_MAX + 32];
+    char folder[PATH_BYTES_MAX + 1];
+    uint64_t nonce = 0;
+    if (getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce))
+        return MW_FAIL_SYS(err, MW_E_IO, "get randomness");
+    if (strlen(path) > PATH_BYTES_MAX)
+        return MW_FAIL(err, MW_E_INPUT, "a path of more than %d bytes", PATH_BYTES_MAX);
+    snprintf(temporary, sizeof(temporary), "%s.%016llx.tmp", path, (unsigned long long)nonce);
+    folder_of(path, folder, sizeof(folder));
+    mw_autoclose int fd =
+        openat(at_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
+                           "create '%s'", temporary);
+    enum mw_rc rc = mw_write_all(fd, bytes, err);
+    if (rc == MW_OK && fsync(fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "sync '%s'", temporary);
+    if (rc == MW_OK && renameat(at_fd, temporary, at_fd, path) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "rename '%s' to '%s'", temporary, path);
+    if (rc != MW_OK) {
+        (void)unlinkat(at_fd, temporary, 0); /* the first error is the one to tell */
+        return rc;
+    }
+    return mw_fsync_dir(at_fd, folder, err);
+}
+
+enum mw_rc mw_mkdirs(int at_fd, const char *path, mode_t mode, struct mw_err *err)
+{
+    char part[PATH_BYTES_MAX + 1];
+    size_t len = strlen(path);
+    if (len == 0 || len > PATH_BYTES_MAX)
+        return MW_FAIL(err, MW_E_INPUT, "a folder's path of %zu bytes", len);
+    memcpy(part, path, len + 1);
+    for (size_t i = 1; i <= len; i++) {
+        if (part[i] != '/' && part[i] != '\0')
+            continue;
+        char kept = part[i];
+        part[i] = '\0';
+        if (mkdirat(at_fd, part, mode) != 0 && errno != EEXIST)
+            return MW_FAIL_SYS(err,
+                               errno == ENOSPC || errno == EDQUOT  ? MW_E_FULL
+                               : errno == EACCES || errno == EPERM ? MW_E_DENIED
+                                                                   : MW_E_IO,
+                               "make the folder '%s'", part);
+        part[i] = kept;
+    }
+    struct stat info;
+    if (fstatat(at_fd, path, &info, 0) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    if (!S_ISDIR(info.st_mode))
+        return MW_FAIL(err, MW_E_IO, "'%s' is in the way: it is not a folder", path);
+    return MW_OK;
+}
+
+enum mw_rc mw_fsync_dir(int at_fd, const char *path, struct mw_err *err)
+{
+    mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(err, path);
+    if (fsync(fd) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "sync the folder '%s'", path);
+    return MW_OK;
+}
+
+enum mw_rc mw_remove_tree(int at_fd, const char *path, struct mw_err *err)
+{
+    if (unlinkat(at_fd, path, 0) == 0 || errno == ENOENT)
+        return MW_OK;
+    if (errno != EISDIR && errno != EPERM)
+        return MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", path);
+    mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return open_failed(err, path);
+    /* A folder that its owner made read-only is still ours to remove. */
+    (void)fchmod(fd, 0700);
+    enum mw_rc rc = remove_entries(fd, path, err);
+    if (rc != MW_OK)
+        return rc;
+    if (unlinkat(at_fd, path, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return MW_FAIL_SYS(err, MW_E_IO, "remove the folder '%s'", path);
+    return MW_OK;
+}
+
+static enum mw_rc remove_entries(int dir_fd, const char *path, struct mw_err *err)
+{
+    int list_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+    DIR *list = list_fd >= 0 ? fdopendir(list_fd) : NULL;
+    if (list == NULL) {
+        if (list_fd >= 0)
+            (void)close(list_fd);
+        return MW_FAIL_SYS(err, MW_E_IO, "list '%s'", path);
+    }
+    enum mw_rc rc = MW_OK;
+    for (struct dirent *entry; rc == MW_OK && (entry = readdir(list)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = mw_remove_tree(dir_fd, entry->d_name, err);
+    (void)closedir(list); /* only read from */
+    return rc;
+}
+
+static void folder_of(const char *path, char *ret_folder, size_t cap)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        snprintf(ret_folder, cap, ".");
+    else
+        snprintf(ret_folder, cap, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+bool mw_path_is_plain(struct mw_str path)
+{
+    size_t parts = 0;
+    if (path.len == 0 || path.len > PATH_BYTES_MAX || !mw_utf8_valid(path, NULL))
+        return false;
+    for (size_t from = 0; from <= path.len; parts++) {
+        size_t end = mw_str_find(path, '/', from);
+        end = end == SIZE_MAX ? path.len : end;
+        struct mw_str part = mw_str_sub(path, from, end - from);
+        if (part.len == 0 || part.len > 255 || mw_str_is(part, ".") || mw_str_is(part, ".."))
+            return false;
+        from = end + 1;
+    }
+    for (size_t i = 0; i < path.len; i++)
+        if ((uint8_t)path.ptr[i] < 0x20 || path.ptr[i] == 0x7f || path.ptr[i] == '\\')
+            return false;
+    return parts <= PATH_PARTS_MAX;
+}
+
+bool mw_exists(int at_fd, const char *path)
+{
+    return faccessat(at_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void mw_time_text(int64_t unix_us, char ret_text[MW_TIME_TEXT])
+{
+    time_t seconds = (time_t)(unix_us / 1000000);
+    long micros = (long)(unix_us % 1000000);
+    if (micros < 0) {
+        micros += 1000000;
+        seconds--;
+    }
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    char text[80];
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ", parts.tm_year + 1900,
+             parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, micros);
+    memcpy(ret_text, text, MW_TIME_TEXT - 1);
+    ret_text[MW_TIME_TEXT - 1] = '\0';
+}
+
+int64_t mw_now_unix_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t mw_now_monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
