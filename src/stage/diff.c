@@ -1,0 +1,92 @@
+#include "stage/bundle.h"
+
+#include "posix/heap.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *new_folder,
+                           int ret_pipe[2], pid_t *ret_pid, struct mw_err *err);
+static bool is_plain_operand(const char *path);
+
+enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *new_folder,
+                         size_t max_bytes, struct mw_buf *buf, bool *ret_cut, struct mw_err *err)
+{
+    if (!is_plain_operand(old_folder) || !is_plain_operand(new_folder))
+        return MW_FAIL(err, MW_E_INPUT, "a folder to compare has a name that diff would misread");
+    int ends[2];
+    pid_t pid;
+    enum mw_rc rc = run_diff(cwd, old_folder, new_folder, ends, &pid, err);
+    if (rc != MW_OK)
+        return rc;
+    size_t before = buf->len;
+    bool cut = false;
+    int read_errno = 0;
+    char block[65536];
+    while (!cut) {
+        ssize_t got = read(ends[0], block, sizeof(block));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            read_errno = got < 0 ? errno : 0;
+            break;
+        }
+        size_t room = max_bytes - (buf->len - before);
+        cut = (size_t)got > room;
+        mw_buf_put(buf, (struct mw_str){block, cut ? room : (size_t)got});
+    }
+    (void)close(ends[0]); /* a diff that was cut ends by SIGPIPE */
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    bool ended_well = WIFEXITED(status) && WEXITSTATUS(status) <= 1;
+    if (read_errno != 0 || (!cut && !ended_well)) {
+        buf->len = before;
+        return mw_fail(err,
+                       WIFEXITED(status) && WEXITSTATUS(status) == 127 ? MW_E_MISSING : MW_E_FAILED,
+                       read_errno, "diff of '%s' and '%s' failed", old_folder, new_folder);
+    }
+    *ret_cut = cut;
+    return MW_OK;
+}
+
+static bool is_plain_operand(const char *path)
+{
+    return path[0] != '\0' && path[0] != '-';
+}
+
+static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *new_folder,
+                           int ret_pipe[2], pid_t *ret_pid, struct mw_err *err)
+{
+    mw_autoclose int cwd_fd = open(cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cwd_fd < 0)
+        return MW_FAIL_SYS(err, MW_E_MISSING, "open the folder '%s'", cwd);
+    char *const argv[] = {"diff", "-ruN", "--no-dereference", "--", (char *)(uintptr_t)old_folder,
+                          (char *)(uintptr_t)new_folder, NULL};
+    char *const envp[] = {"PATH=/usr/bin:/bin:/usr/local/bin", "LC_ALL=C", "TZ=UTC", NULL};
+    if (pipe2(ret_pipe, O_CLOEXEC) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "make a pipe");
+    posix_spawn_file_actions_t actions;
+    int failed = posix_spawn_file_actions_init(&actions);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_addfchdir_np(&actions, cwd_fd);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_adddup2(&actions, ret_pipe[1], 1);
+    if (failed == 0)
+        failed = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    if (failed == 0)
+        failed = posix_spawnp(ret_pid, "diff", &actions, NULL, argv, envp);
+    (void)posix_spawn_file_actions_destroy(&actions); /* frees memory only */
+    (void)close(ret_pipe[1]);                         /* the child's end */
+    if (failed != 0) {
+        (void)close(ret_pipe[0]);
+        return mw_fail(err, failed == ENOENT ? MW_E_MISSING : MW_E_IO, failed,
+                       "start the program 'diff'");
+    }
+    return MW_OK;
+}
