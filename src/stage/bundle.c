@@ -1,4 +1,5 @@
 #include "stage/bundle.h"
+#include "stage/tree_internal.h"
 
 #include "posix/heap.h"
 #include <errno.h>
@@ -76,7 +77,7 @@ static enum mw_rc build_beside(int workspace_fd, const char *path, const char *b
         rc = MW_FAIL_SYS(err, errno == EEXIST ? MW_E_CONFLICT : MW_E_IO, "name the bundle '%s'",
                          path);
     if (rc != MW_OK)
-        (void)mw_remove_tree(workspace_fd, beside, NULL); /* the next try removes it again */
+        mw_clear_away(workspace_fd, beside);
     return rc;
 }
 

@@ -17,6 +17,12 @@ enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *ne
 {
     if (!is_plain_operand(old_folder) || !is_plain_operand(new_folder))
         return MW_FAIL(err, MW_E_INPUT, "a folder to compare has a name that diff would misread");
+    mw_autofree char *old_path = mw_heap_format("%s/%s", cwd, old_folder);
+    mw_autofree char *new_path = mw_heap_format("%s/%s", cwd, new_folder);
+    if (!mw_exists(AT_FDCWD, old_path) && !mw_exists(AT_FDCWD, new_path)) {
+        *ret_cut = false; /* nothing and nothing do not differ; diff would complain */
+        return MW_OK;
+    }
     int ends[2];
     pid_t pid;
     enum mw_rc rc = run_diff(cwd, old_folder, new_folder, ends, &pid, err);
@@ -55,7 +61,7 @@ enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *ne
 
 static bool is_plain_operand(const char *path)
 {
-    return path[0] != '\0' && path[0] != '-';
+    return path[0] != '\0' && path[0] != '-' && path[0] != '/';
 }
 
 static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *new_folder,
@@ -64,9 +70,9 @@ static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *
     mw_autoclose int cwd_fd = open(cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cwd_fd < 0)
         return MW_FAIL_SYS(err, MW_E_MISSING, "open the folder '%s'", cwd);
-    char *const argv[] = {"diff", "-ruN", "--no-dereference", "--", (char *)(uintptr_t)old_folder,
-                          (char *)(uintptr_t)new_folder, NULL};
-    char *const envp[] = {"PATH=/usr/bin:/bin:/usr/local/bin", "LC_ALL=C", "TZ=UTC", NULL};
+    const char *argv[] = {"diff",     "-ruN",     "--no-dereference", "--",
+                          old_folder, new_folder, NULL};
+    const char *envp[] = {"PATH=/usr/bin:/bin:/usr/local/bin", "LC_ALL=C", "TZ=UTC", NULL};
     if (pipe2(ret_pipe, O_CLOEXEC) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "make a pipe");
     posix_spawn_file_actions_t actions;
@@ -80,7 +86,8 @@ static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *
     if (failed == 0)
         failed = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     if (failed == 0)
-        failed = posix_spawnp(ret_pid, "diff", &actions, NULL, argv, envp);
+        failed = posix_spawnp(ret_pid, "diff", &actions, NULL, (char *const *)argv,
+                              (char *const *)envp);
     (void)posix_spawn_file_actions_destroy(&actions); /* frees memory only */
     (void)close(ret_pipe[1]);                         /* the child's end */
     if (failed != 0) {

@@ -1,4 +1,5 @@
 #include "stage/scaffold.h"
+#include "stage/tree_internal.h"
 
 #include "base/json.h"
 #include "posix/heap.h"
@@ -47,7 +48,7 @@ enum mw_rc mw_scaffold_make(int workspace_fd, const char *factory, const char *n
     if (rc == MW_OK)
         rc = make_beside(workspace_fd, source_fd, &tree, mw_buf_str(&list), err);
     if (rc != MW_OK)
-        (void)mw_remove_tree(workspace_fd, BESIDE, NULL); /* the first failure is the one to tell */
+        mw_clear_away(workspace_fd, BESIDE);
     mw_heap_buf_free(&list);
     mw_tree_free(&tree);
     if (rc == MW_OK)

@@ -10,5 +10,7 @@
 void mw_tree_sort(struct mw_tree *tree);
 /* Opens beneath root_fd without following any link (P17). -1 and errno on failure. */
 int mw_open_beneath(int root_fd, const char *path, int flags);
+/* Removes what a failure left half made. The failure is what the caller tells; what stays is removed by the next try. */
+void mw_clear_away(int at_fd, const char *path);
 
 #endif

@@ -152,3 +152,10 @@ static enum mw_rc sync_folders(const struct mw_tree *tree, int root_fd, struct m
         return MW_FAIL_SYS(err, MW_E_IO, "make the new folder durable");
     return MW_OK;
 }
+
+void mw_clear_away(int at_fd, const char *path)
+{
+    struct mw_err ignored;
+    if (mw_remove_tree(at_fd, path, &ignored) != MW_OK)
+        return;
+}
