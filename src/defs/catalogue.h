@@ -1,0 +1,271 @@
+/*
+ * catalogue.h - all definitions that a trace runs by: workflows, journeys, plans, coordinators, policies; checked, immutable, one block.
+ *
+ * Owns:     what a definition file means and when it is wrong (docs/definitions.md).
+ * Does not: read files (the host hands over tapes), know agents (they are registered), run anything.
+ * A trace pins the catalogue by the SHA-256 over every file; a definition edited later is another catalogue. Everything here lies in the
+ * arena given to the loader and lives as long as the catalogue.
+ */
+#ifndef MW_CATALOGUE_H
+#define MW_CATALOGUE_H
+
+#include "rules/expr.h"
+
+#define MW_DOCUMENTS_MAX                                                                           \
+    8 /* the intent and what a journey declares; document 0 is always the intent */
+
+/* A name and an expression over the roots; the value becomes a member of a payload. */
+struct mw_binding {
+    struct mw_str name;
+    const struct mw_expr *value;
+};
+
+struct mw_bindings {
+    const struct mw_binding *items; /* arena */
+    uint32_t count;
+};
+
+/* Which files of earlier tasks an agent finds in its folder. */
+enum mw_inputs { MW_INPUTS_NONE, MW_INPUTS_SCOPE, MW_INPUTS_TRACE };
+
+/* One unit of work as a definition asks for it: a skill, never an agent. */
+struct mw_task_def {
+    uint32_t index;           /* in the catalogue; what journal records name */
+    struct mw_str skill;      /* taskType */
+    struct mw_str expects[4]; /* event types that are an answer */
+    uint32_t expects_count;
+    const struct mw_expr *subject; /* for the component tag; NULL: the skill */
+    const struct mw_expr *domain;  /* NULL: "*" */
+    const struct mw_expr *
+        key; /* idempotency key within the trace; NULL: none. A fact (expected type, key) ends the task at once. */
+    struct mw_bindings payload;
+    const struct mw_str *context; /* types of facts whose payloads the agent gets */
+    uint32_t context_count;
+    enum mw_inputs inputs;
+    const struct mw_expr *const *owns; /* path patterns that the agent may write */
+    uint32_t owns_count;
+    bool writes_files; /* an answer without any difference in the folder is a failure */
+    bool
+        reads_repository; /* the build's git repository is writable for it (CommitCode, CreatePullRequest) */
+    bool scope_wide; /* its facts are seen by the whole trace, not only by the scope that asked */
+    uint32_t policy; /* index into policies */
+    uint32_t line;
+};
+
+struct mw_policy {
+    struct mw_str name;
+    uint32_t attempts_max; /* with one agent */
+    uint32_t reroutes_max; /* further agents after that */
+    uint32_t backoff_base_ms;
+    uint32_t backoff_factor;
+    uint32_t backoff_cap_ms;
+    uint32_t timeout_ms; /* of one attempt */
+    uint32_t routing_attempts_max;
+    bool escalates; /* in the end a person is asked; else the task fails */
+};
+
+enum mw_strategy { MW_JOIN_ALL, MW_JOIN_ANY, MW_JOIN_N_OF_M };
+enum mw_member_kind { MW_MEMBER_TASK, MW_MEMBER_GROUP, MW_MEMBER_COORDINATOR };
+
+struct mw_group_def;
+
+/* A member of a group, once or once for each item of a list. */
+struct mw_member_def {
+    struct mw_str id;
+    enum mw_member_kind kind;
+    struct mw_str for_each_root;    /* name of a document or "item"; empty: once */
+    struct mw_str for_each_pointer; /* JSON pointer to the list inside it */
+    const struct mw_expr *when; /* NULL: always; false: skipped, journaled with rule and field */
+    struct mw_str rule;         /* id of the rule for the journal; set when `when` is */
+    const struct mw_expr *rule_field; /* the value the rule looked at; may be NULL */
+    uint32_t
+        after; /* index of the member it waits for (same position, or all of them); UINT32_MAX: none */
+    const struct mw_task_def *task;   /* TASK */
+    const struct mw_group_def *group; /* GROUP */
+    uint32_t coordinator;             /* COORDINATOR: index */
+};
+
+struct mw_group_def {
+    uint32_t index;   /* in the catalogue */
+    struct mw_str id; /* taskGroupId */
+    enum mw_strategy strategy;
+    uint32_t needed; /* N of N_OF_M */
+    bool
+        keeps_late; /* ANY and N_OF_M: the others go on and their results are kept as late; else they are cancelled */
+    bool sequential;  /* each member after the one before */
+    bool opens_scope; /* its tasks have a sessionId of their own */
+    const struct mw_member_def *members;
+    uint32_t member_count;
+    uint32_t line;
+};
+
+/* What a state asks for when it is entered or once facts are there. */
+struct mw_ask_def {
+    const struct mw_str *after; /* fact types that must have been seen; none: on entry */
+    uint32_t after_count;
+    const struct mw_expr *when; /* NULL: always */
+    struct mw_str rule;
+    const struct mw_expr *rule_field;
+    const struct mw_task_def *task; /* one of the two */
+    const struct mw_group_def *group;
+};
+
+struct mw_transition_def {
+    const struct mw_str *events; /* all of these facts seen */
+    uint32_t event_count;
+    struct mw_str group; /* and this group of the state completed; empty: none */
+    const struct mw_expr *when;
+    uint32_t go; /* state index */
+    bool fails;  /* instead of going on */
+    struct mw_str fail_reason;
+    struct mw_str emit; /* fact derived when taken; empty: none */
+    bool skip;          /* V-43: passes by a rule, not by an event */
+    struct mw_str rule;
+    const struct mw_expr *rule_field;
+};
+
+#define MW_STATE_ASKS_MAX 16
+
+struct mw_state_def {
+    struct mw_str name;
+    bool final;
+    uint32_t timeout_ms;
+    const struct mw_ask_def *asks;
+    uint32_t ask_count; /* at most MW_STATE_ASKS_MAX */
+    const struct mw_transition_def *transitions;
+    uint32_t transition_count;
+    uint32_t line;
+};
+
+struct mw_coordinator_def {
+    uint32_t index;
+    struct mw_str name;
+    struct mw_str version;
+    struct mw_str command;        /* StartMicroserviceAssembly */
+    struct mw_str completes_with; /* MicroserviceAssemblyCompleted */
+    const struct mw_expr *key;    /* the service it is for */
+    struct mw_bindings fragment;  /* payload of the command */
+    struct mw_bindings result;    /* payload of the completion */
+    struct mw_bindings tracker;   /* expected counts: expectedHandlers … */
+    const struct mw_state_def *states;
+    uint32_t state_count;
+    uint32_t initial;
+    uint32_t line;
+};
+
+struct mw_role_def {
+    struct mw_str name;
+    const struct mw_task_def *task; /* one of the two */
+    const struct mw_group_def *plan;
+};
+
+#define MW_ROLE_NONE UINT32_MAX
+
+/* Where control goes: to a role, or the run completes (with an event name) or fails. */
+struct mw_handoff_def {
+    uint32_t from;    /* role index, MW_ROLE_NONE: any; not looked at in `start` */
+    struct mw_str on; /* event type; empty in `start` */
+    const struct mw_expr *when;
+    uint32_t to; /* role index, MW_ROLE_NONE: ends */
+    bool fails;
+    struct mw_str reason;
+};
+
+struct mw_workflow_def {
+    uint32_t index;
+    struct mw_str name;
+    struct mw_str purpose;
+    const struct mw_role_def *roles;
+    uint32_t role_count;
+    const struct mw_handoff_def *start; /* the first whose `when` holds */
+    uint32_t start_count;
+    const struct mw_handoff_def *handoffs;
+    uint32_t handoff_count;
+    uint32_t iterations_max;
+    uint32_t timeout_ms;
+    uint32_t line;
+};
+
+struct mw_document_def {
+    struct mw_str name; /* root in expressions */
+    struct mw_str type; /* the event whose payload it is */
+};
+
+struct mw_step_def {
+    uint32_t workflow;
+    const struct mw_str *produces; /* artifact families */
+    uint32_t produces_count;
+};
+
+struct mw_journey_def {
+    uint32_t index;
+    struct mw_str name;
+    const struct mw_step_def *steps;
+    uint32_t step_count;
+    const struct mw_document_def *documents; /* beside the intent */
+    uint32_t document_count;
+    struct mw_str
+        build_name; /* pointer expression result: blueprint.slug and such; app id comes from the intent or this */
+    const struct mw_expr *app_id; /* over the documents, known after the first step */
+    const struct mw_expr *app_name;
+    const struct mw_task_def
+        *validation; /* the bundle's own check; event field `result` must be "Passed" */
+    uint32_t line;
+};
+
+struct mw_catalogue {
+    struct mw_str sha256; /* hex */
+    const struct mw_workflow_def *workflows;
+    uint32_t workflow_count;
+    const struct mw_journey_def *journeys;
+    uint32_t journey_count;
+    const struct mw_coordinator_def *coordinators;
+    uint32_t coordinator_count;
+    const struct mw_task_def *const *tasks; /* every task definition, by index */
+    uint32_t task_count;
+    const struct mw_group_def *const *groups;
+    uint32_t group_count;
+    const struct mw_policy *policies;
+    uint32_t policy_count;
+    uint32_t running_max; /* tasks in agents' hands at once, workspace-wide */
+};
+
+/* One file as the host read it. */
+struct mw_definition_file {
+    struct mw_str path; /* relative to the definitions' folder; for messages */
+    struct mw_tape tape;
+};
+
+/* Checks everything; on the first mistake err says "PATH:LINE:COLUMN: what; what would be right" (MW_E_CONFIG). */
+MW_MUST enum mw_rc mw_catalogue_load(struct mw_arena *arena, const struct mw_definition_file *files,
+                                     size_t file_count, struct mw_str sha256,
+                                     const struct mw_catalogue **ret_catalogue, struct mw_err *err);
+
+const struct mw_workflow_def *mw_catalogue_workflow(const struct mw_catalogue *catalogue,
+                                                    struct mw_str name);
+const struct mw_journey_def *mw_catalogue_journey(const struct mw_catalogue *catalogue,
+                                                  struct mw_str name);
+const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalogue *catalogue,
+                                                          struct mw_str name);
+
+/* An agent's definition (docs/agents.md), checked the same way. */
+enum mw_agent_kind { MW_AGENT_COMMAND, MW_AGENT_BUILTIN, MW_AGENT_HUMAN };
+
+struct mw_agent_def {
+    struct mw_str id;
+    struct mw_str type;
+    const struct mw_str *skills;
+    uint32_t skill_count;
+    const struct mw_str *domains; /* "*": every one */
+    uint32_t domain_count;
+    uint32_t tier;
+    uint32_t capacity;
+    enum mw_agent_kind kind;
+    bool answers_by_diff;
+};
+
+MW_MUST enum mw_rc mw_agent_def_load(struct mw_arena *arena, struct mw_str path,
+                                     const struct mw_tape *tape, uint32_t node,
+                                     struct mw_agent_def *ret_agent, struct mw_err *err);
+
+#endif

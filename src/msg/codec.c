@@ -1,0 +1,231 @@
+#include "msg/msg.h"
+
+#include <string.h>
+
+enum field_type { FIELD_STR, FIELD_RAW, FIELD_U64, FIELD_I64, FIELD_BOOL };
+enum field_place { PLACE_ENV, PLACE_PAYLOAD };
+
+struct field {
+    const char *key;
+    uint16_t key_len;
+    uint8_t type;
+    uint8_t place;
+    uint32_t offset;
+};
+
+#define FIELD_ROW(name, type, place, key)                                                          \
+    {                                                                                              \
+        key, sizeof(key) - 1, FIELD_##type, PLACE_##place, offsetof(struct mw_event, name)         \
+    }
+
+/* The envelope's own keys, then what fields.def lists. The order here is the order on the wire. */
+static const struct field fields[] = {
+    FIELD_ROW(seq, U64, ENV, "seq"),
+    FIELD_ROW(type, STR, ENV, "type"),
+    FIELD_ROW(trace_id, STR, ENV, "traceId"),
+    FIELD_ROW(session_id, STR, ENV, "sessionId"),
+    FIELD_ROW(component_tag, STR, ENV, "componentTag"),
+    FIELD_ROW(blueprint_id, STR, ENV, "blueprintId"),
+    FIELD_ROW(parent_trace_id, STR, ENV, "parentTraceId"),
+    FIELD_ROW(timestamp, STR, ENV, "timestamp"),
+    FIELD_ROW(message_id, STR, ENV, "messageId"),
+    FIELD_ROW(causation_id, STR, ENV, "causationId"),
+    FIELD_ROW(emitted_by, STR, ENV, "emittedBy"),
+    FIELD_ROW(target_agent, STR, ENV, "targetAgent"),
+    FIELD_ROW(actor, STR, ENV, "actor"),
+    FIELD_ROW(request_hash, STR, ENV, "requestHash"),
+    FIELD_ROW(contract_version, STR, ENV, "contract"),
+#define MW_FIELD(name, type, place, key) FIELD_ROW(name, type, place, key),
+#include "msg/fields.def"
+#undef MW_FIELD
+};
+
+static bool is_set(const struct field *field, const struct mw_event *event);
+static void write_value(const struct field *field, const struct mw_event *event,
+                        struct mw_json *json);
+static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tape, uint32_t object,
+                               enum field_place place, struct mw_event *event, struct mw_err *err);
+static bool read_value(struct mw_arena *arena, const struct field *field,
+                       const struct mw_tape *tape, uint32_t node, struct mw_event *event);
+
+void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
+{
+    struct mw_json json;
+    mw_json_init(&json, buf);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "kind", mw_str_of(mw_event_info(event->kind)->kind));
+    for (size_t i = 0; i < MW_COUNT(fields); i++) {
+        if (fields[i].place != PLACE_ENV || !is_set(&fields[i], event))
+            continue;
+        mw_json_key(&json, (struct mw_str){fields[i].key, fields[i].key_len});
+        write_value(&fields[i], event, &json);
+    }
+    if (event->body.len == 0) {
+        mw_json_kobject(&json, "payload");
+        for (size_t i = 0; i < MW_COUNT(fields); i++) {
+            if (fields[i].place != PLACE_PAYLOAD || !is_set(&fields[i], event))
+                continue;
+            mw_json_key(&json, (struct mw_str){fields[i].key, fields[i].key_len});
+            write_value(&fields[i], event, &json);
+        }
+        mw_json_object_end(&json);
+    }
+    mw_json_object_end(&json);
+    mw_buf_put_c(buf, '\n');
+}
+
+static bool is_set(const struct field *field, const struct mw_event *event)
+{
+    const char *at = (const char *)event + field->offset;
+    switch ((enum field_type)field->type) {
+    case FIELD_STR:
+        return ((const struct mw_str *)(const void *)at)->ptr != NULL;
+    case FIELD_RAW:
+        return ((const struct mw_str *)(const void *)at)->len > 0;
+    case FIELD_U64:
+        return *(const uint64_t *)(const void *)at != 0;
+    case FIELD_I64:
+        return *(const int64_t *)(const void *)at != 0;
+    case FIELD_BOOL:
+        return *(const bool *)at;
+    }
+    MW_UNREACHABLE("a field type that fields.def does not know");
+}
+
+static void write_value(const struct field *field, const struct mw_event *event,
+                        struct mw_json *json)
+{
+    const char *at = (const char *)event + field->offset;
+    switch ((enum field_type)field->type) {
+    case FIELD_STR:
+        mw_json_str(json, *(const struct mw_str *)(const void *)at);
+        return;
+    case FIELD_RAW:
+        mw_json_raw(json, *(const struct mw_str *)(const void *)at);
+        return;
+    case FIELD_U64:
+        mw_json_u64(json, *(const uint64_t *)(const void *)at);
+        return;
+    case FIELD_I64:
+        mw_json_i64(json, *(const int64_t *)(const void *)at);
+        return;
+    case FIELD_BOOL:
+        mw_json_bool(json, *(const bool *)at);
+        return;
+    }
+    MW_UNREACHABLE("a field type that fields.def does not know");
+}
+
+enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_event *ret_event,
+                         struct mw_err *err)
+{
+    struct mw_tape tape;
+    enum mw_rc rc = mw_json_parse(arena, line, &tape, err);
+    if (rc != MW_OK)
+        return rc;
+    if (mw_node_type(&tape, 0) != MW_NODE_OBJECT)
+        return MW_FAIL(err, MW_E_CORRUPT, "a record is not a JSON object");
+    struct mw_event event = {0};
+    struct mw_str kind = mw_node_get_text(&tape, 0, "kind");
+    event.kind = mw_event_by_kind(kind);
+    if (event.kind == MW_EVENT_COUNT)
+        return MW_FAIL(err, MW_E_CORRUPT, "record kind '%.*s' is not known to this release",
+                       MW_STR_ARG(kind));
+    rc = read_members(arena, &tape, 0, PLACE_ENV, &event, err);
+    if (rc == MW_OK)
+        *ret_event = event;
+    return rc;
+}
+
+/* Kinds whose payload is the contract's or a definition's, kept as it is; all others have fields of PLACE_PAYLOAD. */
+static bool payload_is_body(enum mw_event_kind kind)
+{
+    switch (kind) {
+    case MW_EVT_TASK_DISPATCHED:
+    case MW_EVT_TASK_RESULT:
+    case MW_EVT_TASK_LATE:
+    case MW_EVT_AGENT_ONLINE:
+    case MW_EVT_MESSAGE_PUBLISHED:
+    case MW_EVT_FACT_DERIVED:
+    case MW_EVT_COORDINATOR_STARTED:
+    case MW_EVT_COORDINATOR_ENDED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The JSON text of a value. Containers and numbers keep theirs on the tape; the others are written again. */
+static struct mw_str raw_text(struct mw_arena *arena, const struct mw_tape *tape, uint32_t node)
+{
+    const struct mw_node *value = &tape->nodes[node];
+    if (value->type != MW_NODE_STRING && value->text.len > 0)
+        return value->text;
+    struct mw_buf buf;
+    struct mw_json json;
+    size_t cap = 8 + 6 * value->text.len;
+    mw_buf_init(&buf, mw_arena_alloc(arena, cap), arena->exhausted ? 0 : cap);
+    mw_json_init(&json, &buf);
+    mw_json_node(&json, tape, node);
+    return mw_buf_str(&buf);
+}
+
+/* Members come in the order in which they were written, so the search goes on from the last hit. */
+static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tape, uint32_t object,
+                               enum field_place place, struct mw_event *event, struct mw_err *err)
+{
+    size_t at = 0;
+    for (uint32_t key = mw_node_first(tape, object); key != MW_NODE_NONE;
+         key = mw_node_after(tape, object, key)) {
+        struct mw_str name = tape->nodes[key].text;
+        size_t tried = 0;
+        if (place == PLACE_ENV && mw_str_is(name, "kind"))
+            continue;
+        if (place == PLACE_ENV && mw_str_is(name, "payload")) {
+            if (payload_is_body(event->kind)) {
+                event->body = tape->nodes[key + 1].text;
+                continue;
+            }
+            enum mw_rc rc = read_members(arena, tape, key + 1, PLACE_PAYLOAD, event, err);
+            if (rc != MW_OK)
+                return rc;
+            continue;
+        }
+        while (tried < MW_COUNT(fields) &&
+               (fields[at].place != place || fields[at].key_len != name.len ||
+                memcmp(fields[at].key, name.ptr, name.len) != 0)) {
+            at = at + 1 < MW_COUNT(fields) ? at + 1 : 0;
+            tried++;
+        }
+        if (tried == MW_COUNT(fields))
+            return MW_FAIL(err, MW_E_CORRUPT, "record field '%.*s' is not known to this release",
+                           MW_STR_ARG(name));
+        if (!read_value(arena, &fields[at], tape, key + 1, event))
+            return MW_FAIL(err, MW_E_CORRUPT, "record field '%.*s' has the wrong type",
+                           MW_STR_ARG(name));
+    }
+    return MW_OK;
+}
+
+static bool read_value(struct mw_arena *arena, const struct field *field,
+                       const struct mw_tape *tape, uint32_t node, struct mw_event *event)
+{
+    char *at = (char *)event + field->offset;
+    enum mw_node_type type = mw_node_type(tape, node);
+    switch ((enum field_type)field->type) {
+    case FIELD_STR:
+        *(struct mw_str *)(void *)at = tape->nodes[node].text;
+        return type == MW_NODE_STRING;
+    case FIELD_RAW:
+        *(struct mw_str *)(void *)at = raw_text(arena, tape, node);
+        return true;
+    case FIELD_U64:
+    case FIELD_I64:
+        *(int64_t *)(void *)at = tape->nodes[node].integer;
+        return type == MW_NODE_INTEGER;
+    case FIELD_BOOL:
+        *(bool *)at = type == MW_NODE_TRUE;
+        return type == MW_NODE_TRUE || type == MW_NODE_FALSE;
+    }
+    return false;
+}
