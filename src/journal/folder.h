@@ -1,0 +1,60 @@
+/*
+ * folder.h - what a writer, a check and a repair do alike with a journal's folder: open it, scan all of it, and write things afresh.
+ */
+#ifndef MW_JOURNAL_FOLDER_H
+#define MW_JOURNAL_FOLDER_H
+
+#include "journal/head.h"
+
+struct mw_folder {
+    const struct mw_journal_sys *sys; /* borrowed */
+    int dir_fd;                       /* owned */
+    int side_fd;                      /* owned */
+};
+
+/* What a scan of everything found. */
+struct mw_survey {
+    struct mw_chain chain; /* after the last good frame */
+    uint64_t frames;
+    uint64_t records;
+    uint64_t segments;
+    uint64_t bytes;        /* of good frames */
+    uint64_t tail_segment; /* the last one's name; 0: none */
+    uint64_t tail_bytes;   /* good bytes in it */
+    uint64_t tail_size;    /* all bytes in it */
+    bool damaged;
+    struct mw_damage damage;
+    struct mw_head head;
+    enum mw_journal_head head_state;
+    bool
+        head_ahead; /* acknowledged records are missing, or are not the ones that were acknowledged: `damage` says which */
+};
+
+/* create: makes the folder, durably. Not there: MW_E_MISSING. */
+MW_MUST enum mw_rc mw_folder_open(struct mw_folder *folder, const char *dir, const char *side_dir,
+                                  const struct mw_journal_sys *sys, bool create,
+                                  struct mw_err *err);
+void mw_folder_close(struct mw_folder *folder);
+
+/* Reads and checks every frame, and the head against them. Damage is a finding, not a failure. */
+MW_MUST enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_survey,
+                             struct mw_err *err);
+
+/* Copies [from, to) of a file of the journal's folder into a new file there and syncs it. replace: over an old one of that name. */
+MW_MUST enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,
+                                  uint64_t from, uint64_t to, const char *to_name, bool replace,
+                                  struct mw_err *err);
+/* The segment's first `bytes` bytes become the segment: same bytes on fresh blocks, synced, renamed over, folder synced (P02). */
+MW_MUST enum mw_rc mw_folder_refresh(const struct mw_folder *folder, uint64_t segment,
+                                     uint64_t bytes, struct mw_err *err);
+/* A name of the form <segment>.jsonl.<suffix>[.N] that is not taken. */
+void mw_folder_aside_name(const struct mw_folder *folder, uint64_t segment, const char *suffix,
+                          char ret_name[MW_JOURNAL_PATH_MAX]);
+/* Both lines of the head, synced. */
+MW_MUST enum mw_rc mw_folder_put_head(const struct mw_folder *folder, int head_fd,
+                                      const struct mw_head *head, struct mw_err *err);
+/* Every byte or an error by errno; a short write that stays short is ENOSPC. */
+MW_MUST enum mw_rc mw_folder_write(const struct mw_folder *folder, int fd, struct mw_str bytes,
+                                   uint64_t offset, const char *what, struct mw_err *err);
+
+#endif

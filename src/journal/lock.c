@@ -1,0 +1,138 @@
+/* lock.c - one writer a journal. */
+#include "journal/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define LOCK_LINE_BYTES 80
+#define LOCK_TRIES_MAX 100 /* each lost to somebody who replaced the file in between */
+
+struct lock_line {
+    uint64_t pid;
+    uint64_t epoch;
+};
+
+static struct lock_line read_line(int fd);
+static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, uint64_t epoch);
+static uint64_t holder_of(int fd);
+
+enum mw_rc mw_lock_take(const struct mw_journal_sys *sys, int side_fd, int *ret_fd,
+                        uint64_t *ret_epoch, struct mw_err *err)
+{
+    for (int tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+        int fd = sys->openat(side_fd, MW_LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "open the journal's lock");
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            int failed = errno;
+            uint64_t pid = holder_of(fd);
+            (void)close(fd); /* nothing was written */
+            if (failed != EWOULDBLOCK)
+                return mw_fail(err, MW_E_IO, failed, "lock the journal");
+            if (pid == 0)
+                return MW_FAIL(err, MW_E_CONFLICT, "the journal is held by another process");
+            return MW_FAIL(err, MW_E_CONFLICT, "the journal is held by process %lu",
+                           (unsigned long)pid);
+        }
+        /* A lock on a file that is no longer the one of that name protects nothing. */
+        struct stat opened, named;
+        if (fstat(fd, &opened) == 0 &&
+            fstatat(side_fd, MW_LOCK_FILE, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+            *ret_epoch = read_line(fd).epoch;
+            *ret_fd = fd;
+            return MW_OK;
+        }
+        (void)close(fd); /* nothing was written */
+    }
+    return MW_FAIL(err, MW_E_CONFLICT, "the journal's lock file keeps being replaced");
+}
+
+enum mw_rc mw_lock_note(const struct mw_journal_sys *sys, int fd, uint64_t epoch,
+                        struct mw_err *err)
+{
+    if (write_line(sys, fd, (uint64_t)getpid(), epoch) != 0)
+        return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "write the journal's lock");
+    if (sys->fdatasync(fd) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "make the journal's lock durable");
+    return MW_OK;
+}
+
+void mw_lock_release(const struct mw_journal_sys *sys, int fd, uint64_t epoch)
+{
+    if (epoch > 0)
+        (void)write_line(sys, fd, 0,
+                         epoch); /* only a courtesy: the lock itself says who holds it */
+    (void)close(fd);             /* lets go */
+}
+
+enum mw_rc mw_journal_rc_of(int sys_errno)
+{
+    if (sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG)
+        return MW_E_FULL;
+    if (sys_errno == EROFS || sys_errno == EACCES || sys_errno == EPERM)
+        return MW_E_DENIED;
+    return MW_E_IO;
+}
+
+static struct lock_line read_line(int fd)
+{
+    char text[LOCK_LINE_BYTES + 1] = {0};
+    struct lock_line line = {0};
+    if (pread(fd, text, LOCK_LINE_BYTES, 0) != LOCK_LINE_BYTES ||
+        sscanf(text, "{\"lock\":1,\"pid\":%18" SCNu64 ",\"epoch\":%18" SCNu64 "}", &line.pid,
+               &line.epoch) != 2)
+        return (struct lock_line){0};
+    return line;
+}
+
+/* One line of a fixed length, so that it is replaced by one write. 0, or -1 with errno. */
+static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, uint64_t epoch)
+{
+    char text[LOCK_LINE_BYTES];
+    int length = snprintf(text, sizeof text,
+                          "{\"lock\":1,\"pid\":%" PRIu64 ",\"epoch\":%" PRIu64 "}", pid, epoch);
+    MW_ASSERT(length > 0 && length < LOCK_LINE_BYTES);
+    memset(text + length, ' ', LOCK_LINE_BYTES - (size_t)length);
+    text[LOCK_LINE_BYTES - 1] = '\n';
+    ssize_t wrote = sys->pwrite(fd, text, sizeof text, 0);
+    if (wrote >= 0 && wrote != (ssize_t)sizeof text) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return wrote < 0 ? -1 : 0;
+}
+
+/* The kernel's own list first: what stands in the file may be the holder before this one. 0: not known. */
+static uint64_t holder_of(int fd)
+{
+    struct stat file;
+    uint64_t noted = read_line(fd).pid;
+    FILE *locks = fopen("/proc/locks", "re");
+    if (locks == NULL || fstat(fd, &file) != 0) {
+        if (locks != NULL)
+            (void)fclose(locks); /* was only read */
+        return noted;
+    }
+    char line[256];
+    uint64_t found = 0;
+    while (found == 0 && fgets(line, sizeof line, locks) != NULL) {
+        long pid;
+        unsigned long inode;
+        unsigned device_major, device_minor;
+        if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %ld %x:%x:%lu", &pid, &device_major,
+                   &device_minor, &inode) == 4 &&
+            pid > 0 && inode == file.st_ino && device_major == major(file.st_dev) &&
+            device_minor == minor(file.st_dev))
+            found = (uint64_t)pid;
+    }
+    (void)fclose(locks); /* was only read */
+    return found != 0 ? found : noted;
+}
