@@ -29,8 +29,8 @@ struct mw_journal_sys; /* journal/sys.h: the system calls, replaced by tests */
 struct mw_journal_options {
     uint64_t segment_bytes; /* a segment is sealed before it grows past this; 0: default */
     uint64_t reserve_bytes; /* kept free for results, cancels and shutdown; 0: default */
-    const char
-        *side_dir;    /* borrowed; where head, lock and reserve lie; NULL: the journal's folder */
+    /* Where head, lock and reserve lie (borrowed); NULL: the journal's folder. */
+    const char *side_dir;
     bool read_only;   /* no lock, nothing is written; a torn tail is left out and reported */
     bool verify_only; /* like read_only, but under the writer's lock */
     const struct mw_journal_sys *sys; /* borrowed; NULL: the real system */
@@ -51,10 +51,10 @@ struct mw_journal_opened {
     uint64_t segments;
     uint64_t bytes;
     uint64_t torn_bytes; /* an unfinished last frame that was cut off: never acknowledged */
-    char torn_file
-        [MW_JOURNAL_PATH_MAX]; /* where it is kept, in the journal's folder; empty when read-only or none */
-    bool
-        copied; /* the last segment was written afresh, as the page cache is not believed after an unclean end */
+    /* Where the torn bytes are kept, in the journal's folder; empty when read-only or none. */
+    char torn_file[MW_JOURNAL_PATH_MAX];
+    /* The last segment was written afresh: the page cache is not believed after an unclean end. */
+    bool copied;
     enum mw_journal_head head;
 };
 
