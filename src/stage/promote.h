@@ -42,7 +42,8 @@ struct mw_promoted {
 };
 
 /* MW_E_DENIED, MW_E_CONFLICT (see above), MW_E_CORRUPT (the source is not what was accepted), MW_E_MISSING (no source; or the file system
- * cannot exchange folders), MW_E_FULL, MW_E_IO: the target is what it was, and nothing is left beside it. */
+ * cannot exchange folders), MW_E_FULL, MW_E_IO: the target is what it was, and nothing is left beside it. Only when the disk fails after the
+ * exchange (MW_E_IO, MW_E_FULL) does the new tree stand already: on those two ask mw_promote_recover what stands. */
 MW_MUST enum mw_rc mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
                                   struct mw_err *err);
 

@@ -1,0 +1,179 @@
+#include "stage/promote_internal.h"
+
+#include "posix/heap.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
+                               char ret_name[256], struct mw_err *err);
+static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
+                               struct mw_err *err);
+static enum mw_rc look_at_tree(const struct mw_promote *promote, struct mw_promote_edits *edits,
+                               struct mw_err *err);
+static enum mw_rc load_base(const struct mw_promote *promote, const struct mw_tree *scaffold,
+                            struct mw_tree *ret_base, struct mw_err *err);
+
+bool mw_promote_id_is_plain(const char *id)
+{
+    struct mw_str name = mw_str_of(id);
+    return name.len <= 100 && mw_path_is_plain(name) && mw_str_find(name, '/', 0) == SIZE_MAX;
+}
+
+enum mw_rc mw_promote_place_open(int workspace_fd, const char *id, const char *target,
+                                 struct mw_promote_place *ret_place, struct mw_err *err)
+{
+    char parent[PATH_MAX];
+    struct mw_promote_place place = {.workspace_fd = workspace_fd, .parent_fd = -1};
+    if (!mw_promote_id_is_plain(id))
+        return MW_FAIL(err, MW_E_INPUT, "'%s' is not a plain id for a promotion", id);
+    enum mw_rc rc = split_target(workspace_fd, target, parent, place.name, err);
+    if (rc != MW_OK)
+        return rc;
+    (void)snprintf(place.beside, sizeof(place.beside), ".millwright-%s", id); /* fits: id <= 100 */
+    place.parent_fd = openat(workspace_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (place.parent_fd < 0)
+        return MW_FAIL_SYS(err, errno == ENOENT ? MW_E_MISSING : MW_E_IO, "open the folder '%s'",
+                           parent);
+    *ret_place = place;
+    return MW_OK;
+}
+
+void mw_promote_place_close(struct mw_promote_place *place)
+{
+    mw_autoclose_fd(&place->parent_fd);
+    place->parent_fd = -1;
+}
+
+static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
+                               char ret_name[256], struct mw_err *err)
+{
+    if (strcmp(target, "app") == 0) {
+        memcpy(ret_parent, ".", 2);
+        memcpy(ret_name, "app", 4);
+        return MW_OK;
+    }
+    size_t len = strlen(target);
+    while (len > 1 && target[len - 1] == '/')
+        len--;
+    size_t slash = len;
+    while (slash > 0 && target[slash - 1] != '/')
+        slash--;
+    struct mw_str name = {target + slash, len - slash};
+    if (target[0] != '/' || len >= PATH_MAX || !mw_path_is_plain(name))
+        return MW_FAIL(err, MW_E_USAGE, "'%s' is not a target: 'app' or an absolute folder is",
+                       target);
+    mw_autofree char *folder = mw_heap_copy((struct mw_str){target, slash});
+    char self[64], workspace[PATH_MAX], parent[PATH_MAX];
+    (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", workspace_fd); /* fits */
+    if (realpath(folder, parent) == NULL)
+        return MW_FAIL_SYS(err, errno == ENOENT ? MW_E_MISSING : MW_E_IO, "open the folder '%s'",
+                           folder);
+    if (realpath(self, workspace) == NULL)
+        return MW_FAIL_SYS(err, MW_E_IO, "find the workspace's path");
+    char plain[256] = {0};
+    memcpy(plain, name.ptr, name.len);
+    enum mw_rc rc = check_target(workspace, parent, plain, err);
+    if (rc != MW_OK)
+        return rc;
+    memcpy(ret_parent, parent, sizeof(parent));
+    memcpy(ret_name, plain, sizeof(plain));
+    return MW_OK;
+}
+
+/* A whole folder is moved aside by a promotion: never one that holds the workspace or lies in it, never a home. */
+static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
+                               struct mw_err *err)
+{
+    mw_autofree char *whole = mw_heap_format("%s/%s/", strcmp(parent, "/") == 0 ? "" : parent, name);
+    mw_autofree char *inside = mw_heap_format("%s/", strcmp(workspace, "/") == 0 ? "" : workspace);
+    mw_autofree char *app = mw_heap_format("%sapp/", inside);
+    const char *home = getenv("HOME");
+    mw_autofree char *home_inside = mw_heap_format("%s/", home != NULL ? home : "");
+    if (strcmp(whole, app) == 0)
+        return MW_OK;
+    if (mw_str_starts(mw_str_of(inside), mw_str_of(whole)) ||
+        mw_str_starts(mw_str_of(whole), mw_str_of(inside)) ||
+        (home != NULL && home[0] == '/' &&
+         mw_str_starts(mw_str_of(home_inside), mw_str_of(whole))))
+        return MW_FAIL(err, MW_E_DENIED,
+                       "'%s' cannot be a target: it holds the workspace or a home, or lies in the "
+                       "workspace",
+                       whole);
+    return MW_OK;
+}
+
+enum mw_rc mw_promote_look(const struct mw_promote *promote, struct mw_promote_edits *ret_edits,
+                           struct mw_err *err)
+{
+    struct mw_promote_edits edits = {0};
+    enum mw_rc rc = look_at_tree(promote, &edits, err);
+    if (rc == MW_OK)
+        *ret_edits = edits;
+    else
+        mw_promote_edits_free(&edits);
+    return rc;
+}
+
+static enum mw_rc look_at_tree(const struct mw_promote *promote, struct mw_promote_edits *edits,
+                               struct mw_err *err)
+{
+    struct mw_promote_place place;
+    struct mw_tree_scan observe = {.observe = true};
+    enum mw_rc rc =
+        mw_promote_place_open(promote->workspace_fd, "look", promote->target, &place, err);
+    if (rc != MW_OK)
+        return rc;
+    if (mw_exists(place.parent_fd, place.name))
+        rc = mw_tree_scan(place.parent_fd, place.name, &observe, &edits->current, err);
+    mw_promote_place_close(&place);
+    if (rc != MW_OK || edits->current.count == 0)
+        return rc;
+    mw_tree_digest(&edits->current, edits->current_sha256);
+    for (uint32_t i = 0; i < promote->expected_count; i++)
+        if (strcmp(promote->expected[i], edits->current_sha256) == 0)
+            return MW_OK;
+    struct mw_tree scaffold = {0};
+    char scaffold_sha256[MW_SHA256_HEX] = "";
+    if (promote->scaffold != NULL) {
+        rc = mw_tree_scan(AT_FDCWD, promote->scaffold, NULL, &scaffold, err);
+        if (rc != MW_OK)
+            return rc;
+        mw_tree_digest(&scaffold, scaffold_sha256);
+    }
+    if (strcmp(scaffold_sha256, edits->current_sha256) != 0) {
+        edits->edited = true;
+        rc = load_base(promote, &scaffold, &edits->base, err);
+        if (rc == MW_OK)
+            mw_tree_compare(&edits->base, &edits->current, &edits->diff);
+    }
+    mw_tree_free(&scaffold);
+    return rc;
+}
+
+/* The first expected tree whose manifest is known, else the scaffold: what the edits are told against. */
+static enum mw_rc load_base(const struct mw_promote *promote, const struct mw_tree *scaffold,
+                            struct mw_tree *ret_base, struct mw_err *err)
+{
+    for (uint32_t i = 0; i < promote->expected_count; i++) {
+        enum mw_rc rc =
+            mw_promote_tree_load(promote->workspace_fd, promote->expected[i], ret_base, err);
+        if (rc != MW_E_MISSING)
+            return rc;
+    }
+    for (uint32_t i = 0; i < scaffold->count; i++)
+        mw_tree_add(ret_base, &scaffold->files[i]);
+    return MW_OK;
+}
+
+void mw_promote_edits_free(struct mw_promote_edits *edits)
+{
+    mw_tree_diff_free(&edits->diff);
+    mw_tree_free(&edits->base);
+    mw_tree_free(&edits->current);
+    *edits = (struct mw_promote_edits){0};
+}

@@ -1,0 +1,109 @@
+#include "stage/promote_internal.h"
+#include "stage/tree_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Where the new tree stands, as far as the disk tells. */
+enum stands { STANDS_BESIDE, STANDS_IN_TARGET, STANDS_NOWHERE };
+
+static enum stands where_new_stands(const struct mw_promote_place *place,
+                                    const struct mw_promote_note *note);
+static enum mw_rc go_back(const struct mw_promote_place *place, const char *id,
+                          struct mw_err *err);
+
+enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *target,
+                              enum mw_promote_outcome *ret_outcome,
+                              struct mw_promoted *ret_promoted, struct mw_err *err)
+{
+    struct mw_promote_note note = {0};
+    bool noted = false;
+    enum mw_rc rc = mw_promote_note_read(workspace_fd, id, &note, &noted, err);
+    if (rc != MW_OK)
+        return rc;
+    struct mw_promote_place place;
+    rc = mw_promote_place_open(workspace_fd, id, target, &place, err);
+    if (rc != MW_OK)
+        return rc;
+    enum stands stands = STANDS_BESIDE;
+    if (noted && note.done)
+        stands = STANDS_IN_TARGET;
+    else if (noted)
+        stands = where_new_stands(&place, &note);
+    /* Without a note the copy was never complete: the target was not touched. */
+    if (rc == MW_OK && stands == STANDS_NOWHERE)
+        rc = MW_FAIL(err, MW_E_CONFLICT,
+                     "'%s' and the copy '%s' beside it were both changed after promotion '%s' was "
+                     "cut off; nothing was touched: keep the one you want as '%s', remove the other",
+                     target, place.beside, id, target);
+    else if (rc == MW_OK && stands == STANDS_BESIDE)
+        rc = go_back(&place, id, err);
+    else if (rc == MW_OK && !note.done)
+        rc = fsync(place.parent_fd) != 0
+                 ? MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", target)
+                 : mw_promote_finish(&place, id, target, &note, err);
+    mw_promote_place_close(&place);
+    if (rc != MW_OK)
+        return rc;
+    bool forward = stands == STANDS_IN_TARGET;
+    *ret_promoted = forward ? note.promoted : (struct mw_promoted){0};
+    *ret_outcome = forward ? MW_PROMOTE_FORWARD : MW_PROMOTE_BACK;
+    return MW_OK;
+}
+
+static uint64_t inode_of(int at_fd, const char *path)
+{
+    struct stat st;
+    return fstatat(at_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+static bool holds(int at_fd, const char *path, const char *sha256)
+{
+    struct mw_tree tree;
+    struct mw_tree_scan observe = {.observe = true};
+    struct mw_err ignored; /* what cannot be read is not what we wrote */
+    if (mw_tree_scan(at_fd, path, &observe, &tree, &ignored) != MW_OK)
+        return false;
+    char found[MW_SHA256_HEX];
+    mw_tree_digest(&tree, found);
+    mw_tree_free(&tree);
+    return strcmp(found, sha256) == 0;
+}
+
+/* A folder keeps its inode through an exchange and through edits of what is in it; only a restored backup loses it, and has the digest. */
+static enum stands where_new_stands(const struct mw_promote_place *place,
+                                    const struct mw_promote_note *note)
+{
+    MW_ASSERT(!note->done);
+    const char *sha256 = note->promoted.sha256;
+    uint64_t target_inode = inode_of(place->parent_fd, place->name);
+    uint64_t beside_inode = inode_of(place->parent_fd, place->beside);
+    char kept[MW_VERSION_PATH_MAX];
+    mw_version_path(note->number, kept);
+    if (target_inode == note->inode)
+        return STANDS_IN_TARGET;
+    if (beside_inode == note->inode)
+        return STANDS_BESIDE;
+    if (holds(place->parent_fd, place->name, sha256))
+        return STANDS_IN_TARGET;
+    if (holds(place->parent_fd, place->beside, sha256))
+        return STANDS_BESIDE;
+    if (beside_inode != 0)
+        return STANDS_NOWHERE;
+    return note->number != 0 && mw_exists(place->workspace_fd, kept) ? STANDS_IN_TARGET
+                                                                      : STANDS_BESIDE;
+}
+
+/* The note first: without it the copy is nothing but a leftover, whatever happens to it. */
+static enum mw_rc go_back(const struct mw_promote_place *place, const char *id, struct mw_err *err)
+{
+    enum mw_rc rc = mw_promote_note_remove(place->workspace_fd, id, err);
+    if (rc == MW_OK)
+        rc = mw_remove_tree(place->parent_fd, place->beside, err);
+    if (rc == MW_OK && fsync(place->parent_fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "make the folder of '%s' durable", place->name);
+    return rc;
+}
