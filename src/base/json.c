@@ -205,24 +205,57 @@ static struct decimal decimal_of(struct mw_str text)
     return decimal;
 }
 
-static bool numbers_equal(struct mw_str a_text, struct mw_str b_text)
+/* The digit at *at, stepping over the point; '0' behind the last one. */
+static char next_digit(struct mw_str digits, size_t *at)
+{
+    if (*at < digits.len && digits.ptr[*at] == '.')
+        ++*at;
+    return *at < digits.len ? digits.ptr[(*at)++] : '0';
+}
+
+static int compare_digits(struct mw_str a, struct mw_str b)
+{
+    size_t i = 0;
+    size_t j = 0;
+    while (i < a.len || j < b.len) {
+        char x = next_digit(a, &i);
+        char y = next_digit(b, &j);
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+    return 0;
+}
+
+int mw_number_cmp(struct mw_str a_text, struct mw_str b_text)
 {
     struct decimal a = decimal_of(a_text);
     struct decimal b = decimal_of(b_text);
-    size_t i = 0;
-    size_t j = 0;
-    if (a.negative != b.negative || a.power != b.power)
+    int a_sign = a.digits.len == 0 ? 0 : a.negative ? -1 : 1;
+    int b_sign = b.digits.len == 0 ? 0 : b.negative ? -1 : 1;
+    if (a_sign != b_sign)
+        return a_sign < b_sign ? -1 : 1;
+    if (a_sign == 0)
+        return 0;
+    if (a.power != b.power)
+        return (a.power < b.power) == (a_sign > 0) ? -1 : 1;
+    return a_sign * compare_digits(a.digits, b.digits);
+}
+
+bool mw_number_to_i64(struct mw_str number, int64_t *ret_value, bool *ret_exact)
+{
+    struct decimal decimal = decimal_of(number);
+    uint64_t value = 0;
+    size_t at = 0;
+    if (decimal.digits.len > 0 && decimal.power > 19)
         return false;
-    for (;; i++, j++) {
-        if (i < a.digits.len && a.digits.ptr[i] == '.')
-            i++;
-        if (j < b.digits.len && b.digits.ptr[j] == '.')
-            j++;
-        if (i == a.digits.len || j == b.digits.len)
-            return i == a.digits.len && j == b.digits.len;
-        if (a.digits.ptr[i] != b.digits.ptr[j])
-            return false;
-    }
+    for (int64_t i = 0; i < decimal.power; i++)
+        value = value * 10 + (uint64_t)(next_digit(decimal.digits, &at) - '0');
+    if (value > (uint64_t)INT64_MAX + decimal.negative)
+        return false;
+    *ret_value = decimal.negative ? (int64_t)(0 - value) : (int64_t)value;
+    if (ret_exact != NULL)
+        *ret_exact = at == decimal.digits.len;
+    return true;
 }
 
 /* Each member is looked for from behind the last one found, so equal order costs one pass. */
@@ -257,7 +290,7 @@ bool mw_node_equal(const struct mw_tape *a, uint32_t a_node, const struct mw_tap
     if (x->type == MW_NODE_NUMBER || y->type == MW_NODE_NUMBER)
         return (x->type == MW_NODE_NUMBER || x->type == MW_NODE_INTEGER) &&
                (y->type == MW_NODE_NUMBER || y->type == MW_NODE_INTEGER) &&
-               numbers_equal(x->text, y->text);
+               mw_number_cmp(x->text, y->text) == 0;
     if (x->type != y->type || x->count != y->count)
         return false;
     switch ((enum mw_node_type)x->type) {

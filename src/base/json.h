@@ -70,6 +70,10 @@ struct mw_str mw_node_get_text(const struct mw_tape *tape, uint32_t object,
                                const char *key); /* string member or empty */
 bool mw_node_equal(const struct mw_tape *a, uint32_t a_node, const struct mw_tape *b,
                    uint32_t b_node);
+/* Numbers as written in JSON, by value and exactly: <0 0 >0. 1, 1.0 and 10e-1 are the same. */
+int mw_number_cmp(struct mw_str a, struct mw_str b);
+/* The whole part (towards zero); false when it does not fit. *ret_exact (may be NULL): there was nothing behind the point. */
+bool mw_number_to_i64(struct mw_str number, int64_t *ret_value, bool *ret_exact);
 
 struct mw_json {
     struct mw_buf *buf; /* borrowed */

@@ -12,11 +12,12 @@
 
 #include "base/json.h"
 
-#define MW_EXPR_DEPTH_MAX 100       /* nesting of an expression */
-#define MW_EXPR_NODES_MAX 4096      /* parts of an expression */
-#define MW_EXPR_TEXT_MAX 65536      /* bytes of an expression */
-#define MW_EXPR_COST_MAX 100000     /* steps of one evaluation: a part evaluated, an item compared, 32 bytes looked at */
-#define MW_EXPR_VARIABLES_MAX 32    /* variables of macros around one place */
+#define MW_EXPR_DEPTH_MAX 100  /* nesting of an expression */
+#define MW_EXPR_NODES_MAX 4096 /* parts of an expression */
+#define MW_EXPR_TEXT_MAX 65536 /* bytes of an expression */
+#define MW_EXPR_COST_MAX                                                                           \
+    100000 /* steps of one evaluation: a part evaluated, an item compared, 32 bytes looked at */
+#define MW_EXPR_VARIABLES_MAX 32 /* variables of macros around one place */
 
 struct mw_expr; /* arena of mw_expr_compile; immutable */
 
@@ -65,7 +66,8 @@ struct mw_value {
 };
 
 const char *mw_value_type_name(enum mw_value_type type);
-struct mw_value mw_value_of_node(const struct mw_tape *tape, uint32_t node); /* absent reads as null */
+struct mw_value mw_value_of_node(const struct mw_tape *tape,
+                                 uint32_t node); /* absent reads as null */
 /* CEL equality: numbers by value, other types never equal one another. Its own cost is not counted. */
 bool mw_value_equal(const struct mw_value *a, const struct mw_value *b);
 /* As JSON. Keys of maps that are not strings are written as strings. */
@@ -87,8 +89,9 @@ enum mw_expr_cause {
 
 struct mw_expr_why {
     enum mw_expr_cause cause;
-    uint32_t column;     /* 1-based, in bytes; 0 when DECIDED */
-    struct mw_str about; /* absent: the key or name; otherwise words. Borrowed from expression, tape or arena. */
+    uint32_t column; /* 1-based, in bytes; 0 when DECIDED */
+    struct mw_str
+        about; /* absent: the key or name; otherwise words. Borrowed from expression, tape or arena. */
 };
 
 /* True only when the value is the boolean true. ret_why (may be NULL) says why it is false. */
