@@ -229,6 +229,13 @@ static bool parse_integer(struct parser *parser, bool negative, struct expr_node
     struct expr_token token = parser->token;
     if (token.is_unsigned && negative)
         return refuse(parser, token.column, "an unsigned integer with a minus");
+    if (token.is_unsigned && token.magnitude > INT64_MAX)
+        return advance(parser) &&
+               new_literal(
+                   parser, token.column,
+                   expr_text(MW_VALUE_NUMBER, mw_arena_format(parser->lexer.arena, "%lu",
+                                                              (unsigned long)token.magnitude)),
+                   ret_node);
     if (token.magnitude > (uint64_t)INT64_MAX + negative)
         return refuse(parser, token.column, "an integer that does not fit 64 bits with a sign");
     int64_t value = negative ? (int64_t)(0 - token.magnitude) : (int64_t)token.magnitude;
