@@ -446,7 +446,7 @@ static bool collect_all(struct stub *stub)
 {
     for (;;) {
         int status;
-        pid_t pid = waitpid(-1, &status, WNOHANG);
+        pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
         if (pid < 0 && errno == EINTR)
             continue;
         if (pid <= 0)
