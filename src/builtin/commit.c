@@ -11,6 +11,7 @@
 
 #define FILE_BYTES_MAX ((size_t)64 << 20)
 #define OUTPUTS_MAX 4096
+#define NO_COMMIT "0000000000000000000000000000000000000000"
 
 /* One CommitCode task. Texts are terminated and live in the task's arena. */
 struct commit_task {
@@ -171,7 +172,8 @@ static enum mw_rc build_chain(const struct commit_task *task, const char *base, 
                         mark == 0 ? base : NULL, &stream, err);
     for (uint32_t i = 1; i <= mark; i++)
         mw_buf_printf(&stream, "get-mark :%u\n", i);
-    mw_buf_put_z(&stream, "done\n");
+    /* The name under which fast-import worked goes before anybody sees it; the branch is moved by update-ref. */
+    mw_buf_printf(&stream, "reset %s\nfrom %s\n\ndone\n", task->import_ref, NO_COMMIT);
     if (rc == MW_OK)
         rc = mw_git_run(task->repo, import, mw_buf_str(&stream), ids, NULL, err);
     mw_heap_buf_free(&stream);
