@@ -3,9 +3,10 @@
  */
 #include "../crash/journal_rig.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 #define SEGMENT_BYTES 6000 /* a few frames: every run rotates */
 
