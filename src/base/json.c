@@ -167,9 +167,10 @@ static int64_t exponent_of(struct mw_str text, size_t at)
     int64_t value = 0;
     if (at < text.len && (text.ptr[at] == '-' || text.ptr[at] == '+'))
         at++;
+    /* Exponents from 10^17 on are all the same huge one: no two numbers that anybody means differ there. */
     for (; at < text.len; at++)
-        if (value < INT64_C(1) << 40) /* far beyond any text's length, so saturating keeps order */
-            value = value * 10 + (text.ptr[at] - '0');
+        value = value < INT64_C(10000000000000000) ? value * 10 + (text.ptr[at] - '0')
+                                                   : INT64_C(1000000000000000000);
     return negative ? -value : value;
 }
 
