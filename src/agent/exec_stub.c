@@ -83,7 +83,8 @@ static uint64_t now_ms(void)
 static void fail(struct stub *stub, enum mw_exec_error error, const char *text)
 {
     stub->report.error = error;
-    (void)snprintf(stub->report.error_text, sizeof(stub->report.error_text), "%s", text);
+    (void)snprintf(stub->report.error_text, sizeof(stub->report.error_text), "%.*s",
+                   MW_EXEC_ERROR_MAX - 1, text);
 }
 
 static enum mw_rc settle(struct stub *stub, struct mw_err *err)
@@ -137,7 +138,7 @@ static enum mw_rc take_order(struct stub *stub, struct mw_err *err)
 static _Noreturn void give_up(int fd, enum mw_exec_error error, const char *text)
 {
     struct start_failure failure = {.error = error};
-    (void)snprintf(failure.text, sizeof(failure.text), "%s", text);
+    (void)snprintf(failure.text, sizeof(failure.text), "%.*s", MW_EXEC_ERROR_MAX - 1, text);
     (void)!write(fd, &failure, sizeof(failure)); /* the stub sees a short read as a failure too */
     _exit(127);
 }

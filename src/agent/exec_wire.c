@@ -171,7 +171,10 @@ void mw_exec_report_write(const struct mw_exec_report *report, struct mw_buf *bu
         mw_json_kobject(&json, "error");
         mw_json_kstr(&json, "class", mw_str_of(error_names[report->error]));
         struct mw_str text = mw_str_of(report->error_text);
-        mw_json_kstr(&json, "message", mw_utf8_valid(text, NULL) ? text : MW_STR("(not UTF-8)"));
+        size_t good = text.len;
+        if (!mw_utf8_valid(text, &good))
+            text.len = good; /* cut at its limit, or a strange name: the sound beginning is kept */
+        mw_json_kstr(&json, "message", text);
         mw_json_object_end(&json);
     }
     mw_json_ku64(&json, "user_ms", report->user_ms);
