@@ -1,0 +1,155 @@
+#include "builtin/http_client.h"
+
+#include "posix/heap.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *user);
+static size_t take_header(char *bytes, size_t size, size_t count, void *user);
+static struct curl_slist *make_headers(const struct mw_http_request *request);
+static void set_method(CURL *easy, const struct mw_http_request *request);
+
+enum mw_rc mw_http_open(struct mw_http_client *client, struct mw_err *err)
+{
+    memset(client, 0, sizeof *client);
+    client->easy = curl_easy_init();
+    if (client->easy == NULL)
+        return MW_FAIL(err, MW_E_FAILED, "the HTTP client could not start");
+    client->body = mw_heap_buf();
+    return MW_OK;
+}
+
+void mw_http_close(struct mw_http_client *client)
+{
+    if (client->easy == NULL)
+        return;
+    curl_easy_cleanup(client->easy);
+    mw_heap_buf_free(&client->body);
+    memset(client, 0, sizeof *client);
+}
+
+enum mw_rc mw_http_target(struct mw_http_client *client, uint16_t port, struct mw_err *err)
+{
+    /* A fresh handle: a restarted service must not meet the connection of the killed one. */
+    curl_easy_cleanup(client->easy);
+    client->easy = curl_easy_init();
+    if (client->easy == NULL)
+        return MW_FAIL(err, MW_E_FAILED, "the HTTP client could not start");
+    client->port = port;
+    return MW_OK;
+}
+
+enum mw_rc mw_http_send(struct mw_http_client *client, const struct mw_http_request *request,
+                        struct mw_http_answer *ret_answer, struct mw_err *err)
+{
+    MW_ASSERT(client->easy != NULL);
+    MW_ASSERT(request->path[0] == '/');
+    CURL *easy = client->easy;
+    char *url = mw_heap_format("http://127.0.0.1:%d%s", (int)client->port, request->path);
+    struct curl_slist *headers = make_headers(request);
+    long status = 0;
+
+    curl_easy_reset(easy);
+    mw_buf_reset(&client->body);
+    client->too_large = false;
+    client->content_type[0] = client->allow[0] = client->challenge[0] = '\0';
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
+    set_method(easy, request);
+
+    CURLcode code = curl_easy_perform(easy);
+    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    mw_heap_free(url);
+    if (client->too_large)
+        return MW_FAIL(err, MW_E_LIMIT, "an answer of more than %u bytes", MW_HTTP_ANSWER_MAX);
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        return MW_FAIL(err, MW_E_TIMEOUT, "no answer within %ld ms", (long)request->timeout_ms);
+    /* A server that refuses a body early may close before it was read whole; its answer counts. */
+    if (code != CURLE_OK && !(code == CURLE_SEND_ERROR && status >= 400))
+        return MW_FAIL(err, MW_E_FAILED, "no answer: %s", curl_easy_strerror(code));
+    *ret_answer = (struct mw_http_answer){.status = (int)status,
+                                          .body = mw_buf_str(&client->body),
+                                          .content_type = client->content_type,
+                                          .allow = client->allow,
+                                          .challenge = client->challenge};
+    return MW_OK;
+}
+
+static void set_method(CURL *easy, const struct mw_http_request *request)
+{
+    if (request->has_body || strcmp(request->method, "POST") == 0 ||
+        strcmp(request->method, "PATCH") == 0 || strcmp(request->method, "PUT") == 0) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+    } else if (strcmp(request->method, "HEAD") == 0) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+    char *line = value != NULL ? mw_heap_format("%s: %s", name, value) : mw_heap_format("%s:", name);
+    struct curl_slist *longer = curl_slist_append(list, line);
+    mw_heap_free(line);
+    return longer != NULL ? longer : list;
+}
+
+static struct curl_slist *make_headers(const struct mw_http_request *request)
+{
+    struct curl_slist *list = add_header(NULL, "Expect", NULL);
+    /* Without a value the header is left out: libcurl's own choice for POST would be a form. */
+    list = add_header(list, "Content-Type", request->content_type);
+    if (request->authorization != NULL)
+        list = add_header(list, "Authorization", request->authorization);
+    return list;
+}
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *user)
+{
+    struct mw_http_client *client = user;
+    size_t len = size * count;
+    if (client->body.len + len > MW_HTTP_ANSWER_MAX) {
+        client->too_large = true;
+        return 0;
+    }
+    mw_buf_put(&client->body, (struct mw_str){bytes, len});
+    return len;
+}
+
+static void keep_header(struct mw_str line, const char *name, char ret_value[MW_HTTP_HEADER_MAX])
+{
+    size_t name_len = strlen(name);
+    if (line.len <= name_len || strncasecmp(line.ptr, name, name_len) != 0 ||
+        line.ptr[name_len] != ':')
+        return;
+    struct mw_str value = mw_str_trim(mw_str_sub(line, name_len + 1, line.len));
+    if (value.len >= MW_HTTP_HEADER_MAX)
+        value.len = MW_HTTP_HEADER_MAX - 1;
+    memcpy(ret_value, value.ptr, value.len);
+    ret_value[value.len] = '\0';
+}
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *user)
+{
+    struct mw_http_client *client = user;
+    struct mw_str line = {bytes, size * count};
+    keep_header(line, "content-type", client->content_type);
+    keep_header(line, "allow", client->allow);
+    keep_header(line, "www-authenticate", client->challenge);
+    return size * count;
+}
