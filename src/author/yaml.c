@@ -92,6 +92,8 @@ static enum mw_rc grow_nodes(struct builder *builder, yaml_mark_t mark)
     if (builder->count == MW_YAML_NODES_MAX)
         return fail_at(builder, MW_E_LIMIT, mark,
                        "more than 262144 nodes, copies of aliases included (MW_YAML_NODES_MAX)");
+    if (builder->arena->exhausted)
+        return fail_at(builder, MW_E_LIMIT, mark, "no memory left to read YAML into");
     if (builder->count < builder->cap)
         return MW_OK;
     uint32_t cap = builder->cap == 0 ? 256 : builder->cap * 2;
