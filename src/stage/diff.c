@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *new_folder,
-                           int ret_pipe[2], pid_t *ret_pid, struct mw_err *err);
+                           bool links, int ret_pipe[2], pid_t *ret_pid, struct mw_err *err);
 static bool is_plain_operand(const char *path);
+static enum mw_rc look_for_links(const char *folder, bool *ret_links, struct mw_err *err);
 
 enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *new_folder,
                          size_t max_bytes, struct mw_buf *buf, bool *ret_cut, struct mw_err *err)
@@ -23,9 +25,15 @@ enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *ne
         *ret_cut = false; /* nothing and nothing do not differ; diff would complain */
         return MW_OK;
     }
+    bool links = false;
+    enum mw_rc rc = look_for_links(old_path, &links, err);
+    if (rc == MW_OK)
+        rc = look_for_links(new_path, &links, err);
+    if (rc != MW_OK)
+        return rc;
     int ends[2];
     pid_t pid;
-    enum mw_rc rc = run_diff(cwd, old_folder, new_folder, ends, &pid, err);
+    rc = run_diff(cwd, old_folder, new_folder, links, ends, &pid, err);
     if (rc != MW_OK)
         return rc;
     size_t before = buf->len;
@@ -64,14 +72,34 @@ static bool is_plain_operand(const char *path)
     return path[0] != '\0' && path[0] != '-' && path[0] != '/';
 }
 
+/* diff follows links unless told, and waits for ever for a named pipe. */
+static enum mw_rc look_for_links(const char *folder, bool *ret_links, struct mw_err *err)
+{
+    struct mw_tree tree = {0};
+    struct mw_tree_scan observe = {.observe = true};
+    if (!mw_exists(AT_FDCWD, folder))
+        return MW_OK;
+    enum mw_rc rc = mw_tree_scan(AT_FDCWD, folder, &observe, &tree, err);
+    for (uint32_t i = 0; i < tree.count && rc == MW_OK; i++) {
+        if (S_ISLNK(tree.files[i].mode))
+            *ret_links = true;
+        else if (tree.files[i].mode > 07777)
+            rc = MW_FAIL(err, MW_E_DENIED, "'%s/%.*s' is not a file to compare", folder,
+                         MW_STR_ARG(tree.files[i].path));
+    }
+    mw_tree_free(&tree);
+    return rc;
+}
+
 static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *new_folder,
-                           int ret_pipe[2], pid_t *ret_pid, struct mw_err *err)
+                           bool links, int ret_pipe[2], pid_t *ret_pid, struct mw_err *err)
 {
     mw_autoclose int cwd_fd = open(cwd, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (cwd_fd < 0)
         return MW_FAIL_SYS(err, MW_E_MISSING, "open the folder '%s'", cwd);
-    const char *argv[] = {"diff",     "-ruN",     "--no-dereference", "--",
-                          old_folder, new_folder, NULL};
+    /* Its first lines repeat the words of the command: only an edited app root with links in it is told so. */
+    const char *argv[] = {"diff", "-ruN", old_folder, new_folder, links ? "--no-dereference" : NULL,
+                          NULL};
     const char *envp[] = {"PATH=/usr/bin:/bin:/usr/local/bin", "LC_ALL=C", "TZ=UTC", NULL};
     if (pipe2(ret_pipe, O_CLOEXEC) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "make a pipe");

@@ -1,0 +1,433 @@
+/*
+ * Promotion: the guard over a person's work (P23), rollback, kept versions, adopting and discarding edits. Its crashes are in
+ * test_promote_crash.c.
+ */
+#include "posix/heap.h"
+#include "stage/promote.h"
+#include "stage/scaffold.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char base[64];
+static int ws_fd;
+static char scaffold[512];
+
+static void put(const char *path, const char *text)
+{
+    struct mw_err err;
+    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static char *shell(const char *command)
+{
+    struct mw_buf buf = mw_heap_buf();
+    FILE *pipe = popen(command, "r");
+    char block[4096];
+    for (size_t got; (got = fread(block, 1, sizeof(block), pipe)) > 0;)
+        mw_buf_put(&buf, (struct mw_str){block, got});
+    pclose(pipe);
+    mw_buf_put_c(&buf, '\0');
+    return buf.ptr;
+}
+
+static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
+{
+    struct mw_err err;
+    struct mw_tree tree;
+    struct mw_tree_scan observe = {.observe = true};
+    if (mw_tree_scan(AT_FDCWD, folder, &observe, &tree, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    mw_tree_digest(&tree, ret_sha256);
+    mw_tree_free(&tree);
+}
+
+/* Everything of the workspace that promotion has no business with. */
+static char *other_things(void)
+{
+    return shell("find . -not -path './app*' -not -path './.millwright/versions*' -not -path "
+                 "'./.millwright/promotions*' -not -path . -not -path ./.millwright "
+                 "-printf '%p %y %m %T@ %s %l\\n' | LC_ALL=C sort; "
+                 "find data other -type f | LC_ALL=C sort | xargs sha256sum");
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    bool made;
+    strcpy(base, "/tmp/mw-promote-XXXXXX");
+    assert_non_null(mkdtemp(base));
+    assert_int_equal(chdir(base), 0);
+    ws_fd = open(".", O_RDONLY | O_DIRECTORY);
+    snprintf(scaffold, sizeof(scaffold), "%s/factory/scaffold/default/app", MW_SOURCE_DIR);
+    assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "default", &made, &err),
+                     MW_OK);
+    put("data/notes/order/records.jsonl", "precious\n");
+    put("other/mine.txt", "mine\n");
+    assert_int_equal(symlink("mine.txt", "other/link"), 0);
+    put("v1/app.json", "1\n");
+    put("v1/src/a.js", "a1\n");
+    put("v1/src/b.js", "b1\n");
+    put("v1/only1", "1\n");
+    put("v2/app.json", "2\n");
+    put("v2/src/a.js", "a1\n");
+    put("v2/src/b.js", "b2\n");
+    put("v2/run.sh", "#!/bin/sh\n");
+    assert_int_equal(chmod("v2/run.sh", 0755), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    close(ws_fd);
+    assert_int_equal(chdir("/"), 0);
+    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
+}
+
+static enum mw_rc promote(const char *id, const char *source, const char *expected,
+                          enum mw_promote_edits_mode edits, struct mw_promoted *ret,
+                          struct mw_err *err)
+{
+    char sha256[MW_SHA256_HEX];
+    digest_of(source, sha256);
+    const char *list[] = {expected};
+    struct mw_promote promote = {.workspace_fd = ws_fd,
+                                 .id = id,
+                                 .source = source,
+                                 .source_sha256 = sha256,
+                                 .target = "app",
+                                 .expected = list,
+                                 .expected_count = expected != NULL,
+                                 .scaffold = scaffold,
+                                 .edits = edits,
+                                 .keep_versions = 3};
+    return mw_promote_run(&promote, ret, err);
+}
+
+static void promoted(const char *id, const char *source, const char *expected,
+                     enum mw_promote_edits_mode edits, struct mw_promoted *ret)
+{
+    struct mw_err err = {0};
+    if (promote(id, source, expected, edits, ret, &err) != MW_OK)
+        fail_msg("%s: %s", id, err.text);
+}
+
+static void same_trees(const char *a, const char *b)
+{
+    char one[MW_SHA256_HEX], two[MW_SHA256_HEX];
+    digest_of(a, one);
+    digest_of(b, two);
+    if (strcmp(one, two) != 0)
+        fail_msg("'%s' and '%s' differ", a, b);
+}
+
+static void ar14_the_target_is_the_source_and_the_rest_is_untouched(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2, again;
+    mw_autofree char *before = other_things();
+    char scaffold_digest[MW_SHA256_HEX];
+    digest_of(scaffold, scaffold_digest);
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    same_trees("app", "v1");
+    assert_string_equal(p1.previous_sha256, scaffold_digest);
+    assert_int_equal(p1.previous_version, 1);
+    assert_false(p1.edited);
+    promoted("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2);
+    same_trees("app", "v2");
+    same_trees(".millwright/versions/2", "v1");
+    assert_int_equal(access("app/run.sh", X_OK), 0);
+    struct stat st;
+    assert_int_equal(stat("app/app.json", &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0644);
+    /* The same intent again is the same answer and does nothing. */
+    promoted("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &again);
+    assert_memory_equal(&again, &p2, sizeof(p2));
+    mw_autofree char *after = other_things();
+    assert_string_equal(before, after);
+}
+
+static void p12_rollback_is_the_same_operation(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2, p3;
+    struct mw_version_list list;
+    struct mw_err err;
+    char path[MW_VERSION_PATH_MAX];
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    promoted("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2);
+    assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 2);
+    assert_string_equal(list.items[1].sha256, p1.sha256);
+    assert_string_equal(list.items[1].promotion, "p2");
+    mw_version_path(list.items[1].number, path);
+    mw_versions_free(&list);
+    promoted("p3", path, p2.sha256, MW_EDITS_REFUSE, &p3);
+    same_trees("app", "v1");
+    same_trees(".millwright/versions/3", "v2");
+    assert_string_equal(p3.sha256, p1.sha256);
+}
+
+static void p12_old_versions_are_pruned_but_never_edited_ones(void **state)
+{
+    (void)state;
+    struct mw_promoted last = {0};
+    struct mw_version_list list;
+    struct mw_err err;
+    for (int i = 0; i < 9; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "p%d", i);
+        if (i == 2)
+            put("app/edited.txt", "mine\n");
+        promoted(id, i % 2 ? "v2" : "v1", i > 0 ? last.sha256 : NULL,
+                 i == 2 ? MW_EDITS_DISCARD : MW_EDITS_REFUSE, &last);
+        assert_int_equal(last.edited, i == 2);
+    }
+    assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 4);
+    assert_true(list.items[0].edited);
+    assert_int_equal(list.items[0].number, 3);
+    assert_int_equal(list.items[1].number, 7);
+    assert_int_equal(list.items[3].number, 9);
+    mw_versions_free(&list);
+    mw_autofree char *text = shell("cat .millwright/versions/3/edited.txt");
+    assert_string_equal(text, "mine\n");
+}
+
+static void p23_an_edited_root_is_refused_and_every_edit_named(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2 = {0};
+    struct mw_err err = {0};
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    put("app/src/a.js", "mine\n");
+    put("app/notes.txt", "mine\n");
+    assert_int_equal(unlink("app/only1"), 0);
+    assert_int_equal(symlink("/etc/hosts", "app/hosts"), 0);
+    mw_autofree char *before = shell("find . -printf '%p %y %T@ %s\\n' | LC_ALL=C sort");
+    assert_int_equal(promote("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2, &err), MW_E_DENIED);
+    mw_autofree char *after = shell("find . -printf '%p %y %T@ %s\\n' | LC_ALL=C sort");
+    assert_string_equal(before, after);
+    assert_non_null(strstr(err.text,
+                           "added hosts, added notes.txt, removed only1, changed src/a.js"));
+    assert_non_null(strstr(err.text, "--adopt-edits"));
+    const char *list[] = {p1.sha256};
+    struct mw_promote look = {
+        .workspace_fd = ws_fd, .target = "app", .expected = list, .expected_count = 1};
+    struct mw_promote_edits edits;
+    assert_int_equal(mw_promote_look(&look, &edits, &err), MW_OK);
+    assert_true(edits.edited);
+    assert_int_equal(edits.diff.count, 4);
+    mw_promote_edits_free(&edits);
+    /* Discarding keeps the edits, link and all, and follows nothing. */
+    promoted("p3", "v2", p1.sha256, MW_EDITS_DISCARD, &p2);
+    same_trees("app", "v2");
+    assert_true(p2.edited);
+    mw_autofree char *kept = shell("cat .millwright/versions/2/notes.txt; "
+                                   "readlink .millwright/versions/2/hosts");
+    assert_string_equal(kept, "mine\n/etc/hosts\n");
+}
+
+static void p23_an_edited_scaffold_and_an_unknown_root_are_refused(void **state)
+{
+    (void)state;
+    struct mw_promoted p = {0};
+    struct mw_err err = {0};
+    put("app/app.json", "mine\n");
+    assert_int_equal(promote("p1", "v1", NULL, MW_EDITS_REFUSE, &p, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "changed app.json"));
+    assert_int_equal(mw_remove_tree(AT_FDCWD, "app", &err), MW_OK);
+    put("app/whatever", "mine\n");
+    assert_int_equal(promote("p1", "v1", NULL, MW_EDITS_REFUSE, &p, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "added whatever"));
+    assert_int_equal(mw_remove_tree(AT_FDCWD, "app", &err), MW_OK);
+    assert_int_equal(symlink("other", "app"), 0);
+    assert_int_equal(promote("p1", "v1", NULL, MW_EDITS_DISCARD, &p, &err), MW_E_DENIED);
+    assert_int_equal(unlink("app"), 0);
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p); /* nothing stands there */
+    same_trees("app", "v1");
+    assert_string_equal(p.previous_sha256, "");
+    assert_int_equal(p.previous_version, 0);
+}
+
+static void p23_edits_are_adopted_where_the_new_version_did_not_change(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2, p3;
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    put("app/src/a.js", "mine\n");     /* unchanged in v2: carried */
+    put("app/src/new.js", "mine\n");   /* carried */
+    put("app/src/b.js", "b2\n");       /* the same edit as v2's: nothing to do */
+    assert_int_equal(unlink("app/only1"), 0); /* v2 removed it too */
+    assert_int_equal(chmod("app/src/new.js", 0755), 0);
+    promoted("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2);
+    mw_autofree char *all = shell("cd app && find . -type f | LC_ALL=C sort | xargs tail -n 1 -v");
+    assert_string_equal(all, "==> ./app.json <==\n2\n\n==> ./run.sh <==\n#!/bin/sh\n\n"
+                             "==> ./src/a.js <==\nmine\n\n==> ./src/b.js <==\nb2\n\n"
+                             "==> ./src/new.js <==\nmine\n");
+    assert_int_equal(access("app/src/new.js", X_OK), 0);
+    assert_true(p2.edited);
+    /* The adopted tree is what counts as put there from now on. */
+    promoted("p3", "v1", p2.sha256, MW_EDITS_REFUSE, &p3);
+    same_trees("app", "v1");
+}
+
+static void p23_edits_that_meet_changes_are_conflicts(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2 = {0};
+    struct mw_err err = {0};
+    char before[MW_SHA256_HEX], after[MW_SHA256_HEX];
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    put("app/src/a.js", "mine\n");
+    put("app/src/b.js", "mine\n");
+    put("app/run.sh", "mine\n");
+    assert_int_equal(unlink("app/app.json"), 0);
+    digest_of("app", before);
+    assert_int_equal(promote("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2, &err), MW_E_CONFLICT);
+    assert_non_null(strstr(err.text, "removed app.json, added run.sh, changed src/b.js"));
+    assert_null(strstr(err.text, "src/a.js"));
+    digest_of("app", after);
+    assert_string_equal(before, after);
+}
+
+static void p12_a_source_that_is_not_what_was_accepted_is_refused(void **state)
+{
+    (void)state;
+    struct mw_promoted p;
+    struct mw_err err = {0};
+    char sha256[MW_SHA256_HEX];
+    digest_of("v1", sha256);
+    put("v1/app.json", "x\n");
+    struct mw_promote promote_v1 = {.workspace_fd = ws_fd,
+                                    .id = "p1",
+                                    .source = "v1",
+                                    .source_sha256 = sha256,
+                                    .target = "app",
+                                    .scaffold = scaffold};
+    assert_int_equal(mw_promote_run(&promote_v1, &p, &err), MW_E_CORRUPT);
+    promote_v1.source = "absent";
+    assert_int_equal(mw_promote_run(&promote_v1, &p, &err), MW_E_MISSING);
+    promote_v1.id = "../p1";
+    assert_int_equal(mw_promote_run(&promote_v1, &p, &err), MW_E_INPUT);
+    same_trees("app", scaffold);
+}
+
+static void ar15_promotion_to_another_folder(void **state)
+{
+    (void)state;
+    struct mw_promoted p;
+    struct mw_err err = {0};
+    /* /dev/shm is another file system: the old tree comes home by copying. */
+    char outside[] = "/dev/shm/mw-promote-to-XXXXXX";
+    assert_non_null(mkdtemp(outside));
+    mw_autofree char *target = mw_heap_format("%s/live", outside);
+    char one[MW_SHA256_HEX], two[MW_SHA256_HEX];
+    digest_of("v1", one);
+    digest_of("v2", two);
+    struct mw_promote to = {.workspace_fd = ws_fd,
+                            .id = "p1",
+                            .source = "v1",
+                            .source_sha256 = one,
+                            .target = target};
+    if (mw_promote_run(&to, &p, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    same_trees(target, "v1");
+    same_trees("app", scaffold);
+    const char *list[] = {one};
+    struct mw_promote next = {.workspace_fd = ws_fd,
+                              .id = "p2",
+                              .source = "v2",
+                              .source_sha256 = two,
+                              .target = target,
+                              .expected = list,
+                              .expected_count = 1};
+    if (mw_promote_run(&next, &p, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    same_trees(target, "v2");
+    assert_int_equal(p.previous_version, 1);
+    same_trees(".millwright/versions/1", "v1");
+    mw_autofree char *listing = mw_heap_format("ls -A %s", outside);
+    mw_autofree char *left = shell(listing);
+    assert_string_equal(left, "live\n");
+    next.id = "p3";
+    next.source = "v1";
+    next.source_sha256 = one;
+    assert_int_equal(mw_promote_run(&next, &p, &err), MW_E_DENIED);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, outside, &err), MW_OK);
+}
+
+static void p23_targets_that_hold_other_things_are_refused(void **state)
+{
+    (void)state;
+    struct mw_promoted p;
+    struct mw_err err = {0};
+    char one[MW_SHA256_HEX];
+    digest_of("v1", one);
+    mw_autofree char *data = mw_heap_format("%s/data", base);
+    mw_autofree char *inner = mw_heap_format("%s/.millwright/x", base);
+    mw_autofree char *dots = mw_heap_format("%s/data/..", base);
+    const char *const targets[] = {base, "/", "/tmp", data, inner, dots, "relative", "", "../app",
+                                   "data"};
+    put(".millwright/y", "1");
+    for (size_t i = 0; i < MW_COUNT(targets); i++) {
+        struct mw_promote to = {.workspace_fd = ws_fd,
+                                .id = "p1",
+                                .source = "v1",
+                                .source_sha256 = one,
+                                .target = targets[i],
+                                .edits = MW_EDITS_DISCARD};
+        enum mw_rc rc = mw_promote_run(&to, &p, &err);
+        if (rc != MW_E_DENIED && rc != MW_E_USAGE)
+            fail_msg("'%s' was taken: %s", targets[i], mw_rc_name(rc));
+    }
+}
+
+static void p12_promoting_what_stands_there_changes_nothing(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2;
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    struct stat before, after;
+    assert_int_equal(stat("app", &before), 0);
+    promoted("p2", "v1", p1.sha256, MW_EDITS_REFUSE, &p2);
+    assert_int_equal(stat("app", &after), 0);
+    assert_true(p2.unchanged);
+    assert_int_equal(p2.previous_version, 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(ar14_the_target_is_the_source_and_the_rest_is_untouched),
+        TEST(p12_rollback_is_the_same_operation),
+        TEST(p12_old_versions_are_pruned_but_never_edited_ones),
+        TEST(p23_an_edited_root_is_refused_and_every_edit_named),
+        TEST(p23_an_edited_scaffold_and_an_unknown_root_are_refused),
+        TEST(p23_edits_are_adopted_where_the_new_version_did_not_change),
+        TEST(p23_edits_that_meet_changes_are_conflicts),
+        TEST(p12_a_source_that_is_not_what_was_accepted_is_refused),
+        TEST(ar15_promotion_to_another_folder),
+        TEST(p23_targets_that_hold_other_things_are_refused),
+        TEST(p12_promoting_what_stands_there_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+/*
+ * Staged bundles (BL-10, P22), the scaffold (BL-02) and unified diffs (AR-03).
+ */
+#include "base/json.h"
+#include "posix/heap.h"
+#include "stage/bundle.h"
+#include "stage/scaffold.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char base[64];
+static int ws_fd;
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(base, "/tmp/mw-bundle-XXXXXX");
+    assert_non_null(mkdtemp(base));
+    assert_int_equal(chdir(base), 0);
+    ws_fd = open(".", O_RDONLY | O_DIRECTORY);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    close(ws_fd);
+    assert_int_equal(chdir("/"), 0);
+    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
+}
+
+static void put(const char *path, const char *text)
+{
+    struct mw_err err;
+    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static char *shell(const char *command)
+{
+    struct mw_buf buf = mw_heap_buf();
+    FILE *pipe = popen(command, "r");
+    char block[4096];
+    for (size_t got; (got = fread(block, 1, sizeof(block), pipe)) > 0;)
+        mw_buf_put(&buf, (struct mw_str){block, got});
+    pclose(pipe);
+    mw_buf_put_c(&buf, '\0');
+    return buf.ptr;
+}
+
+static void bl10_a_bundle_is_whole_repeatable_and_immutable(void **state)
+{
+    (void)state;
+    struct mw_err err = {0};
+    struct mw_blobs blobs;
+    struct mw_tree tree, found;
+    char path[MW_BUNDLE_PATH_MAX];
+    put("t/app.json", "{}\n");
+    put("t/services/a/main.js", "1\n");
+    assert_int_equal(mw_blobs_open(ws_fd, ".millwright", &blobs, &err), MW_OK);
+    struct mw_tree_scan options = {.blobs = &blobs};
+    assert_int_equal(mw_tree_scan(AT_FDCWD, "t", &options, &tree, &err), MW_OK);
+    /* A half written one of an earlier try is in the way. */
+    put("generated/apps/notes/b1/.app.new/services/a/main.js", "hal");
+    if (mw_bundle_assemble(ws_fd, "notes", "b1", &tree, &blobs, path, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_string_equal(path, "generated/apps/notes/b1/app");
+    assert_false(mw_exists(ws_fd, "generated/apps/notes/b1/.app.new"));
+    assert_int_equal(mw_tree_scan(ws_fd, path, NULL, &found, &err), MW_OK);
+    char one[MW_SHA256_HEX], two[MW_SHA256_HEX];
+    mw_tree_digest(&tree, one);
+    mw_tree_digest(&found, two);
+    assert_string_equal(one, two);
+    mw_tree_free(&found);
+    struct stat st;
+    assert_int_equal(stat("generated/apps/notes/b1/app/app.json", &st), 0);
+    assert_int_equal(st.st_mode & 0222, 0);
+    ino_t inode = st.st_ino;
+    assert_int_equal(mw_bundle_assemble(ws_fd, "notes", "b1", &tree, &blobs, path, &err), MW_OK);
+    assert_int_equal(stat("generated/apps/notes/b1/app/app.json", &st), 0);
+    assert_int_equal(st.st_ino, inode);
+    struct mw_tree_file more = tree.files[0];
+    more.path = MW_STR("more");
+    mw_tree_add(&tree, &more);
+    assert_int_equal(mw_tree_seal(&tree, &err), MW_OK);
+    assert_int_equal(mw_bundle_assemble(ws_fd, "notes", "b1", &tree, &blobs, path, &err),
+                     MW_E_CONFLICT);
+    assert_int_equal(mw_remove_tree(ws_fd, "generated", &err), MW_OK);
+    mw_tree_free(&tree);
+    mw_blobs_close(&blobs);
+}
+
+static void p17_ids_cannot_lead_out(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    char path[MW_BUNDLE_PATH_MAX];
+    static const char *const bad[] = {"..", "", "a/b", "/", ".", "a\\b", "a\nb"};
+    for (size_t i = 0; i < MW_COUNT(bad); i++) {
+        assert_int_equal(mw_bundle_path(bad[i], "b1", path, &err), MW_E_INPUT);
+        assert_int_equal(mw_bundle_path("a", bad[i], path, &err), MW_E_INPUT);
+    }
+    assert_int_equal(mw_bundle_path("a", "build-1", path, &err), MW_OK);
+}
+
+static void p22_a_missing_blob_leaves_no_bundle(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    struct mw_blobs blobs;
+    char path[MW_BUNDLE_PATH_MAX];
+    assert_int_equal(mw_blobs_open(ws_fd, ".millwright", &blobs, &err), MW_OK);
+    struct mw_tree tree = {0};
+    struct mw_tree_file file = {.path = MW_STR("a"), .mode = 0644};
+    memset(file.sha256, 'a', 64);
+    mw_tree_add(&tree, &file);
+    assert_int_equal(mw_bundle_assemble(ws_fd, "notes", "b1", &tree, &blobs, path, &err),
+                     MW_E_MISSING);
+    assert_false(mw_exists(ws_fd, "generated/apps/notes/b1/app"));
+    assert_false(mw_exists(ws_fd, "generated/apps/notes/b1/.app.new"));
+    mw_tree_free(&tree);
+    mw_blobs_close(&blobs);
+}
+
+static void ar03_the_diff_is_what_diff_says(void **state)
+{
+    (void)state;
+    struct mw_err err = {0};
+    bool cut = true;
+    put("old/same", "1\n");
+    put("old/src/edit", "1\n2\n3\n");
+    put("old/gone", "1\n");
+    put("old/no newline", "x");
+    put("old/bin", "\x01\x02");
+    put("new/same", "1\n");
+    put("new/src/edit", "1\n2\nthree\n");
+    put("new/src/deep/added", "1\n");
+    put("new/no newline", "y");
+    put("new/bin", "\x01\x03");
+    struct mw_buf diff = mw_heap_buf();
+    if (mw_diff_trees(base, "old", "new", 1 << 20, &diff, &cut, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    mw_buf_put_c(&diff, '\0');
+    mw_autofree char *said = shell("TZ=UTC LC_ALL=C diff -ruN old new");
+    assert_false(cut);
+    assert_non_null(strstr(diff.ptr, "+three\n"));
+    assert_string_equal(diff.ptr, said);
+    mw_buf_reset(&diff);
+    assert_int_equal(mw_diff_trees(base, "old", "old", 1 << 20, &diff, &cut, &err), MW_OK);
+    assert_int_equal(diff.len, 0);
+    assert_int_equal(mw_diff_trees(base, "none", "neither", 1 << 20, &diff, &cut, &err), MW_OK);
+    assert_int_equal(diff.len, 0);
+    assert_int_equal(mw_diff_trees(base, "none", "new", 1 << 20, &diff, &cut, &err), MW_OK);
+    mw_autofree char *all = shell("TZ=UTC LC_ALL=C diff -ruN none new");
+    mw_buf_put_c(&diff, '\0');
+    assert_string_equal(diff.ptr, all);
+    mw_buf_reset(&diff);
+    assert_int_equal(mw_diff_trees(base, "old", "new", 10, &diff, &cut, &err), MW_OK);
+    assert_true(cut);
+    assert_int_equal(diff.len, 10);
+    assert_int_equal(mw_diff_trees(base, "-r", "new", 10, &diff, &cut, &err), MW_E_INPUT);
+    mw_heap_buf_free(&diff);
+}
+
+static void bl02_init_makes_exactly_these_and_a_rerun_changes_nothing(void **state)
+{
+    (void)state;
+    struct mw_err err = {0};
+    bool made = false;
+    if (mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "default", &made, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_true(made);
+    mw_autofree char *found = shell("find . | LC_ALL=C sort");
+    assert_string_equal(found, ".\n./app\n./app/app.json\n./app/brand\n"
+                               "./app/brand/theme_config.json\n./app/config\n"
+                               "./app/config/ai.json\n./app/config/shell.json\n./app/modules\n"
+                               "./app/ui\n./app/ui/index.js\n./app/ui/route_manifest.json\n"
+                               "./app/workflows\n");
+    struct mw_tree tree;
+    char want[MW_SHA256_HEX], digest[MW_SHA256_HEX];
+    assert_int_equal(mw_tree_scan(ws_fd, "app", NULL, &tree, &err), MW_OK);
+    mw_tree_digest(&tree, digest);
+    assert_int_equal(mw_scaffold_digest(MW_SOURCE_DIR "/factory", "default", want, &err), MW_OK);
+    assert_string_equal(digest, want);
+    mw_autoclose int app_fd = openat(ws_fd, "app", O_RDONLY | O_DIRECTORY);
+    struct mw_arena arena;
+    mw_heap_arena(&arena, 1 << 20);
+    for (uint32_t i = 0; i < tree.count; i++) {
+        struct mw_buf text = mw_heap_buf();
+        struct mw_tape tape;
+        if (!mw_str_ends(tree.files[i].path, MW_STR(".json")))
+            continue;
+        assert_int_equal(
+            mw_file_read_beneath(app_fd, tree.files[i].path.ptr, 65536, &text, &err), MW_OK);
+        assert_int_equal(mw_json_parse(&arena, mw_buf_str(&text), &tape, &err), MW_OK);
+        mw_heap_buf_free(&text);
+    }
+    mw_heap_arena_free(&arena);
+    mw_tree_free(&tree);
+    put("app/app.json", "mine\n");
+    assert_int_equal(unlink("app/ui/index.js"), 0);
+    mw_autofree char *before = shell("find . -printf '%p %T@ %s\\n' | LC_ALL=C sort");
+    assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "default", &made, &err),
+                     MW_OK);
+    assert_false(made);
+    mw_autofree char *after = shell("find . -printf '%p %T@ %s\\n' | LC_ALL=C sort");
+    assert_string_equal(before, after);
+    assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "../x", &made, &err),
+                     MW_E_USAGE);
+}
+
+static void bl02_a_scaffold_that_is_not_there_is_told(void **state)
+{
+    (void)state;
+    struct mw_err err = {0};
+    bool made = false;
+    assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "absent", &made, &err),
+                     MW_E_MISSING);
+    assert_false(mw_exists(ws_fd, "app"));
+    assert_int_equal(mkdir("app", 0755), 0);
+    assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "default", &made, &err),
+                     MW_OK);
+    assert_true(made);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(bl10_a_bundle_is_whole_repeatable_and_immutable),
+        TEST(p17_ids_cannot_lead_out),
+        TEST(p22_a_missing_blob_leaves_no_bundle),
+        TEST(ar03_the_diff_is_what_diff_says),
+        TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
+        TEST(bl02_a_scaffold_that_is_not_there_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
