@@ -8,6 +8,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/file.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -314,6 +316,23 @@ static void p03_a_flipped_bit_in_an_earlier_frame_is_refused(void **state)
     assert_string_equal(before, after);
 }
 
+/* A run of damage over the end of one frame and the start of the last: the file goes on past the first one's length. */
+static void p03_damage_across_two_frames_is_not_an_unfinished_one(void **state)
+{
+    (void)state;
+    void *journal = open_with(&quick, NULL);
+    struct mw_journal_report report;
+    assert_int_equal(rig_append(journal, 1, 2, &err), MW_OK);
+    assert_int_equal(mw_journal_verify(dir, &looking, NULL, NULL, &report, &err), MW_OK);
+    assert_int_equal(rig_append(journal, 3, 2, &err), MW_OK);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    char path[400], blank[60] = {0};
+    (void)snprintf(path, sizeof path, "%s/head", dir);
+    assert_int_equal(unlink(path), 0);
+    change_file(FIRST, (long)report.bytes - 30, blank, sizeof blank);
+    expect_refused(&quick, MW_E_CORRUPT, "byte 0, record 1");
+}
+
 static void p04_a_cut_at_a_frames_border_is_noticed(void **state)
 {
     (void)state;
@@ -401,6 +420,41 @@ static void p11_the_loser_is_told_who_holds_the_journal(void **state)
     journal = open_with(&quick, NULL);
     assert_int_equal(ops->epoch(journal), 2);
     assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
+static void p11_the_kernel_is_asked_who_holds_it_before_an_old_note(void **state)
+{
+    (void)state;
+    void *journal = open_with(&quick, NULL);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    change_file("lock", 0, "{\"lock\":1,\"pid\":1,\"epoch\":7}",
+                30); /* left by a host that was killed */
+    char path[200], words[40], byte;
+    int ready[2], go[2];
+    (void)snprintf(path, sizeof path, "%s/lock", dir);
+    assert_true(pipe2(ready, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(go[1]);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        _exit(flock(fd, LOCK_EX) == 0 && write(ready[1], "", 1) == 1 && read(go[0], &byte, 1) == 0
+                  ? 0
+                  : 1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)snprintf(words, sizeof words, "process %d", (int)child);
+    expect_refused(&quick, MW_E_CONFLICT, words);
+    (void)close(go[1]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    struct mw_journal_opened opened;
+    journal = open_with(&quick, &opened);
+    assert_int_equal(opened.epoch, 8);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(go[0]);
 }
 
 static void p11_a_writer_that_went_past_the_lock_is_noticed(void **state)
@@ -585,10 +639,12 @@ int main(void)
         TEST(p02_after_a_failed_sync_nothing_is_acknowledged_any_more),
         TEST(p03_a_torn_tail_is_cut_off_kept_and_reported),
         TEST(p03_a_flipped_bit_in_an_earlier_frame_is_refused),
+        TEST(p03_damage_across_two_frames_is_not_an_unfinished_one),
         TEST(p04_a_cut_at_a_frames_border_is_noticed),
         TEST(p04_another_history_of_the_same_length_is_noticed),
         TEST(p13_a_newer_format_is_refused_without_writing),
         TEST(p11_the_loser_is_told_who_holds_the_journal),
+        TEST(p11_the_kernel_is_asked_who_holds_it_before_an_old_note),
         TEST(p11_a_writer_that_went_past_the_lock_is_noticed),
         TEST(a_reader_follows_a_writer_and_never_passes_the_durable_record),
         TEST(what_the_callback_says_is_passed_on),

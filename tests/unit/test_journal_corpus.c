@@ -3,6 +3,7 @@
  * last frame whose loss could not be known; no change is ever read as truth. The seed is printed; MW_SEED=N repeats it.
  */
 #include "../crash/journal_rig.h"
+#include "journal/frame.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
@@ -28,7 +29,7 @@ static struct image sound[FILES_MAX], changed[FILES_MAX];
 static int file_count;
 static size_t borders[FILES_MAX][FRAMES_MAX]; /* offsets at which frames begin, and the end */
 static int border_count[FILES_MAX];
-static uint64_t last_seq;
+static uint64_t last_seq, last_count;
 static char dir[64];
 static struct image head;
 
@@ -63,9 +64,11 @@ static int make_journal(void **state)
     rig_reset(seed != NULL ? strtoull(seed, NULL, 10) : 4711);
     print_message("seed %s\n", seed != NULL ? seed : "4711");
     assert_int_equal(ops->open(dir, &quick, &journal, &opened, &err), MW_OK);
-    for (int i = 0; i < 22; i++)
-        assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1, 1 + (uint32_t)i % 4, &err),
-                         MW_OK);
+    for (int i = 0; i < 22; i++) {
+        last_count = 1 + (uint64_t)i % 4;
+        assert_int_equal(
+            rig_append(journal, ops->last_seq(journal) + 1, (uint32_t)last_count, &err), MW_OK);
+    }
     last_seq = ops->last_seq(journal);
     assert_int_equal(ops->close(journal, &err), MW_OK);
     DIR *folder = opendir(dir);
@@ -111,6 +114,7 @@ static void put_in(struct image *image, size_t at, const char *bytes, size_t siz
 }
 
 enum change {
+    FLIP_ONE_BIT,
     FLIP_BITS,
     NUL_RUN,
     GLUE_LINES,
@@ -126,13 +130,34 @@ enum change {
     SWAP_FILES,
     CUT_MIDDLE,
     CHANGE_DIGIT,
+    FORGE_FRAME,
     CHANGES
 };
 static const char *const change_names[CHANGES] = {
-    "flipped bits",       "a run of NUL",  "glued lines",        "a split line",
-    "a splice",           "a cut tail",    "a cut frame",        "a double frame",
-    "two frames swapped", "a moved frame", "garbage at the end", "a missing file",
-    "two files swapped",  "a hole",        "a changed digit"};
+    [FLIP_ONE_BIT] = "a flipped bit",
+    [FLIP_BITS] = "flipped bits",
+    [NUL_RUN] = "a run of NUL",
+    [GLUE_LINES] = "glued lines",
+    [SPLIT_LINE] = "a split line",
+    [SPLICE] = "a splice",
+    [CUT_ANYWHERE] = "a cut tail",
+    [CUT_FRAME] = "a cut frame",
+    [DUPLICATE_FRAME] = "a double frame",
+    [SWAP_FRAMES] = "two frames swapped",
+    [MOVE_FRAME] = "a moved frame",
+    [GARBAGE_AT_END] = "garbage at the end",
+    [DROP_FILE] = "a missing file",
+    [SWAP_FILES] = "two files swapped",
+    [CUT_MIDDLE] = "a hole",
+    [CHANGE_DIGIT] = "a changed digit",
+    [FORGE_FRAME] = "a forged frame",
+};
+
+/* One place is touched, so all but the last frame must come out of it or the journal be refused. */
+static const bool touches_one_place[CHANGES] = {
+    [FLIP_ONE_BIT] = true, [GLUE_LINES] = true,     [SPLIT_LINE] = true,
+    [CHANGE_DIGIT] = true, [GARBAGE_AT_END] = true,
+};
 
 static size_t frame_size(int f, int i)
 {
@@ -161,12 +186,35 @@ static void change_frames(enum change kind, int f)
     }
 }
 
+/* Another body with a header that fits it in all but the next frame's `prev` (of the last frame: the head's hash). */
+static void forge_frame(int f)
+{
+    struct image *image = &changed[f];
+    size_t at = borders[f][below((size_t)border_count[f])], header_bytes;
+    struct mw_frame header;
+    assert_int_equal(
+        mw_frame_read((struct mw_str){image->bytes + at, image->size - at}, &header, &header_bytes),
+        MW_FRAME_OK);
+    char *body = image->bytes + at + header_bytes;
+    memcpy(body + 2, "SEQ", 3);
+    char text[MW_FRAME_HEADER_MAX];
+    assert_int_equal(mw_frame_write(&header, (struct mw_str){body, header.bytes}, text),
+                     header_bytes);
+    memcpy(image->bytes + at, text, header_bytes);
+}
+
 static void change_bytes(enum change kind, int f)
 {
     struct image *image = &changed[f];
     size_t at = below(image->size);
     char *newline;
     switch (kind) {
+    case FLIP_ONE_BIT:
+        image->bytes[at] ^= (char)(1 << below(8));
+        break;
+    case FORGE_FRAME:
+        forge_frame(f);
+        break;
     case FLIP_BITS:
         for (size_t n = 1 + below(3); n > 0; n--)
             image->bytes[below(image->size)] ^= (char)(1 << below(8));
@@ -291,11 +339,21 @@ static void judge(enum change kind, int count, bool with_head, struct verdicts *
     struct rig_read read = {.next = 1};
     assert_int_equal(ops->read(journal, 1, rig_check_line, &read, &err), MW_OK);
     assert_int_equal(ops->close(journal, &err), MW_OK);
+    bool last_is_forged = kind == FORGE_FRAME && !with_head; /* nobody is left who could tell */
+    if (last_is_forged) {
+        verdicts->shorter++;
+        assert_memory_equal(changed, sound, (size_t)(file_count - 1) * sizeof changed[0]);
+        return;
+    }
     if (read.wrong || read.next != opened.last_seq + 1)
         fail_msg("%s was read as truth", change_names[kind]);
     if (with_head && opened.last_seq < last_seq)
         fail_msg("%s: P04: acknowledged records are missing and nobody noticed",
                  change_names[kind]);
+    if (touches_one_place[kind] && opened.last_seq + last_count < last_seq)
+        fail_msg("%s: an earlier frame was cut off as if it were the last: %lu of %lu, torn %lu",
+                 change_names[kind], (unsigned long)opened.last_seq, (unsigned long)last_seq,
+                 (unsigned long)opened.torn_bytes);
     if (opened.torn_bytes > 0)
         verdicts->torn++;
     else if (opened.last_seq < last_seq)

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -169,6 +170,50 @@ static void p01_killed_at_random_moments_keeps_what_was_acknowledged(void **stat
     print_message("%d lives, %lu records\n", lives, (unsigned long)acked);
 }
 
+/* The durable position is shared memory here; in the host it is a message from the writer thread. */
+static void a_reader_beside_a_running_writer_sees_whole_records_only(void **state)
+{
+    (void)state;
+    const uint64_t wanted = rig_night() ? 1000000 : 20000;
+    uint64_t *durable = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(durable != MAP_FAILED);
+    const struct mw_journal_options options = {.segment_bytes = 100000, .sys = &rig_quick};
+    struct mw_err err;
+    struct mw_journal_opened opened;
+    void *journal, *told = NULL, *untold = NULL;
+    assert_int_equal(ops->open(dir, &options, &journal, &opened, &err), MW_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        while (*durable < wanted) {
+            uint64_t first = *durable + 1;
+            if (rig_append(journal, first, 1 + (uint32_t)(first % 9), &err) != MW_OK)
+                _exit(1);
+            __atomic_store_n(durable, ops->last_seq(journal), __ATOMIC_SEQ_CST);
+        }
+        _exit(0);
+    }
+    assert_int_equal(ops->reader_open(dir, &options, 1, &told, &err), MW_OK);
+    assert_int_equal(ops->reader_open(dir, &options, 1, &untold, &err), MW_OK);
+    struct rig_read told_read = {.next = 1}, untold_read = {.next = 1};
+    uint64_t next = 1;
+    while (next <= wanted) {
+        uint64_t until = __atomic_load_n(durable, __ATOMIC_SEQ_CST);
+        if (ops->reader_read(told, until, rig_check_line, &told_read, &next, &err) != MW_OK)
+            fail_msg("told of %lu: %s", (unsigned long)until, err.text);
+        assert_int_equal(next, until + 1);
+        if (ops->reader_read(untold, UINT64_MAX, rig_check_line, &untold_read, NULL, &err) != MW_OK)
+            fail_msg("untold: %s", err.text);
+        assert_false(told_read.wrong || untold_read.wrong);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    ops->reader_close(told);
+    ops->reader_close(untold);
+    (void)ops->close(journal, &err); /* the child's handle: this one never wrote */
+    (void)munmap(durable, 4096);
+}
+
 /* ---- races for the lock ---- */
 
 #define RACERS 3
@@ -304,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p01_killed_at_each_system_call_keeps_what_was_acknowledged),
         TEST(p01_killed_at_random_moments_keeps_what_was_acknowledged),
+        TEST(a_reader_beside_a_running_writer_sees_whole_records_only),
         TEST(p11_of_all_who_race_for_the_lock_one_wins_and_the_others_name_it),
         TEST(p10_a_file_size_limit_is_survived),
     };
