@@ -1,0 +1,674 @@
+#include "builtin/infer.h"
+
+/* The walk over a prompt: services first, then, from left to right, what each sentence says about records and what is done with them. */
+
+struct walk {
+    struct mw_infer *inf;
+    struct mw_toks *toks;
+    struct mw_bp_service **heads; /* by token: the service that is named there */
+    struct mw_bp_service *service; /* spoken of */
+    struct mw_bp_entity *entity;   /* spoken of; NULL: the service itself */
+    bool sentence_start;
+    bool subject_here; /* the words just before named the subject */
+};
+
+static bool word_at(const struct walk *w, uint32_t i)
+{
+    return i < w->toks->count && w->toks->at[i].kind == MW_TOK_WORD && !w->toks->at[i].tech;
+}
+
+static bool kind_at(const struct walk *w, uint32_t i, enum mw_tok_kind kind)
+{
+    return i < w->toks->count && w->toks->at[i].kind == kind;
+}
+
+static bool listed(const struct walk *w, uint32_t i, const char *key)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->stop, key, w->toks->at[i].low);
+}
+
+static bool one_of(const struct walk *w, uint32_t i, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (word_at(w, i) && mw_tok_is(w->toks, i, *words))
+            return true;
+    return false;
+}
+
+static const char *const having[] = {"has", "have", "having", "contains", "contain", "containing", "includes", "include", "including",
+                                     "with", "consists", "consist", "needs", "need", "stores", "store", NULL};
+static const char *const strict_having[] = {"has", "have", "having", "contains", "contain", "consists", "consist", "belongs", "belong", NULL};
+static const char *const field_words[] = {"fields", "field", "properties", "property", "attributes", "attribute", "columns", NULL};
+
+static bool is_container(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->nouns, "containers", w->toks->at[i].low);
+}
+
+static void use(const struct walk *w, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        w->toks->at[i].used = true;
+}
+
+static struct mw_str low_of(const struct walk *w, uint32_t from, uint32_t to)
+{
+    return mw_tokens_low(w->inf->arena, w->toks, from, to);
+}
+
+static bool is_noun(const struct walk *w, uint32_t from, uint32_t to)
+{
+    struct mw_str name = MW_STR_NONE;
+    return mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, low_of(w, from, to)), &name) != MW_NODE_NONE;
+}
+
+/* --- services --- */
+
+static bool plain_word(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && !w->toks->at[i].compound && !is_container(w, i) &&
+           (!mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) || is_noun(w, i, i + 1)) &&
+           !listed(w, i, "articles");
+}
+
+static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to, struct mw_str base)
+{
+    base = mw_bp_base(w->inf->arena, base);
+    if (mw_name_pascal(w->inf->arena, base).len == 0)
+        return;
+    if (!mw_bp_same_name(mw_words_singular(w->inf->words, base), base) && is_noun(w, from, to > from + 1 ? to - 1 : to))
+        base = mw_words_singular(w->inf->words, base);
+    struct mw_bp_service *service = mw_bp_service_of(w->inf->bp, base);
+    if (service == NULL)
+        service = mw_bp_add_service(w->inf->bp, base);
+    if (service == NULL)
+        return;
+    use(w, from, to);
+    w->heads[at] = service;
+    mw_infer_note(w->inf, false, service, NULL, mw_infer_quote(w->inf, service->name), mw_tokens_text(w->toks, from, to));
+    struct mw_str noun = mw_infer_noun(w->inf, base), name = MW_STR_NONE;
+    if (mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
+        (void)mw_infer_main_entity(w->inf, service);
+}
+
+/* The words before a container, from the longest known noun to, at most, three unknown words. Returns where they begin. */
+static uint32_t noun_before(const struct walk *w, uint32_t container)
+{
+    uint32_t from = container;
+    while (from > 0 && from + 3 > container && plain_word(w, from - 1) && !w->toks->at[from - 1].used)
+        from--;
+    for (uint32_t k = from; k < container; k++)
+        if (is_noun(w, k, container))
+            return k;
+    bool stored = from < container && mw_node_get_str(&w->inf->words->nouns, mw_node_get(&w->inf->words->nouns, 0, "products"),
+                                                      w->toks->at[container - 1].low) != MW_NODE_NONE;
+    if (stored)
+        return container - 1;
+    bool state = false;
+    while (from < container && (mw_phrase_at(&w->inf->verbs, w->toks, from, MW_FORM_BASE) != NULL) && from + 1 < container && !state)
+        from++; /* "create blood donation service" */
+    return from;
+}
+
+/* "user, order and payment services" */
+static void head_list(struct walk *w, uint32_t container)
+{
+    uint32_t end = container;
+    for (;;) {
+        uint32_t from = noun_before(w, end);
+        if (from == end)
+            return;
+        name_service(w, from, from, end == container ? container + 1 : end, low_of(w, from, end));
+        uint32_t gap = from;
+        while (gap > 0 && (kind_at(w, gap - 1, MW_TOK_COMMA) || mw_tok_is(w->toks, gap - 1, "and") || listed(w, gap - 1, "articles")))
+            gap--;
+        if (gap == from || !(mw_tok_is(w->toks, from - 1, "and") || kind_at(w, from - 1, MW_TOK_COMMA) || listed(w, from - 1, "articles")))
+            return;
+        end = gap;
+    }
+}
+
+static void reverse_services(struct mw_bp *bp)
+{
+    struct mw_bp_service *done = NULL;
+    while (bp->services != NULL) {
+        struct mw_bp_service *next = bp->services->next;
+        bp->services->next = done;
+        done = bp->services;
+        bp->services = next;
+    }
+    bp->services = done;
+}
+
+static bool is_plural_container(const struct walk *w, uint32_t i)
+{
+    return one_of(w, i, (const char *const[]){"services", "apps", "applications", "apis", "systems", "microservices", "modules", NULL});
+}
+
+static void find_compounds(struct walk *w)
+{
+    for (uint32_t i = 0; i < w->toks->count; i++) {
+        struct mw_tok *tok = &w->toks->at[i];
+        if (!tok->compound || tok->tech)
+            continue;
+        struct mw_str text = tok->text;
+        if (mw_str_ends(text, MW_STR("Services")))
+            text = mw_str_sub(text, 0, text.len - 1);
+        name_service(w, i, i, i + 1, text);
+    }
+}
+
+static void find_heads(struct walk *w)
+{
+    const struct mw_tape *nouns = &w->inf->words->nouns;
+    uint32_t products = mw_node_get(nouns, 0, "products");
+    find_compounds(w);
+    for (uint32_t i = 0; i < w->toks->count; i++) {
+        if (is_plural_container(w, i)) {
+            uint32_t before = w->inf->bp->service_count;
+            head_list(w, i);
+            if (before == 0)
+                reverse_services(w->inf->bp); /* it was read backwards */
+        } else if (is_container(w, i) && !is_container(w, i + 1)) {
+            uint32_t end = i;
+            while (end > 0 && is_container(w, end - 1))
+                end--;
+            uint32_t from = noun_before(w, end);
+            if (from < end)
+                name_service(w, from, from, i + 1, low_of(w, from, end));
+        } else if (word_at(w, i) && !w->toks->at[i].used && !is_container(w, i + 1) && w->inf->bp->service_count == 0 &&
+                   mw_node_get_str(nouns, products, w->toks->at[i].low) != MW_NODE_NONE) {
+            name_service(w, i, i, i + 1, w->toks->at[i].low);
+        }
+    }
+}
+
+/* --- entities --- */
+
+static struct mw_bp_service *owner_of(struct walk *w, struct mw_str low)
+{
+    struct mw_bp_service *own = mw_bp_service_of(w->inf->bp, mw_words_singular(w->inf->words, low));
+    if (own != NULL)
+        return own;
+    if (w->service != NULL)
+        return w->service;
+    if (w->inf->bp->services != NULL)
+        return w->inf->bp->services;
+    struct mw_bp_service *made = mw_bp_add_service(w->inf->bp, mw_words_singular(w->inf->words, low));
+    if (made != NULL)
+        mw_infer_note(w->inf, true, made, NULL, mw_infer_quote(w->inf, made->name), MW_STR("no service is named: called after its first record"));
+    return made;
+}
+
+static struct mw_bp_entity *speak_of(struct walk *w, uint32_t from, uint32_t to)
+{
+    struct mw_str low = low_of(w, from, to);
+    struct mw_bp_service *service = NULL;
+    struct mw_bp_entity *entity = mw_infer_entity(w->inf, w->service, low, &service);
+    if (entity == NULL && mw_name_pascal(w->inf->arena, low).len > 0) {
+        service = owner_of(w, low);
+        entity = service != NULL ? mw_infer_add_entity(w->inf, service, low) : NULL;
+    }
+    if (entity == NULL)
+        return NULL;
+    use(w, from, to);
+    mw_infer_note(w->inf, false, entity, NULL, mw_infer_quote(w->inf, entity->name), mw_tokens_text(w->toks, from, to));
+    w->service = service;
+    w->entity = entity;
+    w->subject_here = true;
+    return entity;
+}
+
+/* Length of a noun phrase at i that names a known noun or an entity already there; 0: none. */
+static uint32_t noun_len(const struct walk *w, uint32_t i)
+{
+    for (uint32_t len = 3; len > 0; len--) {
+        bool words = true;
+        for (uint32_t k = i; k < i + len; k++)
+            words = words && word_at(w, k) && !w->toks->at[k].compound;
+        struct mw_bp_service *service = NULL;
+        if (words && (is_noun(w, i, i + len) || mw_infer_entity(w->inf, w->service, low_of(w, i, i + len), &service) != NULL))
+            return len;
+    }
+    return 0;
+}
+
+/* --- lists of fields --- */
+
+static bool is_trigger(const struct walk *w, uint32_t i)
+{
+    const struct mw_phrase *p = mw_phrase_at(&w->inf->triggers_base, w->toks, i, MW_FORM_BASE);
+    return p != NULL && !w->toks->at[i].tech;
+}
+
+static bool starts_verbs(const struct walk *w, uint32_t i)
+{
+    uint32_t verb = i;
+    while (one_of(w, verb, (const char *const[]){"to", "that", "which", "who", "for", "users", "people", NULL}))
+        verb++;
+    if (is_trigger(w, i) || is_trigger(w, verb))
+        return true;
+    if (verb == i || one_of(w, i, (const char *const[]){"users", NULL}))
+        return false;
+    return mw_phrase_at(&w->inf->verbs, w->toks, verb, mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL ||
+           mw_phrase_at(&w->inf->states, w->toks, verb, mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL;
+}
+
+static const char *const taken[] = {"id", "createdAt", "updatedAt", "ownerId", NULL};
+
+static void declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_field *field)
+{
+    struct mw_str said = mw_tokens_text(w->toks, from, to);
+    for (const char *const *name = taken; *name != NULL; name++)
+        if (mw_bp_same_name(field->name, mw_str_of(*name))) {
+            mw_infer_note(w->inf, false, NULL, "services", MW_STR("\"every record has it\""), said);
+            return;
+        }
+    if (w->entity == NULL)
+        w->entity = w->service != NULL ? mw_infer_main_entity(w->inf, w->service) : NULL;
+    if (w->entity == NULL || w->entity->field_count > MW_BP_FIELDS_MAX)
+        return;
+    mw_infer_declare(w->inf, w->service, w->entity, field);
+    mw_infer_note(w->inf, false, mw_bp_field_of(w->entity, field->name), NULL, mw_infer_quote(w->inf, field->name), said);
+}
+
+/* "has many comments": each comment refers back. */
+static uint32_t has_many(struct walk *w, uint32_t i)
+{
+    static const char *const many[] = {"many", "multiple", "several", NULL};
+    if (!one_of(w, i, many) || w->entity == NULL || !word_at(w, i + 1))
+        return i;
+    uint32_t len = noun_len(w, i + 1);
+    len = len == 0 ? 1 : len;
+    struct mw_bp_entity *one = w->entity;
+    struct mw_bp_service *service = w->service;
+    struct mw_bp_entity *other = mw_infer_add_entity(w->inf, service, low_of(w, i + 1, i + 1 + len));
+    struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
+    if (other == NULL || field == NULL || other == one)
+        return i;
+    *field = (struct mw_bp_field){.name = mw_name_camel(w->inf->arena, one->name), .type = MW_BP_REFERENCE, .type_said = true, .entity = one->name};
+    mw_infer_declare(w->inf, service, other, field);
+    use(w, i, i + 1 + len);
+    mw_infer_note(w->inf, false, mw_bp_field_of(other, field->name), NULL, mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, i + 1 + len));
+    return i + 1 + len;
+}
+
+static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
+{
+    *ret_len = noun_len(w, i);
+    bool opens = kind_at(w, i + *ret_len, MW_TOK_OPEN) && w->entity == NULL;
+    if (*ret_len > 0)
+        return w->entity == NULL && (mw_words_is_plural(w->inf->words, w->toks->at[i + *ret_len - 1].low) || opens);
+    struct mw_str name = MW_STR_NONE;
+    bool plural = word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) && w->entity == NULL;
+    bool known = mw_node_get_str(&w->inf->words->fields, mw_node_get(&w->inf->words->fields, 0, "exact"), w->toks->at[i].low) != MW_NODE_NONE;
+    bool alone = kind_at(w, i + 1, MW_TOK_COMMA) || kind_at(w, i + 1, MW_TOK_BREAK) || kind_at(w, i + 1, MW_TOK_OPEN) ||
+                 mw_tok_is(w->toks, i + 1, "and");
+    (void)name;
+    *ret_len = 1;
+    return plural && !known && alone && !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+}
+
+/* "title, due date and priority low|normal|high" at i. Returns the index after it. */
+static uint32_t field_list(struct walk *w, uint32_t i)
+{
+    bool service_level = w->entity == NULL;
+    for (;;) {
+        while (kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) || (i < w->toks->count && w->toks->at[i].tech) ||
+               one_of(w, i, (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) || one_of(w, i, field_words))
+            i++;
+        uint32_t after = has_many(w, i), len = 0;
+        if (after > i) {
+            i = after;
+            continue;
+        }
+        uint32_t start = i;
+        while (listed(w, start, "articles") && word_at(w, start + 1))
+            start++;
+        if (!word_at(w, start) || w->heads[start] != NULL || starts_verbs(w, i) || is_container(w, start) ||
+            one_of(w, start, (const char *const[]){"ability", "possibility", "option", "support", "endpoints", "operations", "use", NULL}))
+            return i;
+        if (service_level)
+            w->entity = NULL;
+        if (item_is_entity(w, start, &len) && speak_of(w, start, start + len) != NULL) {
+            i = start + len;
+            if (one_of(w, i, having) || kind_at(w, i, MW_TOK_OPEN) || starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}))
+                return i;
+            continue;
+        }
+        uint32_t follow = start + (len > 0 ? len : 1);
+        if (one_of(w, follow, strict_having) && !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
+            return i; /* "and each list has a name": another sentence */
+        struct mw_bp_field *field = NULL;
+        after = mw_infer_field(w->inf, w->toks, i, w->service, &field);
+        if (field == NULL || after == i)
+            return i;
+        declare(w, i, after, field);
+        i = after;
+        if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") && !(i < w->toks->count && w->toks->at[i].tech) &&
+            !mw_tok_is(w->toks, i, "plus"))
+            return i;
+    }
+}
+
+/* --- statements --- */
+
+/* "the title is required", "priority must be between 1 and 5" */
+static uint32_t field_statement(struct walk *w, uint32_t i)
+{
+    static const char *const says[] = {"is", "are", "must", "should", "can", "has", "defaults", "may", NULL};
+    struct mw_bp_service *service = w->service != NULL ? w->service : w->inf->bp->services;
+    for (uint32_t len = 3; len > 0; len--) {
+        bool words = true;
+        for (uint32_t k = i; k < i + len; k++)
+            words = words && word_at(w, k);
+        bool colon = kind_at(w, i + len, MW_TOK_COLON);
+        if (!words || (!one_of(w, i + len, says) && !colon))
+            continue;
+        struct mw_str name = mw_name_camel(w->inf->arena, low_of(w, i, i + len));
+        struct mw_bp_entity *entity = w->entity;
+        struct mw_bp_field *field = entity != NULL ? mw_bp_field_of(entity, name) : NULL;
+        for (struct mw_bp_entity *e = service != NULL ? service->entities : NULL; e != NULL && field == NULL; e = e->next) {
+            field = mw_bp_field_of(e, name);
+            entity = e;
+        }
+        if (field == NULL)
+            continue;
+        struct mw_bp_field *said = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
+        if (said == NULL)
+            return i;
+        said->name = field->name;
+        uint32_t after = mw_infer_attributes(w->inf, w->toks, i + len, service, said);
+        if (after == i + len)
+            return i;
+        use(w, i, i + len);
+        w->entity = entity;
+        w->service = service;
+        declare(w, i, after, said);
+        return after;
+    }
+    return i;
+}
+
+/* Verbs at i after a trigger that began at from. The subject becomes what the last verb was about. */
+static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form form, bool unknown_too)
+{
+    struct mw_item **first = w->inf->next_item;
+    uint32_t after = mw_infer_verbs(w->inf, w->toks, from, i, form, unknown_too);
+    if (after == i)
+        return i;
+    struct mw_item *last = NULL;
+    for (struct mw_item *item = *first; item != NULL; item = item->next) {
+        item->service = w->service;
+        item->entity = w->entity;
+        last = item;
+    }
+    use(w, from, i);
+    bool describes = one_of(w, after, having) || kind_at(w, after, MW_TOK_OPEN);
+    if (last != NULL && describes && last->object_to == after && last->object_to > last->object_from)
+        (void)speak_of(w, last->object_from, last->object_to);
+    return after;
+}
+
+/* "todos can be archived": the subject is the object. */
+static uint32_t passive_at(struct walk *w, uint32_t from, uint32_t noun_to, uint32_t i)
+{
+    struct mw_item **first = w->inf->next_item;
+    uint32_t after = mw_infer_verbs(w->inf, w->toks, from, i, MW_FORM_ED, true);
+    if (after == i || speak_of(w, from, noun_to) == NULL)
+        return i;
+    for (struct mw_item *item = *first; item != NULL; item = item->next) {
+        item->service = w->service;
+        item->entity = w->entity;
+        if (item->object_to == item->object_from) {
+            item->object_from = from;
+            item->object_to = noun_to;
+        }
+    }
+    return after;
+}
+
+/* An actor and a trigger: "users can …", "an admin should be able to …". Returns the index after the verbs, or i. */
+static uint32_t actor_at(struct walk *w, uint32_t i)
+{
+    for (uint32_t k = i; k < i + 4 && k < w->toks->count; k++) {
+        const struct mw_phrase *trigger = mw_phrase_at(&w->inf->triggers_base, w->toks, k, MW_FORM_BASE);
+        if (trigger != NULL && !w->toks->at[k].tech) {
+            uint32_t after = k + trigger->words;
+            bool be = mw_tok_is(w->toks, after, "be") && !mw_tok_is(w->toks, after + 1, "able");
+            if (be && k > i)
+                return passive_at(w, i, k, after + 1) > after + 1 ? passive_at(w, i, k, after + 1) : i;
+            while (kind_at(w, after, MW_TOK_COLON))
+                after++;
+            uint32_t to = verbs_at(w, i, after, MW_FORM_BASE, true);
+            return to > after ? to : i;
+        }
+        if (!word_at(w, k) || w->heads[k] != NULL || one_of(w, k, having) ||
+            one_of(w, k, (const char *const[]){"and", "or", "with", "for", NULL}))
+            return i;
+    }
+    return i;
+}
+
+static uint32_t trigger_at(struct walk *w, uint32_t i)
+{
+    const struct {
+        const struct mw_phrases *phrases;
+        enum mw_form form;
+    } kinds[] = {{&w->inf->triggers_ing, MW_FORM_ING}, {&w->inf->triggers_s, MW_FORM_S}, {&w->inf->triggers_maybe, MW_FORM_BASE}};
+    for (size_t k = 0; k < MW_COUNT(kinds); k++) {
+        const struct mw_phrase *p = mw_phrase_at(kinds[k].phrases, w->toks, i, MW_FORM_BASE);
+        if (p == NULL)
+            continue;
+        uint32_t after = i + p->words, to = verbs_at(w, i, after, kinds[k].form, false);
+        if (to > after)
+            return to;
+    }
+    return i;
+}
+
+/* "Create a todo app": the verb only says that there shall be one. */
+static uint32_t order_to_build(struct walk *w, uint32_t i)
+{
+    if (mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) == NULL)
+        return i;
+    uint32_t at = i + 1;
+    while (word_at(w, at) && w->heads[at] == NULL && at < i + 6 &&
+           (listed(w, at, "articles") || mw_words_has(&w->inf->words->stop, "stop", w->toks->at[at].low)))
+        at++;
+    bool container = false;
+    for (uint32_t k = i + 1; k < at; k++)
+        container = container || is_container(w, k);
+    if ((at >= w->toks->count || w->heads[at] == NULL) && !container)
+        return i;
+    use(w, i, i + 1);
+    mw_infer_note(w->inf, false, at < w->toks->count ? (const void *)w->heads[at] : NULL, "services", MW_STR("\"build\""), mw_tokens_text(w->toks, i, at));
+    return at;
+}
+
+static uint32_t imperative_at(struct walk *w, uint32_t i)
+{
+    bool verb = word_at(w, i) && (mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) != NULL ||
+                                  mw_phrase_at(&w->inf->states, w->toks, i, MW_FORM_BASE) != NULL);
+    bool noun = one_of(w, i + 1, strict_having) || one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
+                kind_at(w, i + 1, MW_TOK_COLON) || kind_at(w, i + 1, MW_TOK_OPEN);
+    if (!verb || noun)
+        return i;
+    return verbs_at(w, i, i, MW_FORM_BASE, true);
+}
+
+static bool describes_next(const struct walk *w, uint32_t i)
+{
+    return one_of(w, i, strict_having) || kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN) || mw_tok_is(w->toks, i, "with") ||
+           (one_of(w, i, (const char *const[]){"that", "which", NULL}) && one_of(w, i + 1, having));
+}
+
+static uint32_t noun_at(struct walk *w, uint32_t i)
+{
+    uint32_t len = noun_len(w, i);
+    bool article = i > 0 && listed(w, i - 1, "articles");
+    if (len == 0) { /* nobody knows it: only "X has …" makes it a record */
+        bool names = word_at(w, i) && !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
+                     (one_of(w, i + 1, strict_having) || ((w->sentence_start || article) && describes_next(w, i + 1)));
+        uint32_t words = 1;
+        if (!names && plain_word(w, i) && plain_word(w, i + 1) && one_of(w, i + 2, strict_having))
+            names = true, words = 2;
+        return names && speak_of(w, i, i + words) != NULL ? i + words : i;
+    }
+    bool plural = mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low);
+    bool actor = len == 1 && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+    bool describes = describes_next(w, i + len);
+    if (actor ? !describes || mw_tok_is(w->toks, i + len, "with") : !plural && !describes && !article && !w->sentence_start)
+        return i;
+    return speak_of(w, i, i + len) != NULL ? i + len : i;
+}
+
+static uint32_t description_at(struct walk *w, uint32_t i)
+{
+    bool known = w->entity != NULL || w->service != NULL || w->inf->bp->services != NULL;
+    uint32_t at = i;
+    if (!known)
+        return i;
+    while (one_of(w, at, (const char *const[]){"that", "which", "where", "each", "every", NULL}))
+        at++;
+    bool colon = (kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN)) && w->subject_here;
+    bool belongs = one_of(w, at, (const char *const[]){"belongs", "belong", NULL});
+    bool fields = one_of(w, at, field_words) && (kind_at(w, at + 1, MW_TOK_COLON) || one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
+    if (!colon && !belongs && !fields && !one_of(w, at, having))
+        return i;
+    if (w->service == NULL)
+        w->service = w->inf->bp->services;
+    uint32_t from = belongs ? at : at + 1;
+    while (one_of(w, from, (const char *const[]){"of", "are", "is", "following", NULL}) || one_of(w, from, field_words) || kind_at(w, from, MW_TOK_COLON))
+        from++;
+    uint32_t after = field_list(w, from);
+    if (after == from)
+        return i;
+    if (kind_at(w, i, MW_TOK_OPEN) && kind_at(w, after, MW_TOK_CLOSE)) {
+        after++;
+        /* "products (name, price) and orders (total)": the service is spoken of again. */
+        if (kind_at(w, after, MW_TOK_COMMA) || mw_tok_is(w->toks, after, "and")) {
+            w->entity = NULL;
+            return field_list(w, after);
+        }
+    }
+    return after;
+}
+
+static uint32_t step(struct walk *w, uint32_t i)
+{
+    uint32_t (*const readers[])(struct walk *, uint32_t) = {field_statement, actor_at, trigger_at, noun_at, description_at};
+    uint32_t after = i;
+    if (w->sentence_start) {
+        after = order_to_build(w, i);
+        if (after == i)
+            after = imperative_at(w, i);
+    }
+    for (size_t k = 0; k < MW_COUNT(readers) && after == i; k++)
+        after = readers[k](w, i);
+    return after;
+}
+
+static void walk_prompt(struct walk *w)
+{
+    w->sentence_start = true;
+    for (uint32_t i = 0; i < w->toks->count && !w->inf->arena->exhausted;) {
+        const struct mw_tok *tok = &w->toks->at[i];
+        if (tok->kind == MW_TOK_BREAK) {
+            w->sentence_start = true;
+            w->subject_here = false;
+            i++;
+            continue;
+        }
+        if (w->heads[i] != NULL) {
+            w->service = w->heads[i];
+            w->entity = NULL;
+            w->subject_here = true;
+            w->sentence_start = false;
+            while (i < w->toks->count && (w->toks->at[i].used || is_container(w, i)) && (w->heads[i] == NULL || w->heads[i] == w->service))
+                i++;
+            continue;
+        }
+        uint32_t after = tok->tech ? i : step(w, i);
+        bool small = tok->kind == MW_TOK_WORD && mw_words_has(&w->inf->words->stop, "stop", tok->low);
+        if (after == i && !small)
+            w->subject_here = w->subject_here && tok->tech;
+        if (after > i || !small)
+            w->sentence_start = false;
+        i = after > i ? after : i + 1;
+    }
+}
+
+/* --- all of it --- */
+
+static void load_rows(struct mw_infer *inf, struct mw_phrases *phrases, const struct mw_tape *table, const char *key)
+{
+    uint32_t rows = mw_node_get(table, 0, key);
+    for (uint32_t row = mw_node_first(table, rows); row != MW_NODE_NONE; row = mw_node_after(table, rows, row))
+        mw_phrases_add(inf->arena, phrases, table, row, mw_node_get(table, row, "say"));
+}
+
+void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape *task, uint32_t answers)
+{
+    *inf = (struct mw_infer){.arena = bp->arena, .words = bp->words, .bp = bp, .answers = task, .answers_node = answers};
+    inf->next_note = &inf->first_note;
+    inf->next_item = &inf->first_item;
+    const struct mw_tape *verbs = &bp->words->verbs;
+    load_rows(inf, &inf->technologies, &bp->words->technologies, "rows");
+    load_rows(inf, &inf->verbs, verbs, "verbs");
+    load_rows(inf, &inf->states, verbs, "states");
+    uint32_t triggers = mw_node_get(verbs, 0, "triggers");
+    mw_phrases_add(inf->arena, &inf->triggers_base, verbs, 0, mw_node_get(verbs, triggers, "base"));
+    mw_phrases_add(inf->arena, &inf->triggers_ing, verbs, 0, mw_node_get(verbs, triggers, "ing"));
+    mw_phrases_add(inf->arena, &inf->triggers_s, verbs, 0, mw_node_get(verbs, triggers, "s"));
+    mw_phrases_add(inf->arena, &inf->triggers_maybe, verbs, 0, mw_node_get(verbs, triggers, "maybe"));
+}
+
+bool mw_infer_is_left(const struct mw_infer *inf, const struct mw_tok *tok)
+{
+    if (tok->used || tok->kind == MW_TOK_BREAK || tok->kind == MW_TOK_RANGE)
+        return false;
+    if (tok->kind == MW_TOK_NUMBER)
+        return true;
+    return tok->kind == MW_TOK_WORD && !mw_words_has(&inf->words->stop, "stop", tok->low);
+}
+
+static void ask_for_anything(struct mw_infer *inf)
+{
+    static const char *const options[] = {"a todo app with title and due date", "a NotificationService with MongoDB and JWT auth",
+                                          "leave it out: start with a plain item service", NULL};
+    mw_infer_ask(inf, MW_STR("prompt"), MW_STR("What shall be built? Name a service or the records it keeps."),
+                 MW_STR("the prompt names no service, no record and no use case"), options);
+}
+
+enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw_str name_wish, struct mw_toks *ret_toks,
+                           struct mw_err *err)
+{
+    struct mw_str answer = MW_STR_NONE;
+    if (prompt.len > MW_PROMPT_MAX)
+        return MW_FAIL(err, MW_E_INPUT, "/prompt: %zu bytes; a prompt has at most %d bytes", prompt.len, MW_PROMPT_MAX);
+    if (mw_infer_answer(inf, MW_STR("prompt"), &answer) && answer.len <= MW_PROMPT_MAX) {
+        struct mw_str more = mw_infer_leaves_out(inf, answer) ? MW_STR("a plain item service") : answer;
+        if (mw_str_starts(more, MW_STR("leave it out: ")))
+            more = mw_str_sub(more, sizeof("leave it out: ") - 1, more.len);
+        prompt = mw_arena_format(inf->arena, "%.*s\n\n%.*s", MW_STR_ARG(prompt), MW_STR_ARG(more));
+    }
+    *ret_toks = mw_tokens(inf->arena, prompt);
+    if (ret_toks->at == NULL)
+        return MW_FAIL(err, MW_E_LIMIT, "out of memory for the prompt's words");
+    struct walk w = {.inf = inf, .toks = ret_toks};
+    w.heads = mw_arena_array(inf->arena, struct mw_bp_service *, ret_toks->count + 1);
+    if (w.heads == NULL)
+        return MW_FAIL(err, MW_E_LIMIT, "out of memory for the prompt's words");
+    mw_infer_technologies(inf, ret_toks);
+    find_heads(&w);
+    walk_prompt(&w);
+    for (struct mw_item *item = inf->first_item; item != NULL; item = item->next)
+        if (inf->bp->services == NULL && item->object_to > item->object_from)
+            (void)speak_of(&w, item->object_from, item->object_to);
+    if (inf->bp->services == NULL)
+        ask_for_anything(inf);
+    if (!inf->asked)
+        mw_infer_finish(inf, name_wish);
+    return MW_OK;
+}
