@@ -268,10 +268,12 @@ static bool eval_condition(struct expr_eval *eval, const struct expr_node *node,
                            const struct expr_node *body, bool *ret_holds)
 {
     struct mw_value value;
+    size_t used_bytes = eval->arena->used_bytes;
     if (!eval_body(eval, node, range, round, body, &value))
         return false;
     if (value.type != MW_VALUE_BOOL)
         return expr_fail(eval, body, MW_EXPR_MISMATCH, MW_STR("a condition that is not boolean"));
+    eval->arena->used_bytes = used_bytes; /* a boolean points to nothing */
     *ret_holds = value.boolean;
     return true;
 }
@@ -287,6 +289,7 @@ static bool each_quantifier(struct expr_eval *eval, const struct expr_node *node
     struct expr_cursor cursor = expr_cursor_of(range);
     while (expr_cursor_next(&cursor, &round->key, &round->value)) {
         bool holds = !decisive;
+        size_t used_bytes = eval->arena->used_bytes;
         bool evaluated = eval_condition(eval, node, range, round, node->last, &holds);
         if (eval->spent)
             return false;
@@ -297,6 +300,8 @@ static bool each_quantifier(struct expr_eval *eval, const struct expr_node *node
         if (!evaluated && !failed) {
             failed = true;
             why = eval->why;
+        } else {
+            eval->arena->used_bytes = used_bytes; /* only the first failure's words are kept */
         }
     }
     eval->why = why;

@@ -13,9 +13,12 @@ enum mw_rc mw_expr_eval(const struct mw_expr *expr, const struct mw_expr_root *r
     static const char *const words[] = {
         "", "not a boolean: ", "not there: ", "types do not fit: ", "arithmetic: ", "limit: "};
     struct expr_eval eval = begin(roots, root_count, arena);
+    struct mw_value value;
     MW_ASSERT(ret_value != NULL);
-    if (expr_eval_node(&eval, expr->root, ret_value))
+    if (expr_eval_node(&eval, expr->root, &value)) {
+        *ret_value = value;
         return MW_OK;
+    }
     MW_ASSERT((size_t)eval.why.cause < MW_COUNT(words));
     return MW_FAIL(err, eval.why.cause == MW_EXPR_LIMIT ? MW_E_LIMIT : MW_E_INPUT,
                    "column %u: %s%.*s", eval.why.column, words[eval.why.cause],
@@ -251,6 +254,7 @@ static bool eval_and_or(struct expr_eval *eval, const struct expr_node *node,
     struct mw_expr_why why = eval->why;
     for (const struct expr_node *child = node->first; child != NULL; child = child->next) {
         struct mw_value value;
+        size_t used_bytes = eval->arena->used_bytes;
         bool evaluated = expr_eval_node(eval, child, &value);
         if (evaluated && value.type != MW_VALUE_BOOL)
             evaluated = mismatch(eval, child,
@@ -265,6 +269,8 @@ static bool eval_and_or(struct expr_eval *eval, const struct expr_node *node,
         if (!evaluated && !failed) {
             failed = true;
             why = eval->why;
+        } else {
+            eval->arena->used_bytes = used_bytes; /* only the first failure's words are kept */
         }
     }
     if (failed) {
