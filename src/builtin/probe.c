@@ -38,6 +38,7 @@ enum mw_rc mw_probe_run(const struct mw_probe_options *options, struct mw_probe_
     p->options = options;
     p->report = report;
     p->number = 1;
+    p->when = "";
     p->service.pid_fd = p->service.out_fd = p->service.err_fd = -1;
     mw_heap_arena(&p->keep, KEEP_BYTES);
     mw_heap_arena(&p->scratch, SCRATCH_BYTES);
@@ -230,7 +231,7 @@ static void run_whole(struct probe *p)
     if (!restart(p, "again after kill -9"))
         return;
     if (p->durable)
-        probe_read_all(p, "after kill -9");
+        probe_read_all(p, " after kill -9");
     probe_door_issuer(p);
     probe_http_limit(p);
     probe_effects_last(p); /* the last answers before the second kill */
@@ -239,7 +240,7 @@ static void run_whole(struct probe *p)
     if (!restart(p, "again after a second kill -9"))
         return;
     if (p->durable)
-        probe_read_all(p, "after a second kill -9");
+        probe_read_all(p, " after a second kill -9");
     check_stop(p);
     check_refuses_to_start(p);
 }
@@ -280,7 +281,7 @@ static void tell_not_checked(struct probe *p)
 {
     for (uint32_t i = 0; i < p->entity_count; i++) {
         const struct probe_entity *kind = &p->entities[i];
-        if (kind->by_effect[PROBE_CREATE] == PROBE_NONE)
+        if (!kind->creatable)
             continue;
         if (kind->by_effect[PROBE_READ] == PROBE_NONE && kind->by_effect[PROBE_LIST] == PROBE_NONE)
             probe_skip(p,

@@ -32,7 +32,7 @@ struct mw_probe_report {
 };
 
 void mw_probe_passed(struct mw_probe_report *report);
-/* Counts, and keeps the words of the first MW_PROBE_FAILURES_MAX. */
+/* Counts, and keeps the words of the first failure of each of the first MW_PROBE_FAILURES_MAX tests. */
 void mw_probe_failed(struct mw_probe_report *report, struct mw_str test, struct mw_str expected,
                      struct mw_str actual);
 void mw_probe_not_checked(struct mw_probe_report *report, struct mw_str what);

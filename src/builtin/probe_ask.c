@@ -28,6 +28,9 @@ void mw_probe_failed(struct mw_probe_report *report, struct mw_str test, struct 
                      struct mw_str actual)
 {
     report->failed++;
+    for (uint32_t i = 0; i < report->failure_count; i++)
+        if (mw_str_eq(report->failures[i].test, test))
+            return; /* one check that fails for many records is told once, so that others are heard */
     if (report->failure_count < MW_PROBE_FAILURES_MAX)
         report->failures[report->failure_count++] = (struct mw_probe_failure){
             kept_copy(test), kept_copy(expected), kept_copy(actual)};
@@ -362,20 +365,26 @@ uint32_t probe_create(struct probe *p, uint32_t entity, uint32_t owner,
     return probe_record_add(p, entity, owner, &answer.tape, 0, !same);
 }
 
+bool probe_can_create(struct probe *p, uint32_t entity, const char *why)
+{
+    const struct probe_entity *kind = &p->entities[entity];
+    if (kind->by_effect[PROBE_CREATE] == PROBE_NONE)
+        probe_skip(p, "%.*s, %s: no use case creates one", MW_STR_ARG(kind->name), why);
+    else if (!kind->creatable)
+        probe_skip(p, "%.*s, %s: its required references go in a circle", MW_STR_ARG(kind->name),
+                   why);
+    return kind->creatable;
+}
+
 uint32_t probe_anchor(struct probe *p, uint32_t entity, uint32_t owner)
 {
     struct probe_entity *kind = &p->entities[entity];
     struct probe_body body;
     if (kind->anchor[owner] != PROBE_NONE || kind->by_effect[PROBE_CREATE] == PROBE_NONE)
         return kind->anchor[owner];
-    if (kind->anchor_running) {
-        probe_skip(p, "Create%.*s: its required references go in a circle",
-                   MW_STR_ARG(kind->name));
+    if (!probe_can_create(p, entity, "the least one"))
         return PROBE_NONE;
-    }
-    kind->anchor_running = true;
     probe_body_minimal(p, entity, owner, &body);
-    kind->anchor_running = false;
     struct mw_str use_case = p->use_cases[kind->by_effect[PROBE_CREATE]].name;
     kind->anchor[owner] = probe_create(
         p, entity, owner, &body,
@@ -387,10 +396,8 @@ uint32_t probe_fresh(struct probe *p, uint32_t entity, uint32_t owner, const cha
 {
     const struct probe_entity *kind = &p->entities[entity];
     struct probe_body body;
-    if (kind->by_effect[PROBE_CREATE] == PROBE_NONE) {
-        probe_skip(p, "%.*s, %s: no use case creates one", MW_STR_ARG(kind->name), why);
+    if (!probe_can_create(p, entity, why))
         return PROBE_NONE;
-    }
     probe_body_full(p, entity, owner, &body);
     struct mw_str use_case = p->use_cases[kind->by_effect[PROBE_CREATE]].name;
     return probe_create(p, entity, owner, &body,
@@ -420,8 +427,12 @@ bool probe_read_back(struct probe *p, uint32_t record, struct mw_str name)
     if (kind->by_effect[PROBE_LIST] != PROBE_NONE)
         return read_by_list(p, record, name);
     for (size_t i = 0; i < MW_COUNT(showing); i++)
-        if (kind->by_effect[showing[i]] != PROBE_NONE)
-            return probe_do(p, kind->by_effect[showing[i]], record, name);
+        if (kind->by_effect[showing[i]] != PROBE_NONE) {
+            uint32_t index = kind->by_effect[showing[i]];
+            return probe_do(p, index, record,
+                            probe_say(p, "%.*s: changes exactly its field (asked in place of reading)%s",
+                                      MW_STR_ARG(p->use_cases[index].name), p->when));
+        }
     probe_skip(p, "%.*s: what is kept (no use case shows a record)", MW_STR_ARG(kind->name));
     return true;
 }
@@ -458,6 +469,7 @@ static bool read_by_list(struct probe *p, uint32_t record, struct mw_str name)
 
 void probe_read_all(struct probe *p, const char *when)
 {
+    p->when = when;
     for (uint32_t i = 0; i < p->use_case_count; i++)
         if (p->use_cases[i].effect == PROBE_LIST) {
             mw_arena_reset(&p->scratch);
@@ -467,6 +479,7 @@ void probe_read_all(struct probe *p, const char *when)
         mw_arena_reset(&p->scratch);
         struct mw_str entity = p->entities[p->records[i].entity].name;
         (void)probe_read_back(p, i, /* told by its own words */
-                              probe_say(p, "%.*s: a record is the same %s", MW_STR_ARG(entity), when));
+                              probe_say(p, "%.*s: a record is the same%s", MW_STR_ARG(entity), when));
     }
+    p->when = "";
 }

@@ -27,6 +27,7 @@ static enum mw_rc read_field(struct probe *p, uint32_t node, struct probe_field 
                              struct mw_err *err);
 static enum mw_rc read_use_case(struct probe *p, uint32_t node, struct probe_use_case *ret_use_case,
                                 struct mw_err *err);
+static void find_creatable(struct probe *p);
 static double number_of(const struct mw_tape *tape, uint32_t node, double otherwise);
 static bool effect_of(struct mw_str name, enum probe_effect *ret_effect);
 
@@ -84,7 +85,35 @@ enum mw_rc probe_design_read(struct probe *p, struct mw_err *err)
             *first = p->use_case_count;
         p->use_case_count++;
     }
+    find_creatable(p);
     return MW_OK;
+}
+
+static bool needs_uncreatable(const struct probe *p, const struct probe_entity *entity)
+{
+    for (uint32_t i = 0; i < entity->field_count; i++) {
+        const struct probe_field *field = &entity->fields[i];
+        if (field->type == PROBE_REFERENCE && field->required && field->preset.ptr == NULL &&
+            field->entity != PROBE_NONE && !p->entities[field->entity].creatable &&
+            p->entities[field->entity].by_effect[PROBE_CREATE] != PROBE_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* The least fixed point: what is left out is a circle, or hangs on one. */
+static void find_creatable(struct probe *p)
+{
+    for (bool found = true; found;) {
+        found = false;
+        for (uint32_t i = 0; i < p->entity_count; i++) {
+            struct probe_entity *entity = &p->entities[i];
+            if (entity->creatable || entity->by_effect[PROBE_CREATE] == PROBE_NONE ||
+                needs_uncreatable(p, entity))
+                continue;
+            entity->creatable = found = true;
+        }
+    }
 }
 
 uint32_t probe_find_entity(const struct probe *p, struct mw_str name)

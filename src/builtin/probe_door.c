@@ -181,8 +181,7 @@ static uint32_t make_bad_tokens(struct probe *p, struct bad_token ret_tokens[TOK
 /* A record that may be lost; PROBE_NONE when the path has none. */
 static uint32_t victim_for(struct probe *p, const struct probe_use_case *use_case)
 {
-    if (mw_str_find(use_case->path, '{', 0) == SIZE_MAX ||
-        p->entities[use_case->entity].by_effect[PROBE_CREATE] == PROBE_NONE)
+    if (mw_str_find(use_case->path, '{', 0) == SIZE_MAX)
         return PROBE_NONE;
     return probe_fresh(p, use_case->entity, 0, "a token's check");
 }

@@ -182,8 +182,8 @@ static uint32_t fresh_for(struct probe *p, const struct probe_use_case *use_case
     const struct probe_entity *kind = &p->entities[use_case->entity];
     struct probe_change changes[PROBE_CHANGES_MAX];
     struct probe_body body;
-    if (kind->by_effect[PROBE_CREATE] == PROBE_NONE)
-        return probe_fresh(p, use_case->entity, 0, "changing one"); /* tells why not */
+    if (!probe_can_create(p, use_case->entity, "changing one"))
+        return PROBE_NONE;
     probe_body_full(p, use_case->entity, 0, &body);
     uint32_t count = use_case->effect == PROBE_SET ? changes_of_set(p, use_case, changes) : 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -325,6 +325,6 @@ void probe_effects_last(struct probe *p)
                                      MW_STR_ARG(use_case->name)));
     }
     for (uint32_t i = 0; i < p->entity_count && !p->stopped; i++)
-        if (p->entities[i].by_effect[PROBE_CREATE] != PROBE_NONE)
+        if (p->entities[i].creatable)
             (void)probe_fresh(p, i, 0, "create"); /* answered, then killed */
 }

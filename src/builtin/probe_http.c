@@ -218,7 +218,7 @@ static void check_bodies(struct probe *p, const struct probe_use_case *use_case)
     ask.content_type = "application/x-www-form-urlencoded";
     (void)probe_expect(p, probe_say(p, "%.*s: a form answers 415", MW_STR_ARG(use_case->name)),
                        &ask, 415, NULL);
-    if (use_case->effect != PROBE_CREATE)
+    if (use_case->effect != PROBE_CREATE || !p->entities[use_case->entity].creatable)
         return;
     ask.content_type = "application/json; charset=utf-8";
     if (probe_expect(p,

@@ -64,7 +64,7 @@ struct probe_entity {
     uint32_t field_count;
     uint32_t by_effect[PROBE_EFFECT_COUNT]; /* the first use case; PROBE_NONE */
     uint32_t anchor[2];                     /* a record of each owner that references point to; PROBE_NONE */
-    bool anchor_running;                    /* being made: a circle of required references */
+    bool creatable;                         /* has a create use case and no circle of required references */
 };
 
 struct probe_use_case {
@@ -141,6 +141,7 @@ struct probe {
     uint32_t revived_count; /* times it had to be started again because it ended by itself */
     bool issuer;            /* this start checks the issuer */
     uint32_t body_limit;    /* BODY_LIMIT_BYTES of this start; 0: not given */
+    const char *when;       /* of a list: "", " after kill -9" */
     bool stopped;           /* nothing more can be asked */
     bool missing;           /* the program that starts the service is not there */
 };
@@ -214,6 +215,8 @@ void probe_body_full(struct probe *p, uint32_t entity, uint32_t owner, struct pr
 /* Creates and compares the answer with what the body means. The record's index or PROBE_NONE (told). */
 uint32_t probe_create(struct probe *p, uint32_t entity, uint32_t owner, const struct probe_body *body,
                       struct mw_str name);
+/* False (told as not checked) when no record of it can be made. */
+bool probe_can_create(struct probe *p, uint32_t entity, const char *why);
 /* A record that references may point to. PROBE_NONE when none can be made. */
 uint32_t probe_anchor(struct probe *p, uint32_t entity, uint32_t owner);
 /* A fresh record with every field given. PROBE_NONE when none can be made (told once as not checked). */

@@ -39,8 +39,8 @@ void probe_list(struct probe *p, uint32_t index)
             probe_skip(p, "%.*s: more than 1000 records at once", MW_STR_ARG(use_case->name));
         else
             (void)probe_judge(p, total == (int64_t)count,
-                              probe_say(p, "%.*s: total counts the records",
-                                        MW_STR_ARG(use_case->name)),
+                              probe_say(p, "%.*s: total counts the records%s",
+                                        MW_STR_ARG(use_case->name), p->when),
                               "as many as there are items", probe_say(p, "%ld", (long)total));
         check_items(p, use_case, owner, &answer.tape, items);
         struct mw_str first =
@@ -88,20 +88,20 @@ static void check_items(struct probe *p, const struct probe_use_case *use_case, 
         guess = record + 1;
         seen[record] = true;
         if (kept->owner != owner || kept->entity != use_case->entity)
-            probe_fail(p, probe_say(p, "%.*s: shows only the caller's records", MW_STR_ARG(list)),
+            probe_fail(p, probe_say(p, "%.*s: shows only the caller's records%s", MW_STR_ARG(list), p->when),
                        MW_STR("only one's own"), MW_STR("another user's or entity's record"));
         else if (kept->gone)
-            probe_fail(p, probe_say(p, "%.*s: a deleted record is not listed", MW_STR_ARG(list)),
+            probe_fail(p, probe_say(p, "%.*s: a deleted record is not listed%s", MW_STR_ARG(list), p->when),
                        MW_STR("not there"), MW_STR("there"));
         else if (!kept->vague) {
             struct mw_str difference =
                 probe_difference(p, kept->json, NULL, 0, false, tape, i);
             (void)probe_judge(p, difference.ptr == NULL,
-                              probe_say(p, "%.*s: shows records as they are", MW_STR_ARG(list)),
+                              probe_say(p, "%.*s: shows records as they are%s", MW_STR_ARG(list), p->when),
                               "the record as it was answered", difference);
         }
     }
-    (void)probe_judge(p, ordered, probe_say(p, "%.*s: newest last", MW_STR_ARG(list)),
+    (void)probe_judge(p, ordered, probe_say(p, "%.*s: newest last%s", MW_STR_ARG(list), p->when),
                       "createdAt never goes back", MW_STR("it goes back"));
     uint32_t missing = 0;
     for (uint32_t i = 0; i < p->record_count; i++)
@@ -109,7 +109,7 @@ static void check_items(struct probe *p, const struct probe_use_case *use_case, 
                    !p->records[i].gone && !p->records[i].vague && !seen[i];
     if (mw_node_count(tape, items) < 1000)
         (void)probe_judge(p, missing == 0,
-                          probe_say(p, "%.*s: shows all of the caller's records", MW_STR_ARG(list)),
+                          probe_say(p, "%.*s: shows all of the caller's records%s", MW_STR_ARG(list), p->when),
                           "every record", probe_say(p, "%u are missing", missing));
 }
 
