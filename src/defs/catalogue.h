@@ -169,6 +169,7 @@ struct mw_handoff_def {
     uint32_t to; /* role index, MW_ROLE_NONE: ends */
     bool fails;
     struct mw_str reason;
+    struct mw_str emits; /* event the run completes with; empty unless `to` is MW_ROLE_NONE */
 };
 
 struct mw_workflow_def {
@@ -213,6 +214,9 @@ struct mw_journey_def {
     uint32_t line;
 };
 
+struct mw_rules;
+struct mw_agent_def;
+
 struct mw_catalogue {
     struct mw_str sha256; /* hex */
     const struct mw_workflow_def *workflows;
@@ -228,12 +232,18 @@ struct mw_catalogue {
     const struct mw_policy *policies;
     uint32_t policy_count;
     uint32_t running_max; /* tasks in agents' hands at once, workspace-wide */
+    const struct mw_rules
+        *rules; /* defs/rules.h; for dry runs: plans have them expanded into members */
+    uint32_t rules_count;
+    const struct mw_agent_def *agents; /* the agent files among the definitions */
+    uint32_t agent_count;
 };
 
-/* One file as the host read it. */
+/* One file as the host read it. Rules in the seed's spelling are no YAML mapping: mw_rules_is_text (defs/rules.h) knows them. */
 struct mw_definition_file {
     struct mw_str path; /* relative to the definitions' folder; for messages */
     struct mw_tape tape;
+    struct mw_str text; /* borrowed: such rules' text, then the tape is not looked at; else empty */
 };
 
 /* Checks everything; on the first mistake err says "PATH:LINE:COLUMN: what; what would be right" (MW_E_CONFIG). */
@@ -262,6 +272,17 @@ struct mw_agent_def {
     uint32_t capacity;
     enum mw_agent_kind kind;
     bool answers_by_diff;
+    struct mw_str builtin;     /* BUILTIN: name after `millwright __agent` */
+    const struct mw_str *argv; /* COMMAND: program and arguments, never a shell string */
+    uint32_t argv_count;
+    const struct mw_str *pass; /* names of environment variables that go through */
+    uint32_t pass_count;
+    const struct mw_str *secrets; /* names of secrets that it gets as environment variables */
+    uint32_t secret_count;
+    uint32_t deadline_ms;      /* of one attempt; 0: the policy's */
+    uint32_t idle_ms;          /* without output; 0: not looked at */
+    uint64_t output_bytes_max; /* 0: the host's */
+    uint32_t files_max;        /* 0: the host's */
 };
 
 MW_MUST enum mw_rc mw_agent_def_load(struct mw_arena *arena, struct mw_str path,
