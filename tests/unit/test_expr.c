@@ -342,6 +342,22 @@ static void cost_is_limited_and_not_absorbed(void **state)
     assert_int_equal(mw_expr_eval(expr, roots, 3, &arena, &value, &err), MW_E_LIMIT);
 }
 
+/* One operation that is too dear leaves steps over; || may not go on with them. */
+static void a_limit_is_not_absorbed_while_steps_are_left(void **state)
+{
+    static char text[4 << 20];
+    struct mw_value value;
+    struct mw_tape big;
+    (void)state;
+    const struct mw_expr *expr = compile("s.size() == 1 || true");
+    memset(text, 'x', sizeof text);
+    text[0] = '"';
+    text[sizeof text - 1] = '"';
+    assert_int_equal(mw_json_parse(&arena, (struct mw_str){text, sizeof text}, &big, NULL), MW_OK);
+    struct mw_expr_root root = {MW_STR("s"), &big, 0};
+    assert_int_equal(mw_expr_eval(expr, &root, 1, &arena, &value, NULL), MW_E_LIMIT);
+}
+
 /* Ten thousand failures absorbed one after the other keep nothing but the first one's words. */
 static void absorbed_failures_do_not_use_up_the_arena(void **state)
 {
@@ -395,6 +411,7 @@ int main(void)
         cmocka_unit_test(uses_name_what_is_read_and_never_a_variable),
         cmocka_unit_test(depth_and_size_are_limited_by_name),
         cmocka_unit_test(cost_is_limited_and_not_absorbed),
+        cmocka_unit_test(a_limit_is_not_absorbed_while_steps_are_left),
         cmocka_unit_test(absorbed_failures_do_not_use_up_the_arena),
         cmocka_unit_test(memory_that_runs_out_is_a_limit),
     };

@@ -53,6 +53,12 @@ static void a_refusal_names_place_and_remedy(void **state)
          "line 1, column 3: a control character in a string; write it as an escape such "
          "as \\n"},
         {"\"a\\nb\xff\"", "line 1, column 6: not well-formed UTF-8"},
+        {"\"\xc0\x80\"", "line 1, column 2: not well-formed UTF-8"},
+        {"\"\xe0\x9f\xbf\"", "line 1, column 2: not well-formed UTF-8"},
+        {"\"\xed\xa0\x80\"", "line 1, column 2: not well-formed UTF-8"},
+        {"\"\xf0\x8f\xbf\xbf\"", "line 1, column 2: not well-formed UTF-8"},
+        {"\"\xf4\x90\x80\x80\"", "line 1, column 2: not well-formed UTF-8"},
+        {"\"\xf0\x9f\x98\"", "line 1, column 2: not well-formed UTF-8"},
         {"\"\\x\"", "line 1, column 2: expected one of \" \\ / b f n r t u after a backslash"},
         {"\"\\u12g4\"", "line 1, column 6: expected four hexadecimal digits after \\u"},
         {"\"\\ud800\"", "line 1, column 2: a high surrogate without a low one after it"},
