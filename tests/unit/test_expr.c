@@ -358,6 +358,24 @@ static void a_limit_is_not_absorbed_while_steps_are_left(void **state)
     assert_int_equal(mw_expr_eval(expr, &root, 1, &arena, &value, NULL), MW_E_LIMIT);
 }
 
+/* A text of one letter and a part that fits everywhere but for its end. */
+static void a_search_that_almost_fits_everywhere_is_too_dear(void **state)
+{
+    static char text[200000];
+    struct mw_value value;
+    struct mw_tape big;
+    (void)state;
+    const struct mw_expr *expr = compile("s[0].contains(s[1])");
+    memset(text, 'x', sizeof text);
+    memcpy(text, "[\"", 2);
+    memcpy(text + sizeof text - 2000, "\",\"", 3);
+    memcpy(text + sizeof text - 4, "y\"]", 3);
+    assert_int_equal(mw_json_parse(&arena, (struct mw_str){text, sizeof text - 1}, &big, NULL),
+                     MW_OK);
+    struct mw_expr_root root = {MW_STR("s"), &big, 0};
+    assert_int_equal(mw_expr_eval(expr, &root, 1, &arena, &value, NULL), MW_E_LIMIT);
+}
+
 /* Ten thousand failures absorbed one after the other keep nothing but the first one's words. */
 static void absorbed_failures_do_not_use_up_the_arena(void **state)
 {
@@ -412,6 +430,7 @@ int main(void)
         cmocka_unit_test(depth_and_size_are_limited_by_name),
         cmocka_unit_test(cost_is_limited_and_not_absorbed),
         cmocka_unit_test(a_limit_is_not_absorbed_while_steps_are_left),
+        cmocka_unit_test(a_search_that_almost_fits_everywhere_is_too_dear),
         cmocka_unit_test(absorbed_failures_do_not_use_up_the_arena),
         cmocka_unit_test(memory_that_runs_out_is_a_limit),
     };
