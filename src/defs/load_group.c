@@ -224,9 +224,10 @@ static bool read_member(struct loader *l, const struct members *members,
                 members->written[written->after].first + members->written[written->after].count - 1;
         if (for_each != MW_NODE_NONE && !read_for_each(l, for_each, roots, member))
             return false;
-        if (written->rules != NULL ? !read_routed(l, written, inside, routes[i], member)
-                                   : !load_rule(l, written->node, inside, written->id,
-                                                &member->when, &member->rule, &member->rule_field))
+        /* Whether there are any is asked once, before the list is gone through. */
+        if (written->rules != NULL ? !read_routed(l, written, roots, routes[i], member)
+                                   : !load_rule(l, written->node, roots, written->id, &member->when,
+                                                &member->rule, &member->rule_field))
             return false;
         if (!read_work(l, written->node, inside, routes[i], member))
             return false;
