@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define COPY_BYTES (1u << 20)
+/* A check without the lock may see a frame half written and, a moment later, what follows it: it looks again before it says damage. */
+#define LOOKS_MAX 4
 
 static enum mw_rc make_folder(const struct mw_journal_sys *sys, const char *dir,
                               struct mw_err *err);
@@ -72,7 +74,14 @@ enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_surve
     struct mw_scan_frame frame;
     enum mw_scan_step step;
     bool head_met = survey.head.seq == 0;
-    while ((step = mw_scan_next(&scan, &frame, err)) == MW_SCAN_FRAME) {
+    for (int looks = 0;;) {
+        step = mw_scan_next(&scan, &frame, err);
+        if (step == MW_SCAN_DAMAGE && ++looks < LOOKS_MAX) {
+            mw_scan_rewind(&scan, &scan.chain, scan.offset);
+            continue;
+        }
+        if (step != MW_SCAN_FRAME)
+            break;
         survey.frames++;
         survey.records += frame.header.count;
         survey.bytes += frame.end - frame.offset;

@@ -370,6 +370,39 @@ static void p04_another_history_of_the_same_length_is_noticed(void **state)
     expect_refused(&quick, MW_E_CORRUPT, "not the frame that the head file says");
 }
 
+static void p04_the_head_outside_notices_that_the_whole_journal_is_gone(void **state)
+{
+    (void)state;
+    char inner[200], path[400];
+    (void)snprintf(inner, sizeof inner, "%s/journal", dir);
+    const struct mw_journal_options options = {.side_dir = dir, .sys = &rig_quick};
+    void *journal = NULL;
+    struct mw_journal_opened opened;
+    assert_int_equal(ops->open(inner, &options, &journal, &opened, &err), MW_OK);
+    append_many(journal, 3);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    (void)snprintf(path, sizeof path, "%s/head", dir);
+    assert_int_equal(access(path, F_OK), 0);
+    rig_remove_dir(inner);
+    assert_int_equal(ops->open(inner, &options, &journal, &opened, &err), MW_E_CORRUPT);
+    assert_non_null(strstr(err.text, "was committed"));
+    rig_remove_dir(inner);
+}
+
+static void p10_a_read_only_file_system_is_reported_as_what_it_is(void **state)
+{
+    (void)state;
+    void *journal = open_with(&rigged, NULL);
+    append_many(journal, 1);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    struct mw_journal_opened opened;
+    rig_arm(RIG_ERROR, EROFS, 1u << RIG_OPENAT,
+            4); /* both folders and the first look at a segment are reads */
+    assert_int_equal(ops->open(dir, &rigged, &journal, &opened, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "journal's lock"));
+    assert_non_null(strstr(err.text, "Read-only file system"));
+}
+
 static void p13_a_newer_format_is_refused_without_writing(void **state)
 {
     (void)state;
@@ -428,7 +461,7 @@ static void p11_the_kernel_is_asked_who_holds_it_before_an_old_note(void **state
     void *journal = open_with(&quick, NULL);
     assert_int_equal(ops->close(journal, &err), MW_OK);
     change_file("lock", 0, "{\"lock\":1,\"pid\":1,\"epoch\":7}",
-                30); /* left by a host that was killed */
+                28); /* left by a host that was killed */
     char path[200], words[40], byte;
     int ready[2], go[2];
     (void)snprintf(path, sizeof path, "%s/lock", dir);
@@ -642,6 +675,8 @@ int main(void)
         TEST(p03_damage_across_two_frames_is_not_an_unfinished_one),
         TEST(p04_a_cut_at_a_frames_border_is_noticed),
         TEST(p04_another_history_of_the_same_length_is_noticed),
+        TEST(p04_the_head_outside_notices_that_the_whole_journal_is_gone),
+        TEST(p10_a_read_only_file_system_is_reported_as_what_it_is),
         TEST(p13_a_newer_format_is_refused_without_writing),
         TEST(p11_the_loser_is_told_who_holds_the_journal),
         TEST(p11_the_kernel_is_asked_who_holds_it_before_an_old_note),

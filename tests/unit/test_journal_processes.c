@@ -2,6 +2,7 @@
  * test_journal_processes.c - P01 P11 with real processes: writers killed at each system call and at random moments, and races for the lock.
  */
 #include "../crash/journal_rig.h"
+#include "journal/doctor.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -204,6 +205,8 @@ static void a_reader_beside_a_running_writer_sees_whole_records_only(void **stat
         if (ops->reader_read(untold, UINT64_MAX, rig_check_line, &untold_read, NULL, &err) != MW_OK)
             fail_msg("untold: %s", err.text);
         assert_false(told_read.wrong || untold_read.wrong);
+        if (mw_journal_verify(dir, &options, NULL, NULL, NULL, &err) != MW_OK)
+            fail_msg("verify beside a writer: %s", err.text);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
