@@ -24,8 +24,7 @@ struct commit_task {
 };
 
 static enum mw_rc commit_code(struct mw_builtin *b, struct mw_err *err);
-static enum mw_rc read_task(struct mw_builtin *b, struct commit_task *ret_task,
-                            struct mw_err *err);
+static enum mw_rc read_task(struct mw_builtin *b, struct commit_task *ret_task, struct mw_err *err);
 static enum mw_rc existing_chain(const struct commit_task *task, const char *head,
                                  struct mw_buf *ids, bool *ret_there, struct mw_err *err);
 static enum mw_rc build_chain(const struct commit_task *task, const char *base, struct mw_buf *ids,
@@ -34,8 +33,8 @@ static enum mw_rc put_commit(const struct commit_task *task, uint32_t output, ui
                              long when, const char *base, struct mw_buf *stream,
                              struct mw_err *err);
 static enum mw_rc put_file(struct mw_str path, struct mw_buf *stream, struct mw_err *err);
-static enum mw_rc move_branch(const struct commit_task *task, const char *from,
-                              struct mw_buf *ids, struct mw_err *err);
+static enum mw_rc move_branch(const struct commit_task *task, const char *from, struct mw_buf *ids,
+                              struct mw_err *err);
 static struct mw_str chain_id(const struct mw_buf *ids, uint32_t index);
 static void answer(const struct commit_task *task, const struct mw_buf *ids);
 
@@ -97,9 +96,12 @@ static enum mw_rc read_task(struct mw_builtin *b, struct commit_task *ret_task, 
     const struct {
         const char *key;
         const char **text;
-    } texts[] = {{"repo", &task.repo},           {"branch", &task.branch},
-                 {"service", &task.service},     {"traceId", &task.trace_id},
-                 {"sessionId", &task.session_id}, {"blueprintId", &task.blueprint_id}};
+    } texts[] = {{"repo", &task.repo},
+                 {"branch", &task.branch},
+                 {"service", &task.service},
+                 {"traceId", &task.trace_id},
+                 {"sessionId", &task.session_id},
+                 {"blueprintId", &task.blueprint_id}};
     for (size_t i = 0; i < MW_COUNT(texts); i++) {
         enum mw_rc rc = mw_commit_text(b, texts[i].key, texts[i].text, err);
         if (rc != MW_OK)
@@ -213,8 +215,9 @@ static void put_message(const struct commit_task *task, uint32_t output, struct 
     put_clean(message, mw_node_get_text(tape, output, "taskType"), "Commit");
     mw_buf_put_z(message, ": ");
     put_clean(message, handler, task->service);
-    mw_buf_printf(message, "\n\nTrace-Id: %s\nSession-Id: %s\nBlueprint-Id: %s\nTask-Id: ",
-                  task->trace_id, task->session_id, task->blueprint_id);
+    mw_buf_printf(message,
+                  "\n\nTrace-Id: %s\nSession-Id: %s\nBlueprint-Id: %s\nTask-Id: ", task->trace_id,
+                  task->session_id, task->blueprint_id);
     put_clean(message, mw_node_get_text(tape, output, "taskId"), "unknown");
     mw_buf_put_z(message, "\nAgent: ");
     put_clean(message, mw_node_get_text(tape, output, "agentId"), "millwright");
@@ -296,9 +299,8 @@ static enum mw_rc move_branch(const struct commit_task *task, const char *from, 
     const char *const args[] = {"update-ref", "--stdin", NULL};
     struct mw_str last = chain_id(ids, task->count - 1);
     mw_autofree char *words =
-        from[0] != '\0'
-            ? mw_heap_format("update %s %.*s %s\n", task->ref, MW_STR_ARG(last), from)
-            : mw_heap_format("create %s %.*s\n", task->ref, MW_STR_ARG(last));
+        from[0] != '\0' ? mw_heap_format("update %s %.*s %s\n", task->ref, MW_STR_ARG(last), from)
+                        : mw_heap_format("create %s %.*s\n", task->ref, MW_STR_ARG(last));
     int status = 0;
     enum mw_rc rc = mw_git_run(task->repo, args, mw_str_of(words), NULL, &status, err);
     if (rc == MW_OK && status != 0)

@@ -17,10 +17,27 @@
 
 /* In front of every command: what a user's or a system's configuration could have set. */
 static const char *const settings[] = {
-    "git", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false",
-    "-c",  "core.attributesFile=/dev/null", "-c", "core.fsync=all", "-c", "gc.auto=0",
-    "-c",  "fastimport.unpackLimit=0", "-c", "core.quotePath=false", "-c", "maintenance.auto=false",
-    "-c",  "protocol.allow=never", "-c", "core.logAllRefUpdates=false",
+    "git",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.autocrlf=false",
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "core.fsync=all",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "fastimport.unpackLimit=0",
+    "-c",
+    "core.quotePath=false",
+    "-c",
+    "maintenance.auto=false",
+    "-c",
+    "protocol.allow=never",
+    "-c",
+    "core.logAllRefUpdates=false",
 };
 
 /* Files in memory: no pipe to drain while writing, no temporary file to leave behind. */
@@ -176,8 +193,9 @@ enum mw_rc mw_git_open(const char *repo, struct mw_err *err)
 
 static enum mw_rc make_repository(const char *fresh, struct mw_err *err)
 {
-    const char *const init[] = {"init",     "--quiet",           "--bare", "--initial-branch=main",
-                                "--template=", "--object-format=sha1", NULL};
+    const char *const init[] = {
+        "init", "--quiet", "--bare", "--initial-branch=main", "--template=", "--object-format=sha1",
+        NULL};
     const char *const import[] = {"fast-import", "--quiet", "--done", NULL};
     mw_autofree char *root = mw_heap_format(
         "commit refs/heads/main\nauthor " MW_GIT_COMMITTER " %ld +0000\n"
@@ -195,8 +213,8 @@ enum mw_rc mw_git_resolve(const char *repo, const char *name, char ret_id[MW_GIT
                           struct mw_err *err)
 {
     mw_autofree char *commit = mw_heap_format("%s^{commit}", name);
-    const char *const args[] = {"rev-parse", "--verify", "--quiet", "--end-of-options", commit,
-                                NULL};
+    const char *const args[] = {"rev-parse",        "--verify", "--quiet",
+                                "--end-of-options", commit,     NULL};
     struct mw_buf out = mw_heap_buf();
     int status = 0;
     enum mw_rc rc = mw_git_run(repo, args, MW_STR_NONE, &out, &status, err);

@@ -162,11 +162,12 @@ static enum mw_rc write_diff(struct pull_request *pr, int folder_fd, struct mw_e
 {
     mw_autofree char *range = mw_heap_format("refs/heads/main...%s", pr->head);
     mw_autofree char *path = mw_heap_format("%s.diff", pr->branch);
-    const char *const diff[] = {"diff", "--no-color", "--no-ext-diff", "--no-textconv",
-                                "--full-index", "--binary", range, "--", NULL};
+    const char *const diff[] = {"diff",          "--no-color",   "--no-ext-diff",
+                                "--no-textconv", "--full-index", "--binary",
+                                range,           "--",           NULL};
     const char *const numbers[] = {"diff", "--numstat", "--no-renames", range, "--", NULL};
-    const char *const stat[] = {"diff", "--stat=100", "--no-color", "--no-renames", range, "--",
-                                NULL};
+    const char *const stat[] = {"diff", "--stat=100", "--no-color", "--no-renames",
+                                range,  "--",         NULL};
     struct mw_buf text = mw_heap_buf(), lines = mw_heap_buf();
     enum mw_rc rc = mw_git_run(pr->repo, diff, MW_STR_NONE, &text, NULL, err);
     if (rc == MW_OK)
@@ -244,8 +245,7 @@ static enum mw_rc write_record(const struct pull_request *pr, int folder_fd, str
 static void answer(const struct pull_request *pr)
 {
     struct mw_json json;
-    mw_autofree char *url =
-        mw_heap_format("file://%s/pull-requests/%s.json", pr->repo, pr->branch);
+    mw_autofree char *url = mw_heap_format("file://%s/pull-requests/%s.json", pr->repo, pr->branch);
     mw_json_init(&json, &pr->b->answer);
     mw_json_object(&json);
     mw_json_kstr(&json, "url", mw_str_of(url));

@@ -151,8 +151,8 @@ static enum mw_rc put_write(const struct mw_blobs *blobs, struct mw_str bytes, s
         return MW_FAIL(err, MW_E_LIMIT, "a body of %zu bytes is over the limit of %zu", bytes.len,
                        MW_BLOB_BYTES_MAX);
     struct stat st;
-    if (fstatat(blobs->root_fd, put->final, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISREG(st.st_mode) && (uint64_t)st.st_size == bytes.len)
+    if (fstatat(blobs->root_fd, put->final, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size == bytes.len)
         return MW_OK;
     uint64_t nonce;
     if (getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
@@ -207,7 +207,7 @@ static enum mw_rc sync_folders(const struct mw_blobs *blobs, const struct put *p
         uint8_t index = 0;
         for (int digit = 0; digit < 2; digit++)
             index = (uint8_t)(index * 16 + (folder[digit] <= '9' ? folder[digit] - '0'
-                                                                  : folder[digit] - 'a' + 10));
+                                                                 : folder[digit] - 'a' + 10));
         if (synced[index])
             continue;
         synced[index] = 1;
@@ -223,7 +223,7 @@ static void put_abandon(const struct mw_blobs *blobs, struct put *puts, uint32_t
     for (uint32_t i = 0; i < count; i++) {
         if (puts[i].fd < 0)
             continue;
-        (void)close(puts[i].fd);                                    /* it is thrown away */
+        (void)close(puts[i].fd);                              /* it is thrown away */
         (void)unlinkat(blobs->root_fd, puts[i].temporary, 0); /* sweep gets what stays */
     }
 }

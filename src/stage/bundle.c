@@ -72,8 +72,7 @@ static enum mw_rc build_beside(int workspace_fd, const char *path, const char *b
     struct mw_tree_source source = {.blobs = blobs, .folder_fd = -1, .overlay_fd = -1};
     enum mw_rc rc = mw_tree_write(tree, &source, workspace_fd, beside,
                                   (struct mw_tree_write){.durable = true, .read_only = true}, err);
-    if (rc == MW_OK &&
-        renameat2(workspace_fd, beside, workspace_fd, path, RENAME_NOREPLACE) != 0)
+    if (rc == MW_OK && renameat2(workspace_fd, beside, workspace_fd, path, RENAME_NOREPLACE) != 0)
         rc = MW_FAIL_SYS(err, errno == EEXIST ? MW_E_CONFLICT : MW_E_IO, "name the bundle '%s'",
                          path);
     if (rc != MW_OK)

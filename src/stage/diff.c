@@ -114,8 +114,8 @@ static enum mw_rc run_diff(const char *cwd, const char *old_folder, const char *
     if (failed == 0)
         failed = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     if (failed == 0)
-        failed = posix_spawnp(ret_pid, "diff", &actions, NULL, (char *const *)argv,
-                              (char *const *)envp);
+        failed =
+            posix_spawnp(ret_pid, "diff", &actions, NULL, (char *const *)argv, (char *const *)envp);
     (void)posix_spawn_file_actions_destroy(&actions); /* frees memory only */
     (void)close(ret_pipe[1]);                         /* the child's end */
     if (failed != 0) {

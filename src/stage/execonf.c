@@ -113,9 +113,9 @@ static const struct {
 
 /* Scripts that npm and its like run without being asked for them by name. */
 static const char *const lifecycle[] = {
-    "preinstall", "install",     "postinstall",    "prepublish", "prepublishOnly", "preprepare",
-    "prepare",    "postprepare", "prepack",        "postpack",   "preuninstall",   "uninstall",
-    "postuninstall", "dependencies", "pnpm:devPreinstall",
+    "preinstall",   "install",   "postinstall",   "prepublish",   "prepublishOnly",
+    "preprepare",   "prepare",   "postprepare",   "prepack",      "postpack",
+    "preuninstall", "uninstall", "postuninstall", "dependencies", "pnpm:devPreinstall",
 };
 
 static bool package_runs_itself(struct mw_str content);
@@ -158,9 +158,8 @@ static bool package_runs_itself(struct mw_str content)
     return runs;
 }
 
-static enum mw_rc read_package(const struct mw_tree_file *file,
-                               const struct mw_tree_source *source, struct mw_buf *body,
-                               struct mw_err *err)
+static enum mw_rc read_package(const struct mw_tree_file *file, const struct mw_tree_source *source,
+                               struct mw_buf *body, struct mw_err *err)
 {
     bool over = source->overlay != NULL && mw_tree_find(source->overlay, file->path) != NULL;
     if (!over && source->blobs != NULL)
@@ -184,9 +183,9 @@ enum mw_rc mw_execonf_find(const struct mw_tree *tree, const struct mw_tree *bas
         struct mw_buf body = mw_heap_buf();
         if (mw_execonf_why(file->path, MW_STR("{}")) == NULL) { /* only its content can tell */
             rc = read_package(file, source, &body, err);
-            why = rc == MW_OK ? mw_execonf_why(file->path, body.len > 0 ? mw_buf_str(&body)
-                                                                         : MW_STR(""))
-                              : NULL;
+            why = rc == MW_OK
+                      ? mw_execonf_why(file->path, body.len > 0 ? mw_buf_str(&body) : MW_STR(""))
+                      : NULL;
         }
         mw_heap_buf_free(&body);
         if (why != NULL)

@@ -14,9 +14,9 @@
 const char *mw_execonf_why(struct mw_str path, struct mw_str content);
 
 struct mw_execonf {
-    struct mw_str path;         /* borrowed from the tree */
-    const char *sha256;         /* borrowed from the tree */
-    const char *why;            /* static */
+    struct mw_str path; /* borrowed from the tree */
+    const char *sha256; /* borrowed from the tree */
+    const char *why;    /* static */
 };
 struct mw_execonf_list {
     struct mw_execonf *items; /* owned */

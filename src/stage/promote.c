@@ -16,8 +16,8 @@ struct run {
     const struct mw_promote *promote;
     struct mw_promote_place place;
     struct mw_promote_edits edits;
-    struct mw_tree source; /* what was accepted */
-    struct mw_tree tree;   /* what will stand: source and adopted edits; its files are copies */
+    struct mw_tree source;  /* what was accepted */
+    struct mw_tree tree;    /* what will stand: source and adopted edits; its files are copies */
     struct mw_tree carried; /* the adopted files: their bytes come from the target */
     struct mw_promote_note note;
 };
@@ -43,8 +43,8 @@ enum mw_rc mw_promote_run(const struct mw_promote *promote, struct mw_promoted *
     enum mw_rc rc = mw_promote_recover(promote->workspace_fd, promote->id, promote->target,
                                        &outcome, &promoted, err);
     if (rc == MW_OK && outcome == MW_PROMOTE_BACK) {
-        rc = mw_promote_place_open(promote->workspace_fd, promote->id, promote->target,
-                                   &run->place, err);
+        rc = mw_promote_place_open(promote->workspace_fd, promote->id, promote->target, &run->place,
+                                   err);
         if (rc == MW_OK) {
             rc = run_new(run, err);
             mw_promote_place_close(&run->place);
@@ -99,7 +99,8 @@ static enum mw_rc run_new(struct run *run, struct mw_err *err)
     if (fsync(run->place.parent_fd) != 0) /* recovery tells which of the two stands */
         return MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", promote->target);
     rc = mw_promote_finish(&run->place, promote->id, promote->target, &run->note, err);
-    struct mw_err ignored; /* the promotion is done; what could not be pruned is pruned by the next one */
+    struct mw_err
+        ignored; /* the promotion is done; what could not be pruned is pruned by the next one */
     if (rc == MW_OK && promote->keep_versions > 0 &&
         mw_versions_prune(promote->workspace_fd, promote->keep_versions, &ignored) != MW_OK)
         return MW_OK;
@@ -160,8 +161,8 @@ static enum mw_rc make_tree(struct run *run, struct mw_err *err)
     bool adopt = run->promote->edits == MW_EDITS_ADOPT && run->edits.edited;
     const struct mw_tree_diff none = {0};
     const struct mw_tree_diff *edits = adopt ? &run->edits.diff : &none;
-    struct mw_tree_diff conflicts = {
-        .changes = mw_heap_alloc(sizeof(*conflicts.changes) * edits->count)};
+    struct mw_tree_diff conflicts = {.changes =
+                                         mw_heap_alloc(sizeof(*conflicts.changes) * edits->count)};
     struct mw_tree removed = {0};
     for (uint32_t i = 0; i < edits->count; i++) {
         const struct mw_tree_change *edit = &edits->changes[i];

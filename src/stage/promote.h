@@ -15,37 +15,42 @@
 #define MW_PROMOTE_PATH_MAX 4096
 
 enum mw_promote_edits_mode {
-    MW_EDITS_REFUSE,  /* an edited root: MW_E_DENIED, naming what was added, changed, removed */
-    MW_EDITS_ADOPT,   /* edits that the new version did not touch are carried into it; others: MW_E_CONFLICT naming them */
+    MW_EDITS_REFUSE, /* an edited root: MW_E_DENIED, naming what was added, changed, removed */
+    MW_EDITS_ADOPT, /* edits that the new version did not touch are carried into it; others: MW_E_CONFLICT naming them */
     MW_EDITS_DISCARD, /* replaced; the edited tree is kept as a version that is never pruned */
 };
 
 struct mw_promote {
     int workspace_fd;
-    const char *id;             /* borrowed: the intent's, one plain name; the same id again continues or repeats the answer */
-    const char *source;         /* borrowed: folder, relative to the workspace or absolute */
-    const char *source_sha256;  /* borrowed: tree digest that was accepted */
-    const char *target;         /* borrowed: "app", or an absolute folder (--to) */
-    const char *const *expected; /* borrowed: digests that may be replaced (the last promotion's to this target) */
+    const char *
+        id; /* borrowed: the intent's, one plain name; the same id again continues or repeats the answer */
+    const char *source;        /* borrowed: folder, relative to the workspace or absolute */
+    const char *source_sha256; /* borrowed: tree digest that was accepted */
+    const char *target;        /* borrowed: "app", or an absolute folder (--to) */
+    const char *const *
+        expected; /* borrowed: digests that may be replaced (the last promotion's to this target) */
     uint32_t expected_count;
-    const char *scaffold;       /* borrowed: folder of the untouched scaffold (mw_scaffold_folder); NULL: none */
+    const char
+        *scaffold; /* borrowed: folder of the untouched scaffold (mw_scaffold_folder); NULL: none */
     enum mw_promote_edits_mode edits;
-    uint32_t keep_versions;     /* older kept versions are removed, but never edited ones; 0: keep all */
+    uint32_t
+        keep_versions; /* older kept versions are removed, but never edited ones; 0: keep all */
 };
 
 struct mw_promoted {
     char sha256[MW_SHA256_HEX];          /* what stands in the target now */
     char previous_sha256[MW_SHA256_HEX]; /* what stood there; "" when nothing did */
-    uint32_t previous_version;           /* under .millwright/versions; 0: nothing stood there, or the same tree did */
-    bool edited;                         /* what stood there was somebody's edit */
-    bool unchanged;                      /* the target already held this tree */
+    uint32_t
+        previous_version; /* under .millwright/versions; 0: nothing stood there, or the same tree did */
+    bool edited;          /* what stood there was somebody's edit */
+    bool unchanged;       /* the target already held this tree */
 };
 
 /* MW_E_DENIED, MW_E_CONFLICT (see above), MW_E_CORRUPT (the source is not what was accepted), MW_E_MISSING (no source; or the file system
  * cannot exchange folders), MW_E_FULL, MW_E_IO: the target is what it was, and nothing is left beside it. Only when the disk fails after the
  * exchange (MW_E_IO, MW_E_FULL) does the new tree stand already: on those two ask mw_promote_recover what stands. */
-MW_MUST enum mw_rc mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
-                                  struct mw_err *err);
+MW_MUST enum mw_rc mw_promote_run(const struct mw_promote *promote,
+                                  struct mw_promoted *ret_promoted, struct mw_err *err);
 
 enum mw_promote_outcome {
     MW_PROMOTE_BACK,    /* never happened: the old tree stands; record a failure or run it again */
@@ -59,9 +64,9 @@ MW_MUST enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const ch
 
 /* How the target differs from what was put there. */
 struct mw_promote_edits {
-    struct mw_tree base;    /* owned; empty when unknown */
-    struct mw_tree current; /* owned */
-    struct mw_tree_diff diff; /* owned; of the two */
+    struct mw_tree base;                /* owned; empty when unknown */
+    struct mw_tree current;             /* owned */
+    struct mw_tree_diff diff;           /* owned; of the two */
     char current_sha256[MW_SHA256_HEX]; /* "" when the target is absent or has no files */
     bool edited;
 };

@@ -89,7 +89,8 @@ static enum mw_rc split_target(int workspace_fd, const char *target, char ret_pa
 static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
                                struct mw_err *err)
 {
-    mw_autofree char *whole = mw_heap_format("%s/%s/", strcmp(parent, "/") == 0 ? "" : parent, name);
+    mw_autofree char *whole =
+        mw_heap_format("%s/%s/", strcmp(parent, "/") == 0 ? "" : parent, name);
     mw_autofree char *inside = mw_heap_format("%s/", strcmp(workspace, "/") == 0 ? "" : workspace);
     mw_autofree char *app = mw_heap_format("%sapp/", inside);
     const char *home = getenv("HOME");
@@ -98,8 +99,7 @@ static enum mw_rc check_target(const char *workspace, const char *parent, const 
         return MW_OK;
     if (mw_str_starts(mw_str_of(inside), mw_str_of(whole)) ||
         mw_str_starts(mw_str_of(whole), mw_str_of(inside)) ||
-        (home != NULL && home[0] == '/' &&
-         mw_str_starts(mw_str_of(home_inside), mw_str_of(whole))))
+        (home != NULL && home[0] == '/' && mw_str_starts(mw_str_of(home_inside), mw_str_of(whole))))
         return MW_FAIL(err, MW_E_DENIED,
                        "'%s' cannot be a target: it holds the workspace or a home, or lies in the "
                        "workspace",

@@ -60,8 +60,7 @@ static enum mw_rc note_parse(struct mw_str text, struct mw_promote_note *ret_not
         note.done = mw_str_is(mw_node_get_text(&tape, 0, "state"), "done");
         note.inode = (uint64_t)mw_node_int(&tape, mw_node_get(&tape, 0, "inode"), 0);
         note.number = (uint32_t)mw_node_int(&tape, mw_node_get(&tape, 0, "version"), 0);
-        note.promoted.previous_version =
-            note.promoted.previous_sha256[0] != '\0' ? note.number : 0;
+        note.promoted.previous_version = note.promoted.previous_sha256[0] != '\0' ? note.number : 0;
         note.promoted.edited = mw_node_bool(&tape, mw_node_get(&tape, 0, "edited"), false);
         note.promoted.unchanged = mw_node_bool(&tape, mw_node_get(&tape, 0, "unchanged"), false);
         if (!mw_sha256_is_hex(note.promoted.sha256))

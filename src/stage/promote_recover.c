@@ -12,8 +12,7 @@ enum stands { STANDS_BESIDE, STANDS_IN_TARGET, STANDS_NOWHERE };
 
 static enum stands where_new_stands(const struct mw_promote_place *place,
                                     const struct mw_promote_note *note);
-static enum mw_rc go_back(const struct mw_promote_place *place, const char *id,
-                          struct mw_err *err);
+static enum mw_rc go_back(const struct mw_promote_place *place, const char *id, struct mw_err *err);
 
 enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *target,
                               enum mw_promote_outcome *ret_outcome,
@@ -35,16 +34,16 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
         stands = where_new_stands(&place, &note);
     /* Without a note the copy was never complete: the target was not touched. */
     if (rc == MW_OK && stands == STANDS_NOWHERE)
-        rc = MW_FAIL(err, MW_E_CONFLICT,
-                     "'%s' and the copy '%s' beside it were both changed after promotion '%s' was "
-                     "cut off; nothing was touched: keep the one you want as '%s', remove the other",
-                     target, place.beside, id, target);
+        rc =
+            MW_FAIL(err, MW_E_CONFLICT,
+                    "'%s' and the copy '%s' beside it were both changed after promotion '%s' was "
+                    "cut off; nothing was touched: keep the one you want as '%s', remove the other",
+                    target, place.beside, id, target);
     else if (rc == MW_OK && stands == STANDS_BESIDE)
         rc = go_back(&place, id, err);
     else if (rc == MW_OK && !note.done)
-        rc = fsync(place.parent_fd) != 0
-                 ? MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", target)
-                 : mw_promote_finish(&place, id, target, &note, err);
+        rc = fsync(place.parent_fd) != 0 ? MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", target)
+                                         : mw_promote_finish(&place, id, target, &note, err);
     mw_promote_place_close(&place);
     if (rc != MW_OK)
         return rc;
@@ -94,7 +93,7 @@ static enum stands where_new_stands(const struct mw_promote_place *place,
     if (beside_inode != 0)
         return STANDS_NOWHERE;
     return note->number != 0 && mw_exists(place->workspace_fd, kept) ? STANDS_IN_TARGET
-                                                                      : STANDS_BESIDE;
+                                                                     : STANDS_BESIDE;
 }
 
 /* The note first: without it the copy is nothing but a leftover, whatever happens to it. */

@@ -106,8 +106,8 @@ static bool folder_is_empty(int at_fd, const char *path)
     return empty;
 }
 
-enum mw_rc mw_scaffold_digest(const char *factory, const char *name,
-                              char ret_sha256[MW_SHA256_HEX], struct mw_err *err)
+enum mw_rc mw_scaffold_digest(const char *factory, const char *name, char ret_sha256[MW_SHA256_HEX],
+                              struct mw_err *err)
 {
     mw_autofree char *folder = mw_scaffold_folder(factory, name);
     struct mw_tree tree;

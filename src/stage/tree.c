@@ -98,8 +98,8 @@ static int by_folded(const void *a, const void *b, void *names)
 {
     const struct fold_entry *x = a, *y = b;
     const char *base = names;
-    int order = mw_str_cmp((struct mw_str){base + x->at, x->len},
-                           (struct mw_str){base + y->at, y->len});
+    int order =
+        mw_str_cmp((struct mw_str){base + x->at, x->len}, (struct mw_str){base + y->at, y->len});
     return order != 0 ? order : mw_str_cmp(x->name, y->name);
 }
 
@@ -259,10 +259,9 @@ void mw_tree_compare(const struct mw_tree *before, const struct mw_tree *after,
     struct mw_tree_diff diff = {0};
     diff.changes = mw_heap_alloc(sizeof(*diff.changes) * ((size_t)before->count + after->count));
     for (uint32_t b = 0, a = 0; b < before->count || a < after->count;) {
-        int order = b == before->count ? 1
-                    : a == after->count
-                        ? -1
-                        : mw_str_cmp(before->files[b].path, after->files[a].path);
+        int order = b == before->count  ? 1
+                    : a == after->count ? -1
+                                        : mw_str_cmp(before->files[b].path, after->files[a].path);
         if (order < 0) {
             diff_put(&diff, MW_TREE_REMOVED, &before->files[b++], NULL);
         } else if (order > 0) {
@@ -280,8 +279,8 @@ void mw_tree_compare(const struct mw_tree *before, const struct mw_tree *after,
 static void diff_put(struct mw_tree_diff *diff, enum mw_tree_change_kind kind,
                      const struct mw_tree_file *before, const struct mw_tree_file *after)
 {
-    diff->changes[diff->count++] = (struct mw_tree_change){
-        kind, before != NULL ? before->path : after->path, before, after};
+    diff->changes[diff->count++] =
+        (struct mw_tree_change){kind, before != NULL ? before->path : after->path, before, after};
 }
 
 void mw_tree_diff_free(struct mw_tree_diff *diff)
@@ -349,8 +348,7 @@ enum mw_rc mw_tree_merge(const struct mw_tree *const *trees, uint32_t tree_count
             mw_tree_add(&merged, &all.files[i]);
         } else if (!same_file(last, &all.files[i])) {
             if (conflict_count++ < NAMES_IN_MESSAGE)
-                mw_buf_printf(&names, "%s%.*s", names.len > 0 ? ", " : "",
-                              MW_STR_ARG(last->path));
+                mw_buf_printf(&names, "%s%.*s", names.len > 0 ? ", " : "", MW_STR_ARG(last->path));
         }
     }
     enum mw_rc rc = MW_OK;

@@ -15,7 +15,8 @@
 
 struct mw_tree_file {
     struct mw_str path; /* owned by the tree; terminated */
-    uint32_t mode;      /* 0644 or 0755; with `observe` also S_IFLNK and the like for what is not a file */
+    uint32_t
+        mode; /* 0644 or 0755; with `observe` also S_IFLNK and the like for what is not a file */
     uint64_t size_bytes;
     char sha256[MW_SHA256_HEX];
 };
@@ -38,10 +39,12 @@ extern const struct mw_tree_limits mw_tree_limits_default;
 
 struct mw_tree_scan {
     const struct mw_tree_limits *limits; /* borrowed; NULL: the default */
-    const struct mw_blobs *blobs;        /* borrowed; not NULL: every file's bytes are also put there, durably */
-    const struct mw_str *ignore;         /* borrowed patterns (mw_glob_match): not looked at, not entered */
+    const struct mw_blobs
+        *blobs; /* borrowed; not NULL: every file's bytes are also put there, durably */
+    const struct mw_str *ignore; /* borrowed patterns (mw_glob_match): not looked at, not entered */
     uint32_t ignore_count;
-    bool observe; /* looks at somebody else's folder: nothing is refused, links and devices become entries that are never followed */
+    bool
+        observe; /* looks at somebody else's folder: nothing is refused, links and devices become entries that are never followed */
 };
 
 /* Files only, never through a link, opened beneath the folder. options may be NULL. Free with mw_tree_free. */
@@ -53,7 +56,8 @@ void mw_tree_add(struct mw_tree *tree, const struct mw_tree_file *file);
 /* Sorts, then checks: plain paths, nothing twice, no file that is also a folder, no two names that are one on a file system that folds case or
  * normalises Unicode (NFKC_Casefold of each prefix), no part `.git`. */
 MW_MUST enum mw_rc mw_tree_seal(struct mw_tree *tree, struct mw_err *err);
-void mw_tree_text(const struct mw_tree *tree, struct mw_buf *buf); /* appends the canonical text (heap buf) */
+void mw_tree_text(const struct mw_tree *tree,
+                  struct mw_buf *buf); /* appends the canonical text (heap buf) */
 void mw_tree_digest(const struct mw_tree *tree, char ret_sha256[MW_SHA256_HEX]);
 /* Reads a canonical text back; anything else is MW_E_INPUT. */
 MW_MUST enum mw_rc mw_tree_parse(struct mw_str text, struct mw_tree *ret_tree, struct mw_err *err);

@@ -34,15 +34,15 @@ static enum mw_rc scan_file(struct scan *scan, const char *path, const struct st
 static void scan_special(struct scan *scan, const char *path, const struct stat *seen);
 static enum mw_rc hash_file(int fd, const char *path, struct mw_tree_file *file,
                             struct mw_err *err);
-static enum mw_rc batch_file(struct scan *scan, int fd, const char *path,
-                             struct mw_tree_file *file, struct mw_err *err);
+static enum mw_rc batch_file(struct scan *scan, int fd, const char *path, struct mw_tree_file *file,
+                             struct mw_err *err);
 static enum mw_rc batch_flush(struct scan *scan, struct mw_err *err);
 
 int mw_open_beneath(int root_fd, const char *path, int flags)
 {
-    struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
 }
 
@@ -53,9 +53,9 @@ enum mw_rc mw_tree_scan(int at_fd, const char *folder, const struct mw_tree_scan
         openat(at_fd, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (root_fd < 0)
         return MW_FAIL_SYS(err,
-                           errno == ENOENT                       ? MW_E_MISSING
+                           errno == ENOENT                      ? MW_E_MISSING
                            : errno == ELOOP || errno == ENOTDIR ? MW_E_DENIED
-                                                                 : MW_E_IO,
+                                                                : MW_E_IO,
                            "open the folder '%s'", folder);
     struct scan *scan = mw_heap_alloc(sizeof(*scan));
     scan->root_fd = root_fd;
@@ -178,9 +178,8 @@ static enum mw_rc scan_file(struct scan *scan, const char *path, const struct st
 static void scan_special(struct scan *scan, const char *path, const struct stat *seen)
 {
     char target[4096];
-    ssize_t len = S_ISLNK(seen->st_mode)
-                      ? readlinkat(scan->root_fd, path, target, sizeof(target))
-                      : 0;
+    ssize_t len =
+        S_ISLNK(seen->st_mode) ? readlinkat(scan->root_fd, path, target, sizeof(target)) : 0;
     mw_autofree char *words =
         mw_heap_format("%u:%lu:%.*s", seen->st_mode & S_IFMT, (unsigned long)seen->st_rdev,
                        (int)(len > 0 ? len : 0), target);
@@ -211,8 +210,8 @@ static enum mw_rc hash_file(int fd, const char *path, struct mw_tree_file *file,
     return got < 0 ? MW_FAIL_SYS(err, MW_E_IO, "read '%s'", path) : MW_OK;
 }
 
-static enum mw_rc batch_file(struct scan *scan, int fd, const char *path,
-                             struct mw_tree_file *file, struct mw_err *err)
+static enum mw_rc batch_file(struct scan *scan, int fd, const char *path, struct mw_tree_file *file,
+                             struct mw_err *err)
 {
     struct mw_buf *body = &scan->batch[scan->batch_count];
     char block[65536];

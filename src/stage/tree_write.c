@@ -24,8 +24,8 @@ enum mw_rc mw_tree_write(const struct mw_tree *tree, const struct mw_tree_source
 {
     if (mkdirat(at_fd, folder, 0755) != 0)
         return MW_FAIL_SYS(err,
-                           errno == ENOSPC || errno == EDQUOT ? MW_E_FULL
-                           : errno == EEXIST                  ? MW_E_CONFLICT
+                           errno == ENOSPC || errno == EDQUOT                    ? MW_E_FULL
+                           : errno == EEXIST                                     ? MW_E_CONFLICT
                            : errno == EACCES || errno == EPERM || errno == EROFS ? MW_E_DENIED
                                                                                  : MW_E_IO,
                            "make the folder '%s'", folder);
@@ -98,8 +98,8 @@ static enum mw_rc write_file(const struct mw_tree_file *file, const struct mw_tr
     enum mw_rc rc = read_body(file, source, &body, err);
     int fd = -1;
     if (rc == MW_OK) {
-        fd = openat(root_fd, file->path.ptr,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        fd = openat(root_fd, file->path.ptr, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
         if (fd < 0)
             rc = MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
                              "make '%s'", file->path.ptr);

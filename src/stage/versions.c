@@ -65,8 +65,8 @@ static enum mw_rc keep_tree(const struct mw_promote_place *place, const char *id
 {
     struct mw_version version = {.number = note->number};
     mw_tree_digest(old, version.sha256);
-    version.edited = note->promoted.edited ||
-                     strcmp(version.sha256, note->promoted.previous_sha256) != 0;
+    version.edited =
+        note->promoted.edited || strcmp(version.sha256, note->promoted.previous_sha256) != 0;
     (void)snprintf(version.promotion, sizeof(version.promotion), "%s", id); /* fits: id <= 100 */
     enum mw_rc rc = write_record(place->workspace_fd, &version, err);
     if (rc != MW_OK)
@@ -87,15 +87,15 @@ static enum mw_rc copy_across(const struct mw_promote_place *place, const char *
     mw_autofree char *stays = mw_heap_format("%s%s", place->name, place->beside);
     enum mw_rc rc = mw_tree_scan(place->parent_fd, place->beside, NULL, &tree, err);
     if (rc == MW_E_DENIED || rc == MW_E_LIMIT) {
-        if (renameat2(place->parent_fd, place->beside, place->parent_fd, stays,
-                      RENAME_NOREPLACE) != 0)
+        if (renameat2(place->parent_fd, place->beside, place->parent_fd, stays, RENAME_NOREPLACE) !=
+            0)
             return MW_FAIL_SYS(err, MW_E_IO, "keep the old tree as '%s'", stays);
         return MW_OK;
     }
     if (rc != MW_OK)
         return rc;
-    mw_autoclose int from_fd = openat(place->parent_fd, place->beside,
-                                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    mw_autoclose int from_fd =
+        openat(place->parent_fd, place->beside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct mw_tree_source source = {.folder_fd = from_fd, .overlay_fd = -1};
     rc = mw_remove_tree(place->workspace_fd, fresh, err);
     if (rc == MW_OK)

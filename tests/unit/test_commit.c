@@ -110,12 +110,13 @@ static void pq01_a_commit_per_output_with_the_trace_in_its_trailers(void **state
     mw_autofree char *log = git("log --reverse --format='%an|%ae|%s|%(trailers:only,unfold)' "
                                 "feature/order");
     assert_string_equal(
-        log, "millwright|millwright@localhost|millwright: empty root|\n"
-             "handler-writer|handler-writer@millwright.invalid|GenerateUseCaseHandler: CreateOrder|"
-             "Trace-Id: trace-1\nSession-Id: s-1\nBlueprint-Id: bp-1\nTask-Id: t-1\n"
-             "Agent: handler-writer\n\n"
-             "a b|a--b-@millwright.invalid|GenerateAdapter: OrderService|"
-             "Trace-Id: trace-1\nSession-Id: s-1\nBlueprint-Id: bp-1\nTask-Id: t-2\nAgent: a b\n\n");
+        log,
+        "millwright|millwright@localhost|millwright: empty root|\n"
+        "handler-writer|handler-writer@millwright.invalid|GenerateUseCaseHandler: CreateOrder|"
+        "Trace-Id: trace-1\nSession-Id: s-1\nBlueprint-Id: bp-1\nTask-Id: t-1\n"
+        "Agent: handler-writer\n\n"
+        "a b|a--b-@millwright.invalid|GenerateAdapter: OrderService|"
+        "Trace-Id: trace-1\nSession-Id: s-1\nBlueprint-Id: bp-1\nTask-Id: t-2\nAgent: a b\n\n");
     mw_autofree char *files = git("ls-tree -r -z feature/order | tr '\\0' '\\n' | cut -c1-12,54-");
     assert_string_equal(files, "100644 blob services/order/q\"uote.txt\n"
                                "100755 blob services/order/run.sh\n"
@@ -225,8 +226,9 @@ static void pq01_configuration_and_hooks_of_the_user_have_no_say(void **state)
 static void pq01_paths_that_escape_are_refused(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"../x",     "/etc/passwd", "a/../../x", ".git/config",
-                                        "a/.GIT/x", "link",        "linked/x",  "missing", "a\\\\b"};
+    static const char *const paths[] = {"../x",        "/etc/passwd", "a/../../x",
+                                        ".git/config", "a/.GIT/x",    "link",
+                                        "linked/x",    "missing",     "a\\\\b"};
     put("outside/x", "secret\n");
     assert_int_equal(symlink("outside/x", "link"), 0);
     assert_int_equal(symlink("outside", "linked"), 0);
@@ -234,7 +236,8 @@ static void pq01_paths_that_escape_are_refused(void **state)
         struct mw_err err = {0};
         struct mw_str event;
         mw_autofree char *payload = mw_heap_format(
-            "{\"repo\":\"%s/repos/b1\",\"branch\":\"feature/x\",\"service\":\"X\",\"traceId\":\"t\","
+            "{\"repo\":\"%s/repos/b1\",\"branch\":\"feature/"
+            "x\",\"service\":\"X\",\"traceId\":\"t\","
             "\"sessionId\":\"s\",\"blueprintId\":\"b\",\"outputs\":[{\"taskId\":\"1\","
             "\"taskType\":\"T\",\"agentId\":\"a\",\"files\":[\"%s\"]}]}",
             base, paths[i]);
@@ -295,11 +298,18 @@ static void pq04_pq11_a_pull_request_has_number_diff_and_the_ids(void **state)
     mw_autofree char *other = run("CreatePullRequest", stock, &event, &err);
     assert_non_null(strstr(other, "\"number\":2"));
     mw_autofree char *record = slurp("repos/b1/pull-requests/feature/order.json");
-    static const char *const wanted[] = {
-        "\"traceId\":\"trace-1\"", "\"blueprintId\":\"bp-1\"", "\"sessionId\":\"s-1\"",
-        "\"version\":\"1.2.0\"", "\"files\":3", "\"insertions\":3", "\"deletions\":0",
-        "Trace-Id: trace-1", "MicroserviceAssembly 1.2.0", "\"result\":\"Passed\"",
-        "\"targetRepo\":\"local\"", "\"title\":\"OrderService\""};
+    static const char *const wanted[] = {"\"traceId\":\"trace-1\"",
+                                         "\"blueprintId\":\"bp-1\"",
+                                         "\"sessionId\":\"s-1\"",
+                                         "\"version\":\"1.2.0\"",
+                                         "\"files\":3",
+                                         "\"insertions\":3",
+                                         "\"deletions\":0",
+                                         "Trace-Id: trace-1",
+                                         "MicroserviceAssembly 1.2.0",
+                                         "\"result\":\"Passed\"",
+                                         "\"targetRepo\":\"local\"",
+                                         "\"title\":\"OrderService\""};
     for (size_t i = 0; i < MW_COUNT(wanted); i++)
         if (strstr(record, wanted[i]) == NULL)
             fail_msg("'%s' is not in %s", wanted[i], record);

@@ -224,8 +224,8 @@ static void p23_an_edited_root_is_refused_and_every_edit_named(void **state)
     assert_int_equal(promote("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2, &err), MW_E_DENIED);
     mw_autofree char *after = shell("find . -printf '%p %y %T@ %s\\n' | LC_ALL=C sort");
     assert_string_equal(before, after);
-    assert_non_null(strstr(err.text,
-                           "added hosts, added notes.txt, removed only1, changed src/a.js"));
+    assert_non_null(
+        strstr(err.text, "added hosts, added notes.txt, removed only1, changed src/a.js"));
     assert_non_null(strstr(err.text, "--adopt-edits"));
     const char *list[] = {p1.sha256};
     struct mw_promote look = {
@@ -271,9 +271,9 @@ static void p23_edits_are_adopted_where_the_new_version_did_not_change(void **st
     (void)state;
     struct mw_promoted p1, p2, p3;
     promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
-    put("app/src/a.js", "mine\n");     /* unchanged in v2: carried */
-    put("app/src/new.js", "mine\n");   /* carried */
-    put("app/src/b.js", "b2\n");       /* the same edit as v2's: nothing to do */
+    put("app/src/a.js", "mine\n");            /* unchanged in v2: carried */
+    put("app/src/new.js", "mine\n");          /* carried */
+    put("app/src/b.js", "b2\n");              /* the same edit as v2's: nothing to do */
     assert_int_equal(unlink("app/only1"), 0); /* v2 removed it too */
     assert_int_equal(chmod("app/src/new.js", 0755), 0);
     promoted("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2);
@@ -341,11 +341,8 @@ static void ar15_promotion_to_another_folder(void **state)
     char one[MW_SHA256_HEX], two[MW_SHA256_HEX];
     digest_of("v1", one);
     digest_of("v2", two);
-    struct mw_promote to = {.workspace_fd = ws_fd,
-                            .id = "p1",
-                            .source = "v1",
-                            .source_sha256 = one,
-                            .target = target};
+    struct mw_promote to = {
+        .workspace_fd = ws_fd, .id = "p1", .source = "v1", .source_sha256 = one, .target = target};
     if (mw_promote_run(&to, &p, &err) != MW_OK)
         fail_msg("%s", err.text);
     same_trees(target, "v1");
@@ -383,8 +380,8 @@ static void p23_targets_that_hold_other_things_are_refused(void **state)
     mw_autofree char *data = mw_heap_format("%s/data", base);
     mw_autofree char *inner = mw_heap_format("%s/.millwright/x", base);
     mw_autofree char *dots = mw_heap_format("%s/data/..", base);
-    const char *const targets[] = {base, "/", "/tmp", data, inner, dots, "relative", "", "../app",
-                                   "data"};
+    const char *const targets[] = {base, "/",        "/tmp", data,     inner,
+                                   dots, "relative", "",     "../app", "data"};
     put(".millwright/y", "1");
     for (size_t i = 0; i < MW_COUNT(targets); i++) {
         struct mw_promote to = {.workspace_fd = ws_fd,

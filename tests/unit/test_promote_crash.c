@@ -43,7 +43,7 @@ struct trace {
     bool failed_one;
     int rc; /* what the operation returned, when it did */
     bool unsynced_at_exchange;
-    bool synced_after_exchange;
+    bool changed_after_exchange, synced_after_exchange;
     long folder_syncs, folders_made;
     bool exchanged;
 };
@@ -108,6 +108,7 @@ enum fd_kind { FD_OTHER, FD_FILE_CLEAN, FD_FILE_DIRTY, FD_FOLDER };
 struct fds {
     enum fd_kind kind[1024];
     uint64_t nr, args[6]; /* of the call that is running */
+    bool changes;         /* it changes the disk */
 };
 
 /* What the exchange must not outrun: every file that was written is synced, and so is every folder that was made. */
@@ -116,6 +117,11 @@ static void note_call(struct trace *trace, struct fds *fds, long result)
     uint64_t fd = fds->args[0] < 1024 ? fds->args[0] : 0;
     if (result < 0)
         return;
+    if (trace->exchanged && fds->changes && !trace->changed_after_exchange) {
+        trace->changed_after_exchange =
+            true; /* the very next change on the disk has to be the sync */
+        trace->synced_after_exchange = fds->nr == SYS_fsync && fds->kind[fd] == FD_FOLDER;
+    }
     if (fds->nr == SYS_openat && result < 1024)
         fds->kind[result] = fds->args[2] & O_CREAT       ? FD_FILE_DIRTY
                             : fds->args[2] & O_DIRECTORY ? FD_FOLDER
@@ -125,8 +131,6 @@ static void note_call(struct trace *trace, struct fds *fds, long result)
     if (fds->nr == SYS_fsync || fds->nr == SYS_fdatasync) {
         if (fds->kind[fd] == FD_FOLDER)
             trace->folder_syncs += !trace->exchanged;
-        if (fds->kind[fd] == FD_FOLDER && trace->exchanged)
-            trace->synced_after_exchange = true;
         if (fds->kind[fd] == FD_FILE_DIRTY)
             fds->kind[fd] = FD_FILE_CLEAN;
     }
@@ -185,8 +189,9 @@ static void run_traced(enum operation operation, struct trace *trace)
             continue;
         }
         fds.nr = info.entry.nr;
+        fds.changes = changes_disk(&info);
         memcpy(fds.args, info.entry.args, sizeof(fds.args));
-        if (trace->changing_only && !changes_disk(&info))
+        if (trace->changing_only && !fds.changes)
             continue;
         if (++trace->count != trace->at)
             continue;
@@ -256,10 +261,10 @@ static const char *target_of(enum operation operation)
 
 static const char *old_digest(enum operation operation)
 {
-    return operation == ROLLBACK                          ? digests.v2
-           : operation == FIRST                           ? ""
+    return operation == ROLLBACK                        ? digests.v2
+           : operation == FIRST                         ? ""
            : operation == ADOPT || operation == DISCARD ? digests.edited
-                                                          : digests.v1;
+                                                        : digests.v1;
 }
 
 static const char *new_digest(enum operation operation)
@@ -389,8 +394,8 @@ static bool old_is_kept(enum operation operation)
     char found[MW_SHA256_HEX], path[MW_VERSION_PATH_MAX];
     mw_autoclose int ws_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
-    bool kept = list.count > 0 && strcmp(list.items[list.count - 1].sha256,
-                                         old_digest(operation)) == 0;
+    bool kept =
+        list.count > 0 && strcmp(list.items[list.count - 1].sha256, old_digest(operation)) == 0;
     if (kept) {
         mw_version_path(list.items[list.count - 1].number, path);
         digest_of(path, found);

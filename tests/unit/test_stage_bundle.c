@@ -204,8 +204,8 @@ static void bl02_init_makes_exactly_these_and_a_rerun_changes_nothing(void **sta
         struct mw_tape tape;
         if (!mw_str_ends(tree.files[i].path, MW_STR(".json")))
             continue;
-        assert_int_equal(
-            mw_file_read_beneath(app_fd, tree.files[i].path.ptr, 65536, &text, &err), MW_OK);
+        assert_int_equal(mw_file_read_beneath(app_fd, tree.files[i].path.ptr, 65536, &text, &err),
+                         MW_OK);
         assert_int_equal(mw_json_parse(&arena, mw_buf_str(&text), &tape, &err), MW_OK);
         mw_heap_buf_free(&text);
     }

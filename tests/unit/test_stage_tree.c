@@ -82,14 +82,13 @@ static void a_manifest_is_sorted_and_its_text_is_canonical(void **state)
     struct mw_buf text = mw_heap_buf();
     mw_tree_text(&tree, &text);
     mw_buf_put_c(&text, '\0');
-    assert_string_equal(
-        text.ptr,
-        "{\"files\":[{\"path\":\"a.c\",\"mode\":\"0644\",\"size\":3,\"sha256\":"
-        "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"},"
-        "{\"path\":\"a/z\",\"mode\":\"0644\",\"size\":0,\"sha256\":"
-        "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"},"
-        "{\"path\":\"b\",\"mode\":\"0755\",\"size\":2,\"sha256\":"
-        "\"3b64db95cb55c763391c707108489ae18b4112d783300de38e033b4c98c3deaf\"}]}");
+    assert_string_equal(text.ptr,
+                        "{\"files\":[{\"path\":\"a.c\",\"mode\":\"0644\",\"size\":3,\"sha256\":"
+                        "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"},"
+                        "{\"path\":\"a/z\",\"mode\":\"0644\",\"size\":0,\"sha256\":"
+                        "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"},"
+                        "{\"path\":\"b\",\"mode\":\"0755\",\"size\":2,\"sha256\":"
+                        "\"3b64db95cb55c763391c707108489ae18b4112d783300de38e033b4c98c3deaf\"}]}");
     char digest[MW_SHA256_HEX], again[MW_SHA256_HEX], want[MW_SHA256_HEX];
     mw_sha256_hex(mw_str_of(text.ptr), want);
     mw_tree_digest(&tree, digest);
@@ -153,11 +152,20 @@ static void p17_hostile_names_are_refused(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "a\\b",       "new\nline", "tab\there", "bell\a", "del\x7f", "\xff\xfe", "caf\xe9",
-        "\xc0\xaf",   ".git",      ".GIT",      ".Git",
-        ".g\xe2\x80\x8cit",  /* with a zero-width non-joiner: HFS+ does not see it */
-        "\xef\xbc\x8egit",   /* a full-width full stop */
-        "\xed\xa0\x80",      /* a lone surrogate */
+        "a\\b",
+        "new\nline",
+        "tab\there",
+        "bell\a",
+        "del\x7f",
+        "\xff\xfe",
+        "caf\xe9",
+        "\xc0\xaf",
+        ".git",
+        ".GIT",
+        ".Git",
+        ".g\xe2\x80\x8cit", /* with a zero-width non-joiner: HFS+ does not see it */
+        "\xef\xbc\x8egit",  /* a full-width full stop */
+        "\xed\xa0\x80",     /* a lone surrogate */
     };
     for (size_t i = 0; i < MW_COUNT(names); i++) {
         mw_autofree char *path = mw_heap_format("t/%s/config", names[i]);
@@ -174,9 +182,20 @@ static void p17_hostile_names_are_refused(void **state)
 static void p17_hostile_paths_in_a_manifest_are_refused(void **state)
 {
     (void)state;
-    static const char *const paths[] = {"",        "/etc/passwd", "..",      "../x",  "a/../b",
-                                        "a/./b",   "./a",         "a//b",    "a/",    "/",
-                                        "a/..",    "C:\\x",       "a\\..\\b", ".git/hooks/pre-commit",
+    static const char *const paths[] = {"",
+                                        "/etc/passwd",
+                                        "..",
+                                        "../x",
+                                        "a/../b",
+                                        "a/./b",
+                                        "./a",
+                                        "a//b",
+                                        "a/",
+                                        "/",
+                                        "a/..",
+                                        "C:\\x",
+                                        "a\\..\\b",
+                                        ".git/hooks/pre-commit",
                                         "x/.git/config"};
     for (size_t i = 0; i < MW_COUNT(paths); i++) {
         struct mw_err err = {0};
@@ -194,16 +213,18 @@ static void p17_names_that_are_one_elsewhere_are_refused(void **state)
     (void)state;
     static const char *const pairs[][2] = {
         {"readme.md", "README.md"},
-        {"src/a", "SRC/b"},                               /* folders collide too */
-        {"caf\xc3\xa9", "cafe\xcc\x81"},                  /* composed and decomposed */
-        {"\xc3\x84.txt", "\xc3\xa4.txt"},                 /* Ä, ä */
-        {"stra\xc3\x9f" "e", "STRASSE"},                  /* full case folding */
-        {"\xce\xa3", "\xcf\x82"},                         /* Sigma, final sigma */
-        {"\xe2\x84\xaa", "k"},                            /* the Kelvin sign */
-        {"\xef\xac\x81le", "file"},                       /* the ligature fi */
-        {"a", "a\xe2\x80\x8b"},                           /* a zero-width space */
-        {"x", "x"},                                       /* twice */
-        {"a", "a/b"},                                     /* file and folder */
+        {"src/a", "SRC/b"},               /* folders collide too */
+        {"caf\xc3\xa9", "cafe\xcc\x81"},  /* composed and decomposed */
+        {"\xc3\x84.txt", "\xc3\xa4.txt"}, /* Ä, ä */
+        {"stra\xc3\x9f"
+         "e",
+         "STRASSE"},                /* full case folding */
+        {"\xce\xa3", "\xcf\x82"},   /* Sigma, final sigma */
+        {"\xe2\x84\xaa", "k"},      /* the Kelvin sign */
+        {"\xef\xac\x81le", "file"}, /* the ligature fi */
+        {"a", "a\xe2\x80\x8b"},     /* a zero-width space */
+        {"x", "x"},                 /* twice */
+        {"a", "a/b"},               /* file and folder */
         {"A", "a/b"},
     };
     for (size_t i = 0; i < MW_COUNT(pairs); i++) {
@@ -217,8 +238,15 @@ static void p17_names_that_are_one_elsewhere_are_refused(void **state)
             fail_msg("'%s' and '%s' were taken", pairs[i][0], pairs[i][1]);
         mw_tree_free(&tree);
     }
-    static const char *const fine[] = {"a", "b", "a.c", "a-b/c", "a-b/d", "\xc3\xa9", "e",
-                                       "\xe6\x97\xa5\xe6\x9c\xac", "\xf0\x9f\x98\x80"};
+    static const char *const fine[] = {"a",
+                                       "b",
+                                       "a.c",
+                                       "a-b/c",
+                                       "a-b/d",
+                                       "\xc3\xa9",
+                                       "e",
+                                       "\xe6\x97\xa5\xe6\x9c\xac",
+                                       "\xf0\x9f\x98\x80"};
     struct mw_err err = {0};
     struct mw_tree tree = {0};
     for (size_t i = 0; i < MW_COUNT(fine); i++) {
@@ -416,9 +444,8 @@ static void p22_a_tree_goes_into_blobs_and_comes_out_the_same(void **state)
     assert_int_equal(mw_tree_scan(AT_FDCWD, "t", &options, &tree, &err), MW_OK);
     struct mw_tree_source source = {.blobs = &blobs, .folder_fd = -1, .overlay_fd = -1};
     mode_t mask = umask(0077);
-    enum mw_rc rc =
-        mw_tree_write(&tree, &source, AT_FDCWD, "out",
-                      (struct mw_tree_write){.durable = true, .read_only = true}, &err);
+    enum mw_rc rc = mw_tree_write(&tree, &source, AT_FDCWD, "out",
+                                  (struct mw_tree_write){.durable = true, .read_only = true}, &err);
     umask(mask);
     if (rc != MW_OK)
         fail_msg("%s", err.text);
@@ -449,15 +476,31 @@ static void p22_a_tree_goes_into_blobs_and_comes_out_the_same(void **state)
 static void p18_executable_configuration_is_flagged(void **state)
 {
     (void)state;
-    static const char *const flagged[] = {
-        ".mcp.json", "services/a/CLAUDE.md", "AGENTS.md", "agents.MD", ".npmrc", "a/.NPMRC",
-        ".vscode/tasks.json", "x/.vscode/tasks.json", ".githooks/pre-commit", ".husky/pre-push",
-        ".github/workflows/ci.yml", ".gitlab-ci.yml", "azure-pipelines.yml", ".claude/settings.json",
-        ".envrc", "Jenkinsfile", "conftest.py", "setup.py", "binding.gyp", ".gitattributes",
-        "package.json", "deep/er/package.json"};
-    static const char *const ordinary[] = {"src/main.js", "README.md", "package-lock.json",
+    static const char *const flagged[] = {".mcp.json",
+                                          "services/a/CLAUDE.md",
+                                          "AGENTS.md",
+                                          "agents.MD",
+                                          ".npmrc",
+                                          "a/.NPMRC",
+                                          ".vscode/tasks.json",
+                                          "x/.vscode/tasks.json",
+                                          ".githooks/pre-commit",
+                                          ".husky/pre-push",
+                                          ".github/workflows/ci.yml",
+                                          ".gitlab-ci.yml",
+                                          "azure-pipelines.yml",
+                                          ".claude/settings.json",
+                                          ".envrc",
+                                          "Jenkinsfile",
+                                          "conftest.py",
+                                          "setup.py",
+                                          "binding.gyp",
+                                          ".gitattributes",
+                                          "package.json",
+                                          "deep/er/package.json"};
+    static const char *const ordinary[] = {"src/main.js",      "README.md", "package-lock.json",
                                            "docs/agents.html", "claude.js", "config/ai.json",
-                                           "Dockerfile", "app.json"};
+                                           "Dockerfile",       "app.json"};
     for (size_t i = 0; i < MW_COUNT(flagged); i++)
         if (mw_execonf_why(mw_str_of(flagged[i]), MW_STR_NONE) == NULL)
             fail_msg("'%s' slipped in", flagged[i]);
