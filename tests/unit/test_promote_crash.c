@@ -31,7 +31,7 @@ enum operation { PROMOTE, ROLLBACK, FIRST, ADOPT, DISCARD, ELSEWHERE, RECOVER };
 
 /* ---- the tracer ---- */
 
-enum stop_mode { RUN_THROUGH, KILL_AT, FAIL_AT };
+enum stop_mode { RUN_THROUGH, KILL_AT, FAIL_AT, EDIT_AT };
 struct trace {
     enum stop_mode mode;
     bool changing_only; /* count only calls that change the disk */
@@ -41,6 +41,7 @@ struct trace {
     long count;
     bool killed;
     bool failed_one;
+    bool edited;
     int rc; /* what the operation returned, when it did */
     bool unsynced_at_exchange;
     bool changed_after_exchange, synced_after_exchange;
@@ -150,6 +151,7 @@ static void note_call(struct trace *trace, struct fds *fds, long result)
 }
 
 static void run_operation_and_exit(enum operation operation);
+static void put(const char *path, const char *text);
 
 static void run_traced(enum operation operation, struct trace *trace)
 {
@@ -200,6 +202,10 @@ static void run_traced(enum operation operation, struct trace *trace)
             assert_int_equal(waitpid(pid, &status, 0), pid);
             trace->killed = true;
             return;
+        }
+        if (trace->mode == EDIT_AT) {
+            put("app/late", "mine\n"); /* somebody saves a file just now */
+            trace->edited = true;
         }
         if (trace->mode == FAIL_AT) {
             skip_call(pid);
@@ -606,6 +612,41 @@ static void p22_everything_is_synced_before_the_exchange_and_the_folder_after(vo
     }
 }
 
+static void p23_an_edit_in_the_middle_is_never_lost(void **state)
+{
+    (void)state;
+    long refused = 0, conflicts = 0, kept = 0, standing = 0;
+    for (long at = 1;; at++) {
+        struct trace trace = {.mode = EDIT_AT, .at = at};
+        prepare(PROMOTE);
+        run_traced(PROMOTE, &trace);
+        if (!trace.edited)
+            break;
+        bool in_app = access("app/late", F_OK) == 0;
+        refused += trace.rc == MW_E_DENIED;
+        conflicts += trace.rc == MW_E_CONFLICT;
+        if (trace.rc != MW_OK && (!in_app || access("app/src/deep/one", F_OK) != 0))
+            fail_msg("edited at call %ld: refused, but the root is not what it was", at);
+        if (trace.rc != MW_OK) {
+            assert_false(leftovers("."));
+            continue;
+        }
+        struct mw_version_list list;
+        struct mw_err err;
+        mw_autoclose int ws_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+        bool aside = access(".millwright/versions/1/late", F_OK) == 0;
+        if (!in_app && (!aside || list.count == 0 || !list.items[0].edited))
+            fail_msg("edited at call %ld: the edit is lost, or kept as if nobody had made it", at);
+        mw_versions_free(&list);
+        standing += in_app;
+        kept += aside;
+    }
+    print_message("           edits: %ld refused, %ld noticed, %ld kept aside, %ld after it\n",
+                  refused, conflicts, kept, standing);
+    assert_true(refused > 0 && conflicts > 20 && kept > 0 && standing > 0);
+}
+
 static int setup_all(void **state)
 {
     (void)state;
@@ -632,6 +673,7 @@ int main(void)
         cmocka_unit_test(p23_adopting_edits_killed_at_every_change),
         cmocka_unit_test(p23_discarding_edits_killed_at_every_change),
         cmocka_unit_test(p12_promotion_to_another_file_system_killed_at_every_change),
+        cmocka_unit_test(p23_an_edit_in_the_middle_is_never_lost),
         cmocka_unit_test(p12_recovery_killed_at_every_change),
         cmocka_unit_test(p12_every_change_fails_once_for_want_of_space),
         cmocka_unit_test(p12_every_change_fails_once_with_an_io_error),
