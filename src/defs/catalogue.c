@@ -224,7 +224,10 @@ enum mw_rc mw_catalogue_load(struct mw_arena *arena, const struct mw_definition_
     struct loader l = {
         .arena = arena, .err = err, .running_max = MW_RUNNING_DEFAULT, .policy_any = UINT32_MAX};
     struct mw_catalogue *catalogue = load_array(&l, struct mw_catalogue, 1);
-    if (catalogue == NULL || !read_all(&l, files, file_count))
+    bool read = catalogue != NULL && read_all(&l, files, file_count);
+    if (arena->exhausted)
+        load_memory(&l); /* whatever seemed wrong was cut off */
+    if (!read || arena->exhausted)
         return l.rc;
     catalogue->sha256 = mw_arena_copy(arena, sha256);
     catalogue->running_max = l.running_max;
@@ -237,8 +240,7 @@ enum mw_rc mw_catalogue_load(struct mw_arena *arena, const struct mw_definition_
     catalogue->rules_count = l.rules.count;
     catalogue->rules = gather(&l, &l.rules, sizeof(struct mw_rules));
     if (!GATHER(workflow, struct mw_workflow_def) || !GATHER(journey, struct mw_journey_def) ||
-        !GATHER(coordinator, struct mw_coordinator_def) || !GATHER(agent, struct mw_agent_def) ||
-        arena->exhausted) {
+        !GATHER(coordinator, struct mw_coordinator_def) || !GATHER(agent, struct mw_agent_def)) {
         load_memory(&l);
         return l.rc;
     }

@@ -138,8 +138,11 @@ static bool read_for_each(struct loader *l, uint32_t node, unsigned roots,
     bool metadata = mw_str_is(root, "metadata") && load_is_document(l, MW_STR("blueprint"));
     if (!(metadata || load_is_document(l, root) || mw_str_is(root, "intent") ||
           (mw_str_is(root, "item") && (roots & LOAD_ITEM) != 0)))
-        return load_refuse(l, node, "'for_each' begins with a document's name or item, not '%.*s'",
-                           MW_STR_ARG(root));
+        return load_refuse(
+            l, node,
+            "'for_each' begins with a document's name, metadata, intent or item, not "
+            "'%.*s'",
+            MW_STR_ARG(root));
     struct mw_str pointer = metadata ? MW_STR("/metadata") : MW_STR("");
     while (dot < text.len) {
         size_t end = mw_str_find(text, '.', dot + 1);
@@ -305,6 +308,7 @@ static bool read_group(struct loader *l, uint32_t node, struct mw_str id, unsign
     group->line = load_line(l, node);
     group->index = l->groups.count;
     l->depth++;
+    roots &= ~LOAD_EVENT; /* its members start on their own, not by a fact */
     if (!load_add(l, &l->groups, group) || !read_strategy(l, strategy, group) ||
         !load_bool(l, node, "keep", false, &group->keeps_late) ||
         !load_bool(l, node, "sequential", false, &group->sequential) ||

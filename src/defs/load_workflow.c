@@ -135,15 +135,33 @@ static struct mw_str answers_of(struct loader *l, const struct mw_role_def *role
     return text;
 }
 
+static bool comes_from(const struct mw_handoff_def *handoff, uint32_t role)
+{
+    return handoff->from == MW_ROLE_NONE || handoff->from == role;
+}
+
+/* True when a handoff before takes the event of this role in every case. */
+static bool is_taken(const struct mw_handoff_def *handoffs, uint32_t index, uint32_t role)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (handoffs[i].when == NULL && comes_from(&handoffs[i], role) &&
+            mw_str_eq(handoffs[i].on, handoffs[index].on))
+            return true;
+    return false;
+}
+
 /* An event that its role cannot answer with, or one that a handoff before takes in every case. */
 static bool check_handoff(struct loader *l, const struct mw_workflow_def *workflow,
                           const struct mw_handoff_def *handoffs, uint32_t index, uint32_t on_node)
 {
     const struct mw_handoff_def *handoff = &handoffs[index];
     bool answered = false;
-    for (uint32_t i = 0; i < workflow->role_count && !answered; i++)
-        answered = (handoff->from == MW_ROLE_NONE || handoff->from == i) &&
-                   role_answers(&workflow->roles[i], handoff->on);
+    bool left = false;
+    for (uint32_t i = 0; i < workflow->role_count; i++) {
+        bool answers = comes_from(handoff, i) && role_answers(&workflow->roles[i], handoff->on);
+        answered = answered || answers;
+        left = left || (answers && !is_taken(handoffs, index, i));
+    }
     if (!answered && handoff->from != MW_ROLE_NONE)
         return load_refuse(l, on_node,
                            "this handoff can never be reached: the role '%.*s' answers with %.*s",
@@ -153,13 +171,12 @@ static bool check_handoff(struct loader *l, const struct mw_workflow_def *workfl
         return load_refuse(l, on_node,
                            "this handoff can never be reached: no role answers with '%.*s'",
                            MW_STR_ARG(handoff->on));
-    for (uint32_t i = 0; i < index; i++)
-        if (handoffs[i].when == NULL && mw_str_eq(handoffs[i].on, handoff->on) &&
-            (handoffs[i].from == MW_ROLE_NONE || handoffs[i].from == handoff->from))
-            return load_refuse(l, on_node,
-                               "this handoff can never be reached: an earlier one takes "
-                               "'%.*s' in every case; give that one a 'when:'",
-                               MW_STR_ARG(handoff->on));
+    if (!left)
+        return load_refuse(
+            l, on_node,
+            "this handoff can never be reached: an earlier one takes '%.*s' in every "
+            "case; give that one a 'when:'",
+            MW_STR_ARG(handoff->on));
     return true;
 }
 
