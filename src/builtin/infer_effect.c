@@ -139,6 +139,8 @@ static bool find_entity(struct plan *p)
         return fail(p, mw_arena_format(p->inf->arena, "there is no entity '%.*s'", MW_STR_ARG(low)));
     p->entity = mw_infer_add_entity(p->inf, p->service, low);
     p->plural = mw_words_is_plural(p->inf->words, low);
+    if (p->entity != NULL && p->entity->fields == NULL)
+        mw_infer_default_fields(p->inf, p->service, p->entity);
     return p->entity != NULL || fail(p, MW_STR("its object gives no usable name"));
 }
 
@@ -297,6 +299,8 @@ static bool set_marked(struct plan *p)
     struct mw_bp_case *made = new_case(p, MW_BP_SET);
     if (mw_str_starts(word, MW_STR("as ")))
         word = mw_str_sub(word, 3, word.len);
+    if (word.len == 0) /* "MarkRead": what it becomes stands where the object would */
+        word = mw_name_words(p->inf->arena, p->field);
     if (word.len == 0 || made == NULL)
         return fail(p, MW_STR("it does not say as what"));
     struct mw_bp_field *field = boolean_field(p, word);
