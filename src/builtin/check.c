@@ -345,6 +345,23 @@ static void write_failure(struct mw_builtin *b, struct mw_json *json, struct mw_
     mw_json_object_end(json);
 }
 
+/* "CreateTodo" of "CreateTodo: …". */
+static struct mw_str subject_of(struct mw_str test)
+{
+    size_t colon = mw_str_find(test, ':', 0);
+    return colon == SIZE_MAX ? test : mw_str_sub(test, 0, colon);
+}
+
+/* How many failures of the same subject stand before it. */
+static uint32_t rank_of(const struct mw_probe_report *probe, uint32_t index)
+{
+    struct mw_str own = subject_of(probe->failures[index].test);
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < index; i++)
+        rank += mw_str_eq(subject_of(probe->failures[i].test), own);
+    return rank;
+}
+
 static void write_failures(struct mw_builtin *b, struct mw_json *json,
                            const struct judgement *judgement)
 {
@@ -357,9 +374,14 @@ static void write_failures(struct mw_builtin *b, struct mw_json *json,
     /* The tests' names leave room for the probe's: both have to be heard. */
     for (uint32_t i = 0; i < judgement->tests.name_count && count < FAILURES_MAX / 2; i++, count++)
         write_failure(b, json, judgement->tests.names[i], MW_STR("passes"), MW_STR("failed"));
-    for (uint32_t i = 0; i < probe->failure_count && count < FAILURES_MAX; i++, count++)
-        write_failure(b, json, probe->failures[i].test, probe->failures[i].expected,
-                      probe->failures[i].actual);
+    /* The use cases take turns, so that one with many failures does not crowd out the others. */
+    for (uint32_t rank = 0; rank < probe->failure_count && count < FAILURES_MAX; rank++)
+        for (uint32_t i = 0; i < probe->failure_count && count < FAILURES_MAX; i++)
+            if (rank_of(probe, i) == rank) {
+                write_failure(b, json, probe->failures[i].test, probe->failures[i].expected,
+                              probe->failures[i].actual);
+                count++;
+            }
     mw_json_array_end(json);
 }
 

@@ -14,7 +14,7 @@
 #define REFUSE_MS 5000
 #define STOP_MS 10000
 #define SMALL_BODY_LIMIT 65536
-#define ENV_MAX 10
+#define ENV_MAX 12
 
 static enum mw_rc prepare(struct probe *p, struct mw_err *err);
 static enum mw_rc prepare_keys(struct probe *p, struct mw_err *err);
@@ -127,6 +127,8 @@ static void make_env(struct probe *p, bool with_key, bool with_data, const char 
             ret_env[count++] = "JWT_ISSUER=mwprobe-issuer";
     }
     if (p->body_limit > 0)
+        ret_env[count++] = mw_arena_format(&p->keep, "REQUEST_TIMEOUT_MS=%d", PROBE_SLOW_MS).ptr;
+    if (p->body_limit > 0)
         ret_env[count++] = mw_arena_format(&p->keep, "BODY_LIMIT_BYTES=%u", p->body_limit).ptr;
     ret_env[count] = NULL;
 }
@@ -234,7 +236,9 @@ static void run_whole(struct probe *p)
         probe_read_all(p, " after kill -9");
     probe_door_issuer(p);
     probe_http_limit(p);
+    probe_raw_slow(p);
     probe_effects_last(p); /* the last answers before the second kill */
+    probe_raw_burst(p);
     p->issuer = false;
     p->body_limit = 0;
     if (!restart(p, "again after a second kill -9"))
@@ -266,6 +270,11 @@ static void check_stop(struct probe *p)
     mw_arena_reset(&p->scratch);
     if (p->stopped)
         return;
+    struct mw_str rest;
+    int running = p->options->smoke ? -1 : probe_raw_begin(p, &rest);
+    mw_service_terminate(&p->service);
+    if (running >= 0)
+        probe_raw_finish(p, running, rest);
     enum mw_rc rc = mw_service_stop(&p->service, STOP_MS, &code, &err);
     (void)probe_judge(p, rc == MW_OK && code == 0, MW_STR("service: SIGTERM ends it with 0"),
                       "exit 0 within 10 s",

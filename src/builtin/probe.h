@@ -13,7 +13,7 @@
 
 #include "base/json.h"
 
-#define MW_PROBE_FAILURES_MAX 50
+#define MW_PROBE_FAILURES_MAX 512
 #define MW_PROBE_DEADLINE_MS 120000
 #define MW_PROBE_REQUEST_MS 5000
 

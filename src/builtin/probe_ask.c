@@ -406,8 +406,6 @@ uint32_t probe_fresh(struct probe *p, uint32_t entity, uint32_t owner, const cha
 
 bool probe_read_back(struct probe *p, uint32_t record, struct mw_str name)
 {
-    static const enum probe_effect showing[] = {PROBE_SET, PROBE_UPDATE, PROBE_ASSIGN,
-                                                PROBE_INCREMENT};
     const struct probe_record *kept = &p->records[record];
     const struct probe_entity *kind = &p->entities[kept->entity];
     struct probe_answer answer;
@@ -426,13 +424,11 @@ bool probe_read_back(struct probe *p, uint32_t record, struct mw_str name)
     }
     if (kind->by_effect[PROBE_LIST] != PROBE_NONE)
         return read_by_list(p, record, name);
-    for (size_t i = 0; i < MW_COUNT(showing); i++)
-        if (kind->by_effect[showing[i]] != PROBE_NONE) {
-            uint32_t index = kind->by_effect[showing[i]];
-            return probe_do(p, index, record,
-                            probe_say(p, "%.*s: changes exactly its field (asked in place of reading)%s",
-                                      MW_STR_ARG(p->use_cases[index].name), p->when));
-        }
+    uint32_t stand_in = probe_stand_in(p, record);
+    if (stand_in != PROBE_NONE)
+        return probe_do(p, stand_in, record,
+                        probe_say(p, "%.*s: changes exactly its field (asked in place of reading)%s",
+                                  MW_STR_ARG(p->use_cases[stand_in].name), p->when));
     probe_skip(p, "%.*s: what is kept (no use case shows a record)", MW_STR_ARG(kind->name));
     return true;
 }

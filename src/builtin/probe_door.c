@@ -155,8 +155,8 @@ static uint32_t make_bad_tokens(struct probe *p, struct bad_token ret_tokens[TOK
         {"a token with an empty sub", {.sub = "\"\""}},
         {"a token whose sub is a number", {.sub = "7"}},
     };
-    uint32_t count = make_confused(p, ret_tokens);
-    ret_tokens[count++] = (struct bad_token){"no token", ""};
+    ret_tokens[0] = (struct bad_token){"no token", ""};
+    uint32_t count = 1 + make_confused(p, ret_tokens + 1);
     ret_tokens[count++] = (struct bad_token){"garbage as token", "Bearer garbage"};
     ret_tokens[count++] = (struct bad_token){"three pieces of garbage", "Bearer e30.e30.e30"};
     ret_tokens[count++] = (struct bad_token){"an empty token", "Bearer"};

@@ -74,6 +74,7 @@ bool probe_change_by(struct probe *p, uint32_t index, uint32_t record, struct mw
                                                 true, &answer.tape, 0);
     bool same = probe_judge(p, difference.ptr == NULL, name,
                             "exactly its field and updatedAt change", difference);
+    p->records[record].last = index;
     if (same)
         check_moved(p, record, &answer, use_case->name);
     if (answer.tape.count > 0 && mw_node_get_text(&answer.tape, 0, "id").len > 0)
@@ -104,6 +105,17 @@ static struct mw_str incremented(struct probe *p, const struct probe_use_case *u
         return MW_STR_NONE;
     struct mw_str text = mw_arena_copy(&p->scratch, now);
     return probe_number(&p->scratch, strtod(text.ptr, NULL) + use_case->by);
+}
+
+static bool has_room(struct probe *p, const struct probe_use_case *use_case, struct mw_str after)
+{
+    const struct probe_entity *kind = &p->entities[use_case->entity];
+    uint32_t field = probe_find_field(kind, use_case->field);
+    if (after.ptr == NULL || field == PROBE_NONE)
+        return true;
+    double value = strtod(after.ptr, NULL);
+    return !(kind->fields[field].has_min && value < kind->fields[field].min) &&
+           !(kind->fields[field].has_max && value > kind->fields[field].max);
 }
 
 /* Fields of the use case (assign) or one field (update), with good values other than the record has. */
@@ -155,6 +167,34 @@ struct mw_str probe_body_for(struct probe *p, const struct probe_use_case *use_c
     return MW_STR_NONE;
 }
 
+uint32_t probe_stand_in(struct probe *p, uint32_t record)
+{
+    static const enum probe_effect showing[] = {PROBE_INCREMENT, PROBE_SET, PROBE_ASSIGN,
+                                                PROBE_UPDATE};
+    uint32_t same = PROBE_NONE;
+    for (size_t i = 0; i < MW_COUNT(showing); i++)
+        for (uint32_t k = 0; k < p->use_case_count; k++) {
+            const struct probe_use_case *use_case = &p->use_cases[k];
+            if (use_case->entity != p->records[record].entity || use_case->effect != showing[i])
+                continue;
+            if (showing[i] == PROBE_INCREMENT) {
+                struct mw_str after = incremented(p, use_case, record);
+                if (after.ptr == NULL || !has_room(p, use_case, after))
+                    continue;
+                return k; /* it shows its own last change too */
+            }
+            if (k != p->records[record].last)
+                return k;
+            same = k;
+        }
+    if (same != PROBE_NONE)
+        probe_skip(p,
+                   "%.*s: whether its change is kept (no other use case shows the record, and asking "
+                   "again writes the same)",
+                   MW_STR_ARG(p->use_cases[same].name));
+    return same;
+}
+
 bool probe_do(struct probe *p, uint32_t index, uint32_t record, struct mw_str name)
 {
     const struct probe_use_case *use_case = &p->use_cases[index];
@@ -165,6 +205,8 @@ bool probe_do(struct probe *p, uint32_t index, uint32_t record, struct mw_str na
         count = changes_of_set(p, use_case, changes);
     else if (use_case->effect == PROBE_INCREMENT) {
         changes[0] = (struct probe_change){use_case->field, incremented(p, use_case, record)};
+        if (!has_room(p, use_case, changes[0].json))
+            return true; /* what happens at the bound nobody said */
         if (changes[0].json.ptr == NULL) {
             probe_skip(p, "%.*s: a record without its field (nothing says where it begins)",
                        MW_STR_ARG(use_case->name));

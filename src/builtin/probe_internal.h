@@ -2,7 +2,7 @@
  * probe_internal.h - what the parts of the probe share. Private to src/builtin/probe*.c and its tests.
  *
  * probe_design.c reads the design; probe_values.c knows good and bad values of each field type; probe_record.c compares records; probe_ask.c
- * asks and judges one answer; probe_fields.c, probe_effects.c, probe_door.c and probe_http.c hold one chapter of docs/generated-app.md each;
+ * asks and judges one answer; probe_fields.c, probe_effects.c, probe_list.c, probe_door.c, probe_http.c and probe_raw.c hold one chapter of docs/generated-app.md each;
  * probe.c starts, kills and restarts the service and puts the chapters in order.
  */
 #ifndef MW_PROBE_INTERNAL_H
@@ -84,6 +84,7 @@ struct probe_record {
     struct mw_str json; /* heap: the whole record as last answered; not its own place: replaced in place */
     int64_t changed_ns;
     bool gone;  /* deleted, or not there by rights: never compared */
+    uint32_t last; /* the use case that changed it last; PROBE_NONE */
     bool vague; /* made by a request that should have been refused: counted, not compared */
 };
 
@@ -241,6 +242,8 @@ bool probe_change_by(struct probe *p, uint32_t use_case, uint32_t record, struct
                      const struct probe_change *changes, uint32_t change_count, struct mw_str name);
 /* The record's field as JSON; ptr NULL: absent. */
 struct mw_str probe_record_field(struct probe *p, uint32_t record, struct mw_str field);
+/* A state-changing use case whose answer shows the record, rather not the one that changed it last; PROBE_NONE: there is none. */
+uint32_t probe_stand_in(struct probe *p, uint32_t record);
 /* A body that assign or update accepts for this record's owner. */
 struct mw_str probe_body_for(struct probe *p, const struct probe_use_case *use_case, uint32_t owner);
 /* Does use_case (set, increment, assign, update) to record with values of its own choice, as probe_change_by. */
@@ -250,6 +253,14 @@ void probe_door_issuer(struct probe *p); /* with JWT_ISSUER */
 struct mw_str probe_token(struct probe *p, const char *header_algorithm,
                           const struct mw_jwt_key *key, struct mw_str claims);
 struct mw_str probe_claims(struct probe *p, uint32_t owner);
+
+/* probe_raw.c */
+#define PROBE_SLOW_MS 1000 /* REQUEST_TIMEOUT_MS of the start that checks it */
+void probe_raw_slow(struct probe *p);
+void probe_raw_burst(struct probe *p); /* creates that nobody hears the answer of, then kill -9 */
+/* A request that runs; its connection and the rest of its body. -1: it could not be begun (told as not checked). */
+int probe_raw_begin(struct probe *p, struct mw_str *ret_rest);
+void probe_raw_finish(struct probe *p, int fd, struct mw_str rest);
 
 /* probe.c */
 MW_MUST bool probe_start(struct probe *p, const char *when);

@@ -228,7 +228,7 @@ uint32_t probe_record_add(struct probe *p, uint32_t entity, uint32_t owner,
     if (id.len == 0 || p->record_count == PROBE_RECORDS_MAX)
         return PROBE_NONE;
     p->records[p->record_count] = (struct probe_record){
-        .entity = entity, .owner = owner, .id = mw_arena_copy(&p->keep, id), .vague = vague};
+        .entity = entity, .owner = owner, .id = mw_arena_copy(&p->keep, id), .last = PROBE_NONE, .vague = vague};
     probe_record_update(p, p->record_count, tape, node);
     return p->record_count++;
 }

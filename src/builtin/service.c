@@ -127,6 +127,15 @@ bool mw_service_runs(struct mw_service *service)
     return service->pid != 0 && poll(&poll_pid, 1, 0) == 0;
 }
 
+bool mw_service_wait(struct mw_service *service, int64_t timeout_ms)
+{
+    int64_t deadline_ns = mw_now_monotonic_ns() + timeout_ms * 1000000;
+    bool ended = false;
+    while (!ended && wait_for_news(service, deadline_ns, &ended)) {
+    }
+    return ended;
+}
+
 void mw_service_drain(struct mw_service *service)
 {
     (void)take_output(&service->out_fd, &service->out); /* the end of output is no news: the pid is watched */
@@ -144,15 +153,19 @@ void mw_service_kill(struct mw_service *service)
     close_all(service);
 }
 
+void mw_service_terminate(struct mw_service *service)
+{
+    if (!service->terminated)
+        (void)kill(service->pid, SIGTERM); /* it may have ended already: whoever waits sees it */
+    service->terminated = true;
+}
+
 enum mw_rc mw_service_stop(struct mw_service *service, int64_t timeout_ms, int *ret_exit,
                            struct mw_err *err)
 {
     MW_ASSERT(service->pid != 0);
-    int64_t deadline_ns = mw_now_monotonic_ns() + timeout_ms * 1000000;
-    bool ended = false;
-    (void)kill(service->pid, SIGTERM); /* it may have ended already: seen below */
-    while (!ended && wait_for_news(service, deadline_ns, &ended)) {
-    }
+    mw_service_terminate(service);
+    bool ended = mw_service_wait(service, timeout_ms);
     if (!ended)
         (void)kill(-service->pid, SIGKILL);
     service->left_count = end_all(service->pid, &service->status);

@@ -36,6 +36,7 @@ struct mw_service {
     bool first_line_listens; /* the very first line of output was the listening line */
     struct mw_buf out;       /* owned: standard output since the start */
     struct mw_buf err;       /* owned: standard error, the newest */
+    bool terminated;         /* SIGTERM was sent */
     int status;              /* wait status once ended */
     uint32_t left_count;     /* processes that outlived it (and were ended) */
 };
@@ -49,9 +50,12 @@ MW_MUST enum mw_rc mw_service_start_refused(struct mw_service *service,
                                             const struct mw_command *command, int64_t timeout_ms,
                                             struct mw_err *err);
 bool mw_service_runs(struct mw_service *service);
+/* Waits for its end, at most so long; true: it ended. */
+bool mw_service_wait(struct mw_service *service, int64_t timeout_ms);
 void mw_service_drain(struct mw_service *service); /* takes what it has written so far; never blocks */
 void mw_service_kill(struct mw_service *service);  /* kill -9, the whole group; waits for the end */
-/* SIGTERM; waits. MW_E_TIMEOUT: it went on and was killed. *ret_exit: exit code, or 128 + signal. */
+void mw_service_terminate(struct mw_service *service); /* SIGTERM; does not wait */
+/* SIGTERM, unless it was sent already; waits. MW_E_TIMEOUT: it went on and was killed. *ret_exit: exit code, or 128 + signal. */
 MW_MUST enum mw_rc mw_service_stop(struct mw_service *service, int64_t timeout_ms, int *ret_exit,
                                    struct mw_err *err);
 void mw_service_free(struct mw_service *service); /* kills what still runs */

@@ -27,6 +27,7 @@ class Refusal extends Error {
 // ---- storage: one append-only log of {entity, id, owner, record | null}
 const records = new Map();
 let logFd = -1;
+const pending = [];
 if (durable) {
   fs.mkdirSync(env.DATA_DIR, { recursive: true });
   const file = path.join(env.DATA_DIR, 'records.jsonl');
@@ -34,7 +35,7 @@ if (durable) {
     for (const line of fs.readFileSync(file, 'utf8').split('\n')) {
       if (!line) continue;
       let row;
-      try { row = JSON.parse(line); } catch { continue; }
+      try { row = JSON.parse(line); } catch { if (fault === 'torn_write') throw new Error('the log is damaged'); continue; }
       if (row.record) records.set(row.id, row); else records.delete(row.id);
     }
   logFd = fs.openSync(file, 'a');
@@ -43,6 +44,8 @@ const save = (row) => {
   if (row.record) records.set(row.id, row); else records.delete(row.id);
   if (!durable || fault === 'write_skipped') return;
   if (fault === 'change_not_written' && row.changed) return;
+  if (fault === 'lost_answers') { pending.push(JSON.stringify(row) + '\n'); if (pending.length >= 8) fs.writeSync(logFd, pending.splice(0).join('')); return; }
+  if (fault === 'torn_write') { fs.writeSync(logFd, '{"torn":\n'); return; }
   fs.writeSync(logFd, JSON.stringify(row) + '\n');
   fs.fsyncSync(logFd);
 };
@@ -220,6 +223,8 @@ const open = { '/health': () => [200, { status: 'ok' }], '/ready': () => [fault 
 const routes = design.use_cases.map((u) => ({ u, pattern: new RegExp('^' + u.path.replace(/\{[^}]*\}/, '([^/]+)') + '$') }));
 
 const readBody = (request) => new Promise((resolve, reject) => {
+  const slow = () => reject(Object.assign(new Refusal(408, 'request_timeout', 'too slow'), { close: true }));
+  const timer = fault === 'slow_body_waits' ? undefined : setTimeout(slow, Number(env.REQUEST_TIMEOUT_MS || 10000));
   const chunks = [];
   let size = 0;
   request.on('data', (chunk) => {
@@ -227,6 +232,7 @@ const readBody = (request) => new Promise((resolve, reject) => {
     if (size <= bodyLimit || fault === 'no_body_limit') chunks.push(chunk);
   });
   request.on('error', reject);
+  request.on('end', () => clearTimeout(timer));
   request.on('end', () => (size > bodyLimit && fault !== 'no_body_limit' ? reject(new Refusal(413, 'too_large', 'too large')) : resolve(Buffer.concat(chunks))));
 });
 const parseBody = async (request, u) => {
@@ -273,6 +279,7 @@ const server = http.createServer(async (request, response) => {
     body = { error: { code: error.code || 'internal', message: error.status ? error.message : 'internal error', ...(error.fields ? { fields: error.fields } : {}) } };
     if (fault === 'error_shape' && status === 404) body = { message: 'not found' };
     if (status === 401 && fault !== 'no_challenge') headers['www-authenticate'] = 'Bearer';
+    if (error.close) headers.connection = 'close';
     if (error.allow) headers.allow = error.allow;
     request.resume();
   }
@@ -288,6 +295,7 @@ server.listen(Number(env.PORT || 0), env.HOST || '127.0.0.1', () => {
 });
 process.on('SIGTERM', () => {
   if (fault === 'ignores_sigterm') return;
+  if (fault === 'drops_running') process.exit(0);
   server.close(() => process.exit(fault === 'exits_1' ? 1 : 0));
   server.closeIdleConnections();
 });
