@@ -52,7 +52,8 @@ def run(root, test):
     """None: does not build; else the test program's result."""
     name = f"tests/unit/test_journal{'_' + test if test else ''}.c"
     journal = sorted(f"src/journal/{file}" for file in os.listdir(f"{root}/src/journal") if file.endswith(".c"))
-    command = [os.environ.get("CC", "cc"), "-w", "-O1", "-std=c11", "-D_GNU_SOURCE", "-Isrc", "-o", "planted", name]
+    command = [os.environ.get("CC", "cc"), "-w", "-O1", "-std=c11", "-D_GNU_SOURCE", "-Isrc", f'-DMW_SOURCE_DIR="{root}"', "-o",
+               "planted", name]
     command += journal + SUPPORT + ["-lcmocka", "-lcrypto", "-lpthread"]
     if subprocess.run(command, cwd=root, check=False).returncode != 0:
         return None

@@ -403,6 +403,24 @@ static void p10_a_read_only_file_system_is_reported_as_what_it_is(void **state)
     assert_non_null(strstr(err.text, "Read-only file system"));
 }
 
+/* Written by the first release and never written again: what it held is read for ever. */
+static void p13_the_journal_kept_from_format_1_reads_as_it_was_written(void **state)
+{
+    (void)state;
+    const char *kept = MW_SOURCE_DIR "/tests/crash/journal_v1";
+    struct mw_journal_report report;
+    struct mw_journal_opened opened;
+    void *journal = NULL;
+    assert_int_equal(mw_journal_verify(kept, &looking, NULL, NULL, &report, &err), MW_OK);
+    assert_int_equal(report.last_seq, 14);
+    assert_int_equal(report.head, MW_JOURNAL_HEAD_EQUAL);
+    assert_string_equal(report.hash,
+                        "6b386b5157e9eaead94c8713818a86a9d61d429ee4f49e9a49aae9519eb1da80");
+    assert_int_equal(ops->open(kept, &looking, &journal, &opened, &err), MW_OK);
+    expect_records(journal, 1, 14);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
 static void p13_a_newer_format_is_refused_without_writing(void **state)
 {
     (void)state;
@@ -677,6 +695,7 @@ int main(void)
         TEST(p04_another_history_of_the_same_length_is_noticed),
         TEST(p04_the_head_outside_notices_that_the_whole_journal_is_gone),
         TEST(p10_a_read_only_file_system_is_reported_as_what_it_is),
+        TEST(p13_the_journal_kept_from_format_1_reads_as_it_was_written),
         TEST(p13_a_newer_format_is_refused_without_writing),
         TEST(p11_the_loser_is_told_who_holds_the_journal),
         TEST(p11_the_kernel_is_asked_who_holds_it_before_an_old_note),
