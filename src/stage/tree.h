@@ -38,7 +38,8 @@ struct mw_tree_limits {
 extern const struct mw_tree_limits mw_tree_limits_default;
 
 struct mw_tree_scan {
-    const struct mw_tree_limits *limits; /* borrowed; NULL: the default */
+    /* borrowed; NULL: the default, with observe a far larger one */
+    const struct mw_tree_limits *limits;
     const struct mw_blobs
         *blobs; /* borrowed; not NULL: every file's bytes are also put there, durably */
     const struct mw_str *ignore; /* borrowed patterns (mw_glob_match): not looked at, not entered */

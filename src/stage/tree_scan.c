@@ -14,6 +14,17 @@
 #define BATCH_FILES_MAX 256
 #define BATCH_BYTES_MAX ((size_t)32 << 20)
 
+#define DEPTH_MAX 64
+#define OBSERVE_DEPTH_MAX 256
+
+/* A person may have put anything into an app root (installed packages, a database): it is looked at, not judged. */
+static const struct mw_tree_limits observe_limits = {
+    .files_max = 4000000,
+    .bytes_max = UINT64_MAX,
+    .file_bytes_max = UINT64_MAX,
+    .path_bytes_max = 4000,
+};
+
 struct scan {
     int root_fd;
     const char *folder; /* for messages */
@@ -62,7 +73,9 @@ enum mw_rc mw_tree_scan(int at_fd, const char *folder, const struct mw_tree_scan
     scan->folder = folder;
     if (options != NULL)
         scan->options = *options;
-    scan->limits = scan->options.limits != NULL ? scan->options.limits : &mw_tree_limits_default;
+    scan->limits = scan->options.limits != NULL ? scan->options.limits
+                   : scan->options.observe      ? &observe_limits
+                                                : &mw_tree_limits_default;
     MW_ASSERT(!scan->options.observe || scan->options.blobs == NULL);
     enum mw_rc rc = scan_folder(scan, "", 0, err);
     if (rc == MW_OK)
@@ -84,8 +97,10 @@ enum mw_rc mw_tree_scan(int at_fd, const char *folder, const struct mw_tree_scan
 static enum mw_rc scan_folder(struct scan *scan, const char *path, uint32_t depth,
                               struct mw_err *err)
 {
-    if (depth > 64)
-        return MW_FAIL(err, MW_E_LIMIT, "'%s' is nested more than 64 folders deep", path);
+    uint32_t depth_max = scan->options.observe ? OBSERVE_DEPTH_MAX : DEPTH_MAX;
+    if (depth > depth_max)
+        return MW_FAIL(err, MW_E_LIMIT, "'%s' is nested more than %u folders deep", path,
+                       depth_max);
     int fd = mw_open_beneath(scan->root_fd, path[0] != '\0' ? path : ".", O_RDONLY | O_DIRECTORY);
     DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
     if (list == NULL) {
@@ -121,7 +136,9 @@ static enum mw_rc scan_entry(struct scan *scan, const char *path, uint32_t depth
         return MW_FAIL(err, MW_E_LIMIT, "'%s' is longer than %u bytes", path,
                        scan->limits->path_bytes_max);
     if (fstatat(scan->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+        return options->observe && errno == ENOENT
+                   ? MW_OK /* somebody works there: it is gone */
+                   : MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
     if (S_ISDIR(st.st_mode))
         return scan_folder(scan, path, depth + 1, err);
     if (scan->tree.count >= scan->limits->files_max)
@@ -152,12 +169,14 @@ static enum mw_rc scan_file(struct scan *scan, const char *path, const struct st
         scan_special(scan, path, seen);
         return MW_OK;
     }
+    if (fd < 0 && scan->options.observe && errno == ENOENT)
+        return MW_OK;
     if (fd < 0)
         return MW_FAIL_SYS(err, errno == ELOOP ? MW_E_DENIED : MW_E_IO, "open '%s'", path);
     if (fstat(fd, &st) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
-    if (!S_ISREG(st.st_mode) || st.st_ino != seen->st_ino || st.st_dev != seen->st_dev ||
-        (st.st_nlink != 1 && !scan->options.observe))
+    if (!scan->options.observe && (!S_ISREG(st.st_mode) || st.st_ino != seen->st_ino ||
+                                   st.st_dev != seen->st_dev || st.st_nlink != 1))
         return MW_FAIL(err, MW_E_DENIED, "'%s' is refused: it was exchanged while it was read",
                        path);
     if ((uint64_t)st.st_size > scan->limits->file_bytes_max)
