@@ -77,3 +77,20 @@ struct mw_str mw_arena_format(struct mw_arena *arena, const char *format, ...)
     va_end(args);
     return (struct mw_str){text, len};
 }
+
+void mw_arena_text_begin(struct mw_arena *arena, struct mw_buf *ret_buf)
+{
+    size_t start = (arena->used_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    size_t room = arena->exhausted || start > arena->size_bytes ? 0 : arena->size_bytes - start;
+    mw_buf_init(ret_buf, room > 0 ? arena->memory + start : NULL, room);
+}
+
+struct mw_str mw_arena_text_keep(struct mw_arena *arena, const struct mw_buf *buf)
+{
+    if (buf->overflowed || buf->ptr == NULL) {
+        arena->exhausted = true;
+        return MW_STR_NONE;
+    }
+    arena->used_bytes = (size_t)(buf->ptr - arena->memory) + buf->len;
+    return mw_buf_str(buf);
+}

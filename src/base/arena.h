@@ -7,7 +7,7 @@
 #ifndef MW_ARENA_H
 #define MW_ARENA_H
 
-#include "base/str.h"
+#include "base/buf.h"
 
 struct mw_arena {
     char *memory; /* borrowed */
@@ -27,5 +27,10 @@ void *mw_arena_alloc_array(struct mw_arena *arena, size_t item_bytes, size_t cou
 struct mw_str mw_arena_copy(struct mw_arena *arena, struct mw_str s);
 /* printf subset of mw_fail: %s %d %u %ld %lu %zu %c %.*s %08x-style hex. */
 struct mw_str mw_arena_format(struct mw_arena *arena, const char *format, ...) MW_PRINTF(2, 3);
+
+/* Writing text of unknown length without a copy: the buffer is what is left of the arena (not zeroed); nothing else may be allocated until
+ * the text is kept. An overflowed buffer keeps nothing and marks the arena exhausted. */
+void mw_arena_text_begin(struct mw_arena *arena, struct mw_buf *ret_buf);
+struct mw_str mw_arena_text_keep(struct mw_arena *arena, const struct mw_buf *buf);
 
 #endif

@@ -89,7 +89,13 @@ static bool read_start_entry(struct loader *l, const struct mw_workflow_def *wor
         return false;
     if (role != MW_NODE_NONE)
         return need_role(l, workflow, role, &start->to);
-    return load_type(l, complete, "event", &start->emits) && load_emit_add(l, start->emits);
+    if (!load_type(l, complete, "event", &start->emits))
+        return false;
+    if (mw_type_is_reserved(start->emits))
+        return load_refuse(l, complete,
+                           "'%.*s' is the control plane's own event: no definition may emit it",
+                           MW_STR_ARG(start->emits));
+    return load_emit_add(l, start->emits);
 }
 
 static bool read_start(struct loader *l, uint32_t list, struct mw_workflow_def *workflow)

@@ -1,0 +1,333 @@
+#include "core/internal.h"
+#include "core/time.h"
+
+#include <string.h>
+
+struct step {
+    struct mw_core *core;
+    const struct mw_request *outside; /* what started it */
+    struct mw_buf *frame;
+    size_t frame_start;
+    struct mw_request *queue; /* STEP: what events became, in order */
+    uint32_t queue_at;
+    uint32_t queue_count;
+    struct mw_str timestamp;
+    uint32_t record_count;
+    mw_seq first;
+    mw_seq trace;
+    bool continues;
+};
+
+static void decide(const struct mw_core *core, const struct mw_request *request,
+                   struct mw_out *out);
+static void emit(struct step *step, const struct mw_request *request, struct mw_event *event,
+                 bool from_outside);
+static void follow(struct step *step, enum mw_request_kind kind, mw_seq item,
+                   const struct mw_event *cause);
+static void run(struct step *step);
+static void finish(struct step *step, struct mw_step_result *ret_result);
+
+void mw_core_init(struct mw_core *core, const struct mw_core_config *config)
+{
+    *core = (struct mw_core){0};
+    mw_mem_init(&core->world.mem, config->region, config->region_bytes);
+    mw_arena_init(&core->arena, config->arena, config->arena_bytes);
+    core->world.catalogue = config->catalogue;
+    core->world.document = config->document;
+    core->world.host = config->host;
+    core->world.scratch = &core->arena;
+    core->work.running_max = 1;
+    core->ask_changes =
+        mw_mem_alloc(&core->world.mem, MW_STEP_FOLLOWS_MAX * 2 * sizeof(*core->ask_changes));
+}
+
+/* ---- a step ---- */
+
+/* Answers that need no decision: a request seen before, or one that cannot be taken now. True: answered. */
+static bool answer_at_once(struct mw_core *core, const struct mw_request *request,
+                           struct mw_step_result *result)
+{
+    if (mw_request_info(request->kind)->from != MW_FROM_CALLER || request->message_id.len == 0)
+        return false;
+    const struct mw_remembered *known = mw_remembered_find(core, request->message_id);
+    if (known != NULL && known->body_hash == mw_str_hash(request->body_hash)) {
+        const struct mw_trace *trace = mw_world_trace(&core->world, known->trace);
+        result->duplicate = true;
+        result->first = known->seq;
+        result->last = known->seq;
+        result->trace = known->trace;
+        result->trace_wire_id = trace != NULL ? trace->wire_id : MW_STR_NONE;
+        return true;
+    }
+    if (known != NULL) {
+        result->rc = MW_E_CONFLICT;
+        result->pointer = MW_STR("/messageId");
+        result->refusal = MW_STR("this messageId was used for another request");
+        return true;
+    }
+    if (mw_message_id_is_old(request->message_id, request->now_us)) {
+        result->rc = MW_E_TIMEOUT;
+        result->pointer = MW_STR("/messageId");
+        result->refusal = MW_STR("this messageId says that it is older than 7 days: not run again");
+        return true;
+    }
+    return false;
+}
+
+void mw_core_step(struct mw_core *core, const struct mw_request *request, struct mw_buf *frame,
+                  struct mw_step_result *ret_result)
+{
+    MW_ASSERT(mw_request_info(request->kind)->from != MW_FROM_FOLLOW);
+    MW_ASSERT(frame->grow != NULL || frame->cap - frame->len >= MW_STEP_ROOM_BYTES);
+    *ret_result = (struct mw_step_result){0};
+    mw_arena_reset(&core->arena);
+    core->ask_change_count = 0;
+    if (answer_at_once(core, request, ret_result))
+        return;
+    if (mw_mem_room(&core->world.mem) < MW_STEP_MEMORY_BYTES &&
+        mw_request_info(request->kind)->from == MW_FROM_CALLER &&
+        request->kind != MW_REQ_CANCEL_TRACE) {
+        ret_result->rc = MW_E_LIMIT;
+        ret_result->refusal = MW_STR("the memory ceiling is reached: try later");
+        return;
+    }
+    struct step step = {.core = core,
+                        .outside = request,
+                        .frame = frame,
+                        .frame_start = frame->len,
+                        .timestamp = mw_utc_text(&core->arena, request->now_us)};
+    struct mw_out *out = mw_arena_alloc(&core->arena, sizeof(*out));
+    step.queue = mw_arena_array(&core->arena, struct mw_request, MW_STEP_FOLLOWS_MAX);
+    MW_ASSERT(out != NULL && step.queue != NULL);
+    out->arena = &core->arena;
+    decide(core, request, out);
+    if (out->refused != MW_OK) {
+        ret_result->rc = out->refused;
+        ret_result->refusal = out->refusal;
+        ret_result->pointer = out->pointer;
+        return;
+    }
+    step.trace = out->answer;
+    for (uint32_t i = 0; i < out->event_count; i++)
+        emit(&step, request, out->events[i], true);
+    for (uint32_t i = 0; i < out->follow_count; i++)
+        follow(&step, out->follows[i].kind, out->follows[i].item,
+               out->event_count > 0 ? out->events[out->event_count - 1] : NULL);
+    run(&step);
+    finish(&step, ret_result);
+}
+
+static bool is_resumable(const struct mw_request *request)
+{
+    return request->kind == MW_REQ_TERMINATE || request->kind == MW_REQ_DISPATCH;
+}
+
+static bool is_full(const struct step *step)
+{
+    return step->record_count > MW_STEP_RECORDS_MAX - 512 ||
+           step->frame->len - step->frame_start > MW_STEP_BYTES_MAX / 2 ||
+           step->queue_count > MW_STEP_FOLLOWS_MAX - 1024;
+}
+
+static void take(struct step *step, const struct mw_request *request)
+{
+    struct mw_out *out = mw_arena_alloc(&step->core->arena, sizeof(*out));
+    MW_ASSERT(out != NULL);
+    out->arena = &step->core->arena;
+    decide(step->core, request, out);
+    MW_ASSERT(out->refused == MW_OK); /* a follow-up is never refused */
+    for (uint32_t i = 0; i < out->event_count; i++)
+        emit(step, request, out->events[i], false);
+    for (uint32_t i = 0; i < out->follow_count; i++)
+        follow(step, out->follows[i].kind, out->follows[i].item, request->cause);
+    if (request->kind == MW_REQ_DISPATCH && out->event_count == 0)
+        step->core->work.dirty = false;
+}
+
+/* Until quiet: what events became first; then, while something is ready and a slot is free, one dispatch after the other. */
+static void run(struct step *step)
+{
+    for (;;) {
+        while (step->queue_at < step->queue_count) {
+            const struct mw_request *request = &step->queue[step->queue_at++];
+            if (is_resumable(request) && is_full(step)) {
+                step->continues = true;
+                continue;
+            }
+            take(step, request);
+        }
+        if (!mw_work_wants_dispatch(&step->core->work))
+            return;
+        if (is_full(step)) {
+            step->continues = true;
+            return;
+        }
+        follow(step, MW_REQ_DISPATCH, 0, NULL);
+    }
+}
+
+static void finish(struct step *step, struct mw_step_result *ret_result)
+{
+    if (step->continues) {
+        struct mw_event *event = mw_arena_alloc(&step->core->arena, sizeof(*event));
+        MW_ASSERT(event != NULL);
+        event->kind = MW_EVT_STEP_CONTINUES;
+        emit(step, step->outside, event, false);
+    }
+    MW_ASSERT(!step->frame->overflowed);
+    MW_ASSERT(!step->core->arena.exhausted);
+    const struct mw_trace *trace = mw_world_trace(&step->core->world, step->trace);
+    ret_result->first = step->first;
+    ret_result->last = step->first > 0 ? step->core->world.last_seq : 0;
+    ret_result->trace = step->trace;
+    ret_result->trace_wire_id =
+        trace != NULL ? mw_arena_copy(&step->core->arena, trace->wire_id) : MW_STR_NONE;
+}
+
+static void decide(const struct mw_core *core, const struct mw_request *request, struct mw_out *out)
+{
+    const struct mw_item *item = mw_world_item(&core->world, request->item);
+    enum mw_room room = mw_request_info(request->kind)->decider;
+    if (room == MW_ROOM_OWNER)
+        room = item == NULL                    ? MW_ROOM_CORE
+               : item->kind == MW_ITEM_RUN     ? MW_ROOM_WORKFLOW
+               : item->kind == MW_ITEM_JOURNEY ? MW_ROOM_SESSION
+               : item->kind == MW_ITEM_UNIT    ? MW_ROOM_REFINE
+                                               : MW_ROOM_WORK;
+    switch (room) {
+    case MW_ROOM_CORE:
+        mw_trace_decide(core, request, out);
+        return;
+    case MW_ROOM_SESSION:
+        mw_session_decide(&core->world, &core->session, request, out);
+        return;
+    case MW_ROOM_WORKFLOW:
+        mw_workflow_decide(&core->world, request, out);
+        return;
+    case MW_ROOM_REFINE:
+        mw_refine_decide(&core->world, request, out);
+        return;
+    case MW_ROOM_WORK:
+        mw_work_decide(&core->world, &core->work, request, out);
+        return;
+    case MW_ROOM_OWNER:
+        break;
+    }
+    MW_UNREACHABLE("a room that does not decide");
+}
+
+static void follow(struct step *step, enum mw_request_kind kind, mw_seq item,
+                   const struct mw_event *cause)
+{
+    MW_ASSERT(step->queue_count < MW_STEP_FOLLOWS_MAX);
+    step->queue[step->queue_count++] = (struct mw_request){.kind = kind,
+                                                           .actor = step->outside->actor,
+                                                           .now_us = step->outside->now_us,
+                                                           .entropy = step->outside->entropy,
+                                                           .item = item,
+                                                           .cause = cause};
+}
+
+/* Fills what the decide left to the envelope. */
+static void fill(struct step *step, const struct mw_request *request, struct mw_event *event,
+                 bool from_outside)
+{
+    struct mw_core *core = step->core;
+    struct mw_arena *arena = &core->arena;
+    const struct mw_event_info *info = mw_event_info(event->kind);
+    const struct mw_trace *trace = mw_world_trace(&core->world, event->trace);
+    event->seq = core->world.last_seq + 1;
+    if (event->type.len == 0)
+        event->type = mw_str_of(info->type);
+    if (event->trace_id.len == 0)
+        event->trace_id = trace != NULL ? trace->wire_id : MW_STR("workspace");
+    if (event->session_id.len == 0) {
+        mw_seq scope = event->scope_item != 0 ? event->scope_item : event->trace;
+        /* A group that opens a scope is its own scope from its first record on. */
+        event->session_id = event->kind == MW_EVT_GROUP_STARTED && event->scope_item == 0
+                                ? mw_wire_id(&core->world, arena, "grp", event->seq)
+                            : event->kind == MW_EVT_JOURNEY_STARTED
+                                ? mw_wire_id(&core->world, arena, "b", event->seq)
+                                : mw_scope_id(&core->world, arena, scope);
+    }
+    if (event->blueprint_id.len == 0 && trace != NULL)
+        event->blueprint_id = trace->blueprint_id;
+    if (event->parent_trace_id.len == 0 && trace != NULL)
+        event->parent_trace_id = trace->parent_trace_id;
+    if (event->component_tag.len == 0)
+        event->component_tag = mw_arena_format(arena, "%s:", info->component);
+    event->timestamp = step->timestamp;
+    if (event->kind == MW_EVT_INTENT_SUBMITTED)
+        event->submitted_at = step->timestamp;
+    if (event->kind == MW_EVT_RUN_STARTED)
+        event->created_at = step->timestamp;
+    event->message_id = mw_wire_id(&core->world, arena, "m", event->seq);
+    event->causation_id =
+        request->cause != NULL ? request->cause->message_id : step->outside->message_id;
+    if (info->form == MW_FORM_EVENT && event->emitted_by.len == 0)
+        event->emitted_by = mw_str_of(info->component);
+    if (from_outside) {
+        event->actor = request->actor;
+        if (step->first == 0 && request->message_id.len > 0) {
+            event->causation_id = request->message_id;
+            event->request_hash = request->body_hash;
+        }
+    }
+}
+
+/* "{AgentType}:{Task}": the task is the type's letters and digits. */
+static void complete_tag(struct step *step, struct mw_event *event)
+{
+    if (!mw_str_ends(event->component_tag, MW_STR(":")))
+        return;
+    char *text = mw_arena_alloc(&step->core->arena, event->component_tag.len + event->type.len);
+    size_t len = event->component_tag.len;
+    MW_ASSERT(text != NULL);
+    memcpy(text, event->component_tag.ptr, len);
+    for (size_t i = 0; i < event->type.len; i++) {
+        char c = event->type.ptr[i];
+        if (c != '.' && c != '_')
+            text[len++] = c;
+    }
+    event->component_tag = (struct mw_str){text, len};
+}
+
+static void emit(struct step *step, const struct mw_request *request, struct mw_event *event,
+                 bool from_outside)
+{
+    struct mw_core *core = step->core;
+    const struct mw_event_info *info = mw_event_info(event->kind);
+    fill(step, request, event, from_outside);
+    complete_tag(step, event);
+    mw_event_write(event, step->frame);
+    step->record_count++;
+    if (step->first == 0)
+        step->first = event->seq;
+    if (step->trace == 0)
+        step->trace = event->trace;
+    mw_core_apply(core, event);
+    if (info->becomes == MW_REQUEST_COUNT)
+        return;
+    mw_seq item = mw_core_item_of(core, event);
+    mw_seq to = info->to == MW_TO_SELF    ? item
+                : info->to == MW_TO_OWNER ? event->owner
+                                          : event->trace;
+    follow(step, info->becomes, to, event);
+}
+
+/* ---- replay ---- */
+
+enum mw_rc mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err)
+{
+    struct mw_event event;
+    mw_arena_reset(&core->arena);
+    core->ask_change_count = 0;
+    enum mw_rc rc = mw_event_read(&core->arena, line, &event, err);
+    if (rc != MW_OK)
+        return rc;
+    if (event.seq != core->world.last_seq + 1)
+        return MW_FAIL(err, MW_E_CORRUPT, "record %lu follows record %lu", (unsigned long)event.seq,
+                       (unsigned long)core->world.last_seq);
+    mw_core_apply(core, &event);
+    return MW_OK;
+}

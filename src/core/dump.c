@@ -1,0 +1,75 @@
+#include "core/internal.h"
+
+/* Numbers of a table in rising order, so that the text does not depend on where slots fell. */
+static uint64_t next_key(const struct mw_table *table, uint64_t after)
+{
+    uint64_t next = UINT64_MAX;
+    for (uint32_t i = 0; i < table->cap; i++)
+        if (table->slots[i].key > after && table->slots[i].key < next)
+            next = table->slots[i].key;
+    return next;
+}
+
+static void dump_item(const struct mw_item *item, struct mw_buf *buf)
+{
+    static const char *const kinds[] = {"task", "group", "coordinator", "run", "unit", "journey"};
+    mw_buf_printf(buf, "%s %lu owner=%lu scope=%lu ask=%lu %s", kinds[item->kind],
+                  (unsigned long)item->id, (unsigned long)item->owner, (unsigned long)item->scope,
+                  (unsigned long)item->ask, mw_outcome_name((enum mw_outcome)item->outcome));
+    switch ((enum mw_item_kind)item->kind) {
+    case MW_ITEM_TASK:
+    case MW_ITEM_GROUP:
+    case MW_ITEM_COORDINATOR:
+        mw_work_dump_item(item, buf);
+        break;
+    case MW_ITEM_RUN:
+        mw_workflow_dump_item(item, buf);
+        break;
+    case MW_ITEM_UNIT:
+        mw_refine_dump_item(item, buf);
+        break;
+    case MW_ITEM_JOURNEY:
+        mw_session_dump_item(item, buf);
+        break;
+    }
+    mw_buf_put_c(buf, '\n');
+}
+
+static void dump_trace(const struct mw_trace *trace, struct mw_buf *buf)
+{
+    mw_buf_printf(
+        buf,
+        "trace %lu %.*s blueprint=%.*s catalogue=%.*s priority=%u paused=%d cancelled=%d open=%u\n",
+        (unsigned long)trace->id, MW_STR_ARG(trace->wire_id), MW_STR_ARG(trace->blueprint_id),
+        MW_STR_ARG(trace->catalogue_sha256), (unsigned)trace->priority, (int)trace->paused,
+        (int)trace->cancelled, trace->open_items);
+    for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++)
+        mw_buf_printf(buf, "document %u %.*s\n", i, MW_STR_ARG(trace->document_sha256[i]));
+    for (const struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
+        dump_item(item, buf);
+    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
+        mw_buf_printf(buf, "fact %lu %.*s key=%.*s scope=%lu task=%lu files=%.*s body=%.*s\n",
+                      (unsigned long)fact->seq, MW_STR_ARG(fact->type), MW_STR_ARG(fact->key),
+                      (unsigned long)fact->scope, (unsigned long)fact->task,
+                      MW_STR_ARG(fact->files_sha256), MW_STR_ARG(fact->body));
+}
+
+void mw_core_dump(const struct mw_core *core, struct mw_buf *buf)
+{
+    const struct mw_world *world = &core->world;
+    mw_buf_printf(buf, "seq %lu journal %.*s catalogue %.*s remembered %u ended %lu\n",
+                  (unsigned long)world->last_seq, MW_STR_ARG(world->journal_id),
+                  MW_STR_ARG(core->catalogue_sha256), core->remembered_index.count,
+                  (unsigned long)core->traces_ended);
+    mw_session_dump(&core->session, buf);
+    mw_work_dump(world, &core->work, buf);
+    for (uint64_t key = next_key(&world->traces, 0); key != UINT64_MAX;
+         key = next_key(&world->traces, key))
+        dump_trace(mw_table_get(&world->traces, key), buf);
+    for (uint64_t key = next_key(&world->asks, 0); key != UINT64_MAX;
+         key = next_key(&world->asks, key)) {
+        const struct mw_ask *ask = mw_table_get(&world->asks, key);
+        mw_buf_printf(buf, "ask %lu item=%lu opens=%u due=%ld\n", (unsigned long)ask->seq,
+                      (unsigned long)ask->item, (unsigned)ask->opens, (long)ask->due_us);
+    }
+}

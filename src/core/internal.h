@@ -1,0 +1,24 @@
+/*
+ * internal.h - between the files of this room only.
+ */
+#ifndef MW_CORE_INTERNAL_H
+#define MW_CORE_INTERNAL_H
+
+#include "core/core.h"
+
+/* trace.c: what core itself decides and applies. */
+void mw_trace_decide(const struct mw_core *core, const struct mw_request *request,
+                     struct mw_out *out);
+void mw_trace_apply(struct mw_core *core, const struct mw_event *event);
+/* apply.c: one event into the state, asks included. */
+void mw_core_apply(struct mw_core *core, const struct mw_event *event);
+/* The item an event is about, also when the event made it; 0: none. */
+mw_seq mw_core_item_of(const struct mw_core *core, const struct mw_event *event);
+/* remember.c */
+const struct mw_remembered *mw_remembered_find(const struct mw_core *core,
+                                               struct mw_str message_id);
+void mw_remember(struct mw_core *core, const struct mw_event *event);
+/* A UUIDv7 that says it is older than the window. */
+bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us);
+
+#endif

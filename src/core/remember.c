@@ -1,0 +1,61 @@
+#include "core/internal.h"
+
+/* Requests of callers, so that one asked twice is done once (P05). The ring forgets the oldest; ids and bodies are kept as hashes. */
+
+static uint64_t id_hash(struct mw_str message_id)
+{
+    uint64_t hash = mw_str_hash(message_id);
+    return hash != 0 ? hash : 1;
+}
+
+const struct mw_remembered *mw_remembered_find(const struct mw_core *core, struct mw_str message_id)
+{
+    return mw_table_get(&core->remembered_index, id_hash(message_id));
+}
+
+static void make_room(struct mw_core *core)
+{
+    if (core->remembered_cap > 0)
+        return;
+    core->remembered_cap = MW_REMEMBERED_MAX;
+    core->remembered =
+        mw_mem_alloc(&core->world.mem, core->remembered_cap * sizeof(*core->remembered));
+}
+
+void mw_remember(struct mw_core *core, const struct mw_event *event)
+{
+    make_room(core);
+    struct mw_remembered *entry = &core->remembered[core->remembered_at];
+    core->remembered_at = (core->remembered_at + 1) % core->remembered_cap;
+    if (entry->id_hash != 0)
+        mw_table_remove(&core->remembered_index, entry->id_hash);
+    *entry = (struct mw_remembered){.id_hash = id_hash(event->causation_id),
+                                    .body_hash = mw_str_hash(event->request_hash),
+                                    .seq = event->seq,
+                                    .trace = event->trace};
+    mw_table_put(&core->remembered_index, &core->world.mem, entry->id_hash, entry);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
+}
+
+/* RFC 9562: 48 bits of Unix milliseconds, then version 7. */
+bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us)
+{
+    int64_t millis = 0;
+    if (message_id.len != 36 || message_id.ptr[14] != '7')
+        return false;
+    for (size_t i = 0; i < 13; i++) {
+        if (i == 8)
+            continue;
+        int digit = hex_digit(message_id.ptr[i]);
+        if (digit < 0)
+            return false;
+        millis = millis * 16 + digit;
+    }
+    return millis < (now_us - MW_REMEMBERED_US) / 1000;
+}

@@ -1,0 +1,477 @@
+#include "core/internal.h"
+
+#include <string.h>
+
+static void decide_intent(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out);
+static void decide_lone(const struct mw_core *core, const struct mw_request *request,
+                        struct mw_out *out);
+static void decide_pause(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out);
+static void decide_cancel(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out);
+static void decide_terminate(const struct mw_core *core, const struct mw_request *request,
+                             struct mw_out *out);
+static void decide_timer(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out);
+static void decide_end(const struct mw_core *core, const struct mw_request *request,
+                       struct mw_out *out);
+static void decide_definition(const struct mw_core *core, const struct mw_request *request,
+                              struct mw_out *out);
+static void decide_continue(const struct mw_core *core, const struct mw_request *request,
+                            struct mw_out *out);
+
+void mw_trace_decide(const struct mw_core *core, const struct mw_request *request,
+                     struct mw_out *out)
+{
+    switch (request->kind) {
+    case MW_REQ_CREATE_JOURNAL: {
+        if (core->world.last_seq != 0)
+            return;
+        struct mw_event *event = mw_out_event(out, MW_EVT_JOURNAL_CREATED);
+        event->journal_id =
+            mw_arena_format(out->arena, "%06x", (unsigned)(request->entropy & 0xffffff));
+        event->format = MW_JOURNAL_FORMAT;
+        event->contract = MW_STR(MW_CONTRACT_VERSION);
+        event->product_version = mw_node_get_text(request->body, request->body_node, "version");
+        event->catalogue = mw_node_get_text(request->body, request->body_node, "sha256");
+        return;
+    }
+    case MW_REQ_LOAD_DEFINITION:
+        decide_definition(core, request, out);
+        return;
+    case MW_REQ_SUBMIT_INTENT:
+        decide_intent(core, request, out);
+        return;
+    case MW_REQ_START_LONE_RUN:
+    case MW_REQ_START_LONE_COORDINATOR:
+    case MW_REQ_START_LONE_UNIT:
+        decide_lone(core, request, out);
+        return;
+    case MW_REQ_PAUSE_TRACE:
+    case MW_REQ_RESUME_TRACE:
+        decide_pause(core, request, out);
+        return;
+    case MW_REQ_CANCEL_TRACE:
+        decide_cancel(core, request, out);
+        return;
+    case MW_REQ_TERMINATE:
+        decide_terminate(core, request, out);
+        return;
+    case MW_REQ_RING_TIMER:
+        decide_timer(core, request, out);
+        return;
+    case MW_REQ_CONTINUE:
+        decide_continue(core, request, out);
+        return;
+    case MW_REQ_END_TRACE:
+    case MW_REQ_NOTE_ENDED: /* to nobody: a lone item has ended */
+        decide_end(core, request, out);
+        return;
+    default:
+        MW_UNREACHABLE("a request that is not core's");
+    }
+}
+
+/* ---- opening ---- */
+
+static bool is_name(struct mw_str s, size_t len_max)
+{
+    if (s.len == 0 || s.len > len_max)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool plain = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '_' || c == '.';
+        if (!plain)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t name_key(struct mw_str name)
+{
+    uint64_t hash = mw_str_hash(name);
+    return hash != 0 ? hash : 1;
+}
+
+/* Checks what every opening has; fills the event's ids. False: refused. */
+static bool open_trace(const struct mw_core *core, const struct mw_request *request,
+                       enum mw_event_kind kind, struct mw_out *out, struct mw_event **ret_event)
+{
+    const struct mw_tape *body = request->body;
+    struct mw_str wanted = mw_node_get_text(body, request->body_node, "traceId");
+    struct mw_str parent = mw_node_get_text(body, request->body_node, "parentTraceId");
+    struct mw_str priority = mw_node_get_text(body, request->body_node, "priority");
+    if (core->catalogue_sha256.len == 0) {
+        mw_out_refuse(out, MW_E_CONFIG, "", MW_STR("no definitions are loaded"));
+        return false;
+    }
+    if (wanted.len > 0 && !is_name(wanted, 64)) {
+        mw_out_refuse(out, MW_E_INPUT, "/traceId",
+                      MW_STR("a traceId has 1 to 64 letters, digits, '-', '_' or '.'"));
+        return false;
+    }
+    if (wanted.len > 0 && mw_table_get(&core->trace_names, name_key(wanted)) != NULL) {
+        mw_out_refuse(out, MW_E_CONFLICT, "/traceId",
+                      mw_arena_format(out->arena, "traceId '%.*s' is in use", MW_STR_ARG(wanted)));
+        return false;
+    }
+    if (parent.len > 128) {
+        mw_out_refuse(out, MW_E_INPUT, "/parentTraceId", MW_STR("at most 128 bytes"));
+        return false;
+    }
+    if (priority.len > 0 && !mw_str_is(priority, "low") && !mw_str_is(priority, "normal") &&
+        !mw_str_is(priority, "high")) {
+        mw_out_refuse(out, MW_E_INPUT, "/priority", MW_STR("priority is low, normal or high"));
+        return false;
+    }
+    mw_seq id = mw_out_next_seq(&core->world, out);
+    struct mw_event *event = mw_out_event(out, kind);
+    struct mw_str source = mw_node_get_text(body, request->body_node, "source");
+    event->trace = id;
+    event->trace_id = wanted.len > 0 ? wanted : mw_wire_id(&core->world, out->arena, "tr", id);
+    event->session_id = mw_wire_id(&core->world, out->arena, "s", id);
+    event->parent_trace_id = parent;
+    event->contract_version = MW_STR(MW_CONTRACT_VERSION);
+    event->priority = priority.len > 0 ? priority : MW_STR("normal");
+    event->source = source.len > 0 ? source : MW_STR("api");
+    event->user_id = mw_node_get_text(body, request->body_node, "userId");
+    event->catalogue = core->catalogue_sha256;
+    event->intent_sha256 = request->body_sha256;
+    event->format = MW_JOURNAL_FORMAT;
+    *ret_event = event;
+    return true;
+}
+
+static void decide_intent(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out)
+{
+    const struct mw_tape *body = request->body;
+    uint32_t prompt = mw_node_get(body, request->body_node, "prompt");
+    uint32_t blueprint = mw_node_get(body, request->body_node, "blueprint");
+    struct mw_str text = mw_str_trim(mw_node_str(body, prompt));
+    struct mw_str journey = mw_node_get_text(body, request->body_node, "journey");
+    if (prompt != MW_NODE_NONE && mw_node_type(body, prompt) != MW_NODE_STRING) {
+        mw_out_refuse(out, MW_E_INPUT, "/prompt", MW_STR("a prompt is a text"));
+        return;
+    }
+    if (blueprint != MW_NODE_NONE && mw_node_type(body, blueprint) != MW_NODE_OBJECT) {
+        mw_out_refuse(out, MW_E_INPUT, "/blueprint", MW_STR("a blueprint is an object"));
+        return;
+    }
+    if (text.len == 0 && blueprint == MW_NODE_NONE) {
+        mw_out_refuse(out, MW_E_INPUT, "/prompt",
+                      MW_STR("an intent needs a prompt or a blueprint"));
+        return;
+    }
+    if (text.len > MW_PROMPT_KEPT) {
+        mw_out_refuse(out, MW_E_LIMIT, "/prompt",
+                      mw_arena_format(out->arena, "a prompt has at most %u bytes", MW_PROMPT_KEPT));
+        return;
+    }
+    mw_seq same = mw_session_same_intent(&core->world, &core->session, request->body_sha256);
+    if (same != 0) {
+        out->answer = same;
+        return;
+    }
+    const struct mw_build *building = mw_session_building(&core->session);
+    if (building != NULL) {
+        mw_out_refuse(out, MW_E_CONFLICT, "",
+                      mw_arena_format(out->arena,
+                                      "build %.*s of this workspace is on its way; wait for it, or "
+                                      "cancel it",
+                                      MW_STR_ARG(building->build_id)));
+        return;
+    }
+    struct mw_str name = journey.len > 0 ? journey : MW_STR("new_app");
+    const struct mw_catalogue *catalogue =
+        core->world.catalogue(core->world.host, core->catalogue_sha256);
+    if (catalogue == NULL || mw_catalogue_journey(catalogue, name) == NULL) {
+        mw_out_refuse(
+            out, MW_E_CONFIG, "/journey",
+            mw_arena_format(out->arena, "no journey '%.*s' is defined", MW_STR_ARG(name)));
+        return;
+    }
+    struct mw_event *event;
+    if (!open_trace(core, request, MW_EVT_INTENT_SUBMITTED, out, &event))
+        return;
+    event->intent_trace = event->trace_id;
+    event->user_prompt = text.len > 0 ? text : MW_STR("");
+    event->submitted_at = MW_STR("now");
+    event->journey = name;
+    event->app_name = mw_node_get_text(body, request->body_node, "name");
+}
+
+/* A workflow, a coordinator or a repair on its own: the same path, without a session above it. */
+static void decide_lone(const struct mw_core *core, const struct mw_request *request,
+                        struct mw_out *out)
+{
+    static const char *const keys[] = {"workflow", "coordinator", "skill"};
+    const enum mw_request_kind follows[] = {MW_REQ_START_RUN, MW_REQ_START_COORDINATOR,
+                                            MW_REQ_START_UNIT};
+    unsigned which = request->kind == MW_REQ_START_LONE_RUN           ? 0
+                     : request->kind == MW_REQ_START_LONE_COORDINATOR ? 1
+                                                                      : 2;
+    const struct mw_tape *body = request->body;
+    struct mw_str name = mw_node_get_text(body, request->body_node, keys[which]);
+    const struct mw_catalogue *catalogue =
+        core->world.catalogue(core->world.host, core->catalogue_sha256);
+    const struct mw_workflow_def *workflow =
+        catalogue != NULL && which == 0 ? mw_catalogue_workflow(catalogue, name) : NULL;
+    const struct mw_coordinator_def *coordinator =
+        catalogue != NULL && which == 1 ? mw_catalogue_coordinator(catalogue, name) : NULL;
+    const struct mw_task_def *task = NULL;
+    for (uint32_t i = 0; catalogue != NULL && which == 2 && i < catalogue->task_count; i++)
+        if (mw_str_eq(catalogue->tasks[i]->skill, name))
+            task = catalogue->tasks[i];
+    if (workflow == NULL && coordinator == NULL && task == NULL) {
+        mw_out_refuse(
+            out, MW_E_MISSING, mw_arena_format(out->arena, "/%s", keys[which]).ptr,
+            mw_arena_format(out->arena, "no %s '%.*s' is defined", keys[which], MW_STR_ARG(name)));
+        return;
+    }
+    struct mw_event *event;
+    if (!open_trace(core, request, MW_EVT_TRACE_OPENED, out, &event))
+        return;
+    event->user_prompt = mw_node_get_text(body, request->body_node, "prompt");
+    event->workflow_def = workflow != NULL ? workflow->index : 0;
+    event->coordinator_def = coordinator != NULL ? coordinator->index : 0;
+    event->task_def = task != NULL ? task->index : 0;
+    uint32_t payload = mw_node_get(body, request->body_node, "payload");
+    event->node = payload != MW_NODE_NONE ? payload : MW_NODE_NONE;
+    mw_out_follow(out, follows[which], 0);
+}
+
+/* ---- pausing, cancelling, ending ---- */
+
+static const struct mw_trace *named_trace(const struct mw_core *core,
+                                          const struct mw_request *request, struct mw_out *out)
+{
+    struct mw_str name = mw_node_get_text(request->body, request->body_node, "traceId");
+    for (uint32_t i = 0; i < core->world.traces.cap; i++) {
+        const struct mw_trace *trace = core->world.traces.slots[i].value;
+        if (core->world.traces.slots[i].key != 0 &&
+            (mw_str_eq(trace->wire_id, name) || mw_str_eq(trace->build_id, name)))
+            return trace;
+    }
+    mw_out_refuse(out, MW_E_MISSING, "/traceId",
+                  mw_arena_format(out->arena, "no open trace or build '%.*s'", MW_STR_ARG(name)));
+    return NULL;
+}
+
+static void decide_pause(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out)
+{
+    const struct mw_trace *trace = named_trace(core, request, out);
+    bool pause = request->kind == MW_REQ_PAUSE_TRACE;
+    if (trace == NULL || trace->paused == pause)
+        return; /* refused, or it is so already */
+    struct mw_event *event = mw_out_event(out, pause ? MW_EVT_TRACE_PAUSED : MW_EVT_TRACE_RESUMED);
+    event->trace = trace->id;
+}
+
+static void decide_cancel(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out)
+{
+    const struct mw_trace *trace = named_trace(core, request, out);
+    if (trace == NULL || trace->cancelled)
+        return;
+    struct mw_event *event = mw_out_event(out, MW_EVT_TRACE_CANCELLED);
+    event->trace = trace->id;
+    event->reason = mw_node_get_text(request->body, request->body_node, "why");
+}
+
+static void terminate_item(const struct mw_core *core, const struct mw_item *item,
+                           struct mw_out *out)
+{
+    const struct mw_build *build;
+    struct mw_event *event;
+    switch ((enum mw_item_kind)item->kind) {
+    case MW_ITEM_TASK:
+        mw_task_cancel(&core->world, item, MW_STR("the trace was cancelled"), out);
+        return;
+    case MW_ITEM_JOURNEY:
+        build = mw_session_build_of(&core->session, item->trace);
+        event = mw_out_event(out, MW_EVT_BUILD_FAILED);
+        mw_event_about(&core->world, out, event, item);
+        event->build_id = build->build_id;
+        event->registry_id = build->registry_id;
+        event->status = MW_STR("cancelled");
+        event->reason = MW_STR("the trace was cancelled");
+        event = mw_out_event(out, MW_EVT_SCOPE_TERMINATED);
+        mw_event_about(&core->world, out, event, item);
+        return;
+    case MW_ITEM_GROUP:
+    case MW_ITEM_COORDINATOR:
+    case MW_ITEM_RUN:
+    case MW_ITEM_UNIT:
+        event = mw_out_event(out, MW_EVT_SCOPE_TERMINATED);
+        mw_event_about(&core->world, out, event, item);
+        event->reason = MW_STR("the trace was cancelled");
+        return;
+    }
+    MW_UNREACHABLE("a kind of item that world.h does not know");
+}
+
+/* Everything open of a cancelled trace, a handful at a time; then the trace itself. */
+static void decide_terminate(const struct mw_core *core, const struct mw_request *request,
+                             struct mw_out *out)
+{
+    const struct mw_trace *trace = mw_world_trace(&core->world, request->item);
+    if (trace == NULL || !trace->cancelled)
+        return;
+    for (const struct mw_item *item = trace->newest_item;
+         item != NULL && out->event_count + 4 < MW_OUT_EVENTS_MAX; item = item->older)
+        if (item->outcome == MW_OUTCOME_OPEN)
+            terminate_item(core, item, out);
+    struct mw_event *event =
+        mw_out_event(out, out->event_count > 0 ? MW_EVT_TERMINATION_STEPPED : MW_EVT_TRACE_ENDED);
+    event->trace = trace->id;
+    event->outcome = MW_STR("cancelled");
+}
+
+static void decide_end(const struct mw_core *core, const struct mw_request *request,
+                       struct mw_out *out)
+{
+    const struct mw_trace *trace = mw_world_trace(&core->world, request->cause->trace);
+    if (trace == NULL || trace->cancelled)
+        return;
+    struct mw_event *event = mw_out_event(out, MW_EVT_TRACE_ENDED);
+    event->trace = trace->id;
+    event->outcome = request->cause->outcome;
+    event->reason = request->cause->reason;
+    event->build_id = trace->build_id;
+}
+
+static void decide_timer(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out)
+{
+    const struct mw_ask *ask = mw_table_get(&core->world.asks, request->fence);
+    if (ask == NULL || ask->due_us == 0)
+        return; /* it was answered in the meantime */
+    if (request->now_us < ask->due_us) {
+        mw_out_refuse(out, MW_E_CONFLICT, "", MW_STR("the timer is not due"));
+        return;
+    }
+    const struct mw_item *item = mw_world_item(&core->world, ask->item);
+    MW_ASSERT(item != NULL);
+    struct mw_event *event = mw_out_event(out, MW_EVT_TIMER_RANG);
+    mw_event_about(&core->world, out, event, item);
+    event->fence = ask->seq;
+}
+
+static void decide_continue(const struct mw_core *core, const struct mw_request *request,
+                            struct mw_out *out)
+{
+    if (mw_table_get(&core->world.asks, request->fence) == NULL)
+        return;
+    struct mw_event *event = mw_out_event(out, MW_EVT_STEP_CONTINUED);
+    event->fence = request->fence;
+    for (uint32_t i = 0; i < core->world.traces.cap; i++) {
+        const struct mw_trace *trace = core->world.traces.slots[i].value;
+        if (core->world.traces.slots[i].key != 0 && trace->cancelled &&
+            out->follow_count < MW_OUT_FOLLOWS_MAX)
+            mw_out_follow(out, MW_REQ_TERMINATE, trace->id);
+    }
+}
+
+static void decide_definition(const struct mw_core *core, const struct mw_request *request,
+                              struct mw_out *out)
+{
+    struct mw_str sha256 = mw_node_get_text(request->body, request->body_node, "sha256");
+    if (mw_str_eq(sha256, core->catalogue_sha256))
+        return;
+    if (core->world.catalogue(core->world.host, sha256) == NULL) {
+        mw_out_refuse(out, MW_E_CONFIG, "/sha256", MW_STR("these definitions are not pinned"));
+        return;
+    }
+    struct mw_event *event = mw_out_event(out, MW_EVT_DEFINITION_LOADED);
+    event->catalogue = sha256;
+    event->expected_count = core->world.catalogue(core->world.host, sha256)->running_max;
+}
+
+/* ---- apply ---- */
+
+static struct mw_str keep(struct mw_core *core, struct mw_str s)
+{
+    char *copy = mw_mem_alloc(&core->world.mem, s.len + 1);
+    memcpy(copy, s.ptr, s.len);
+    return (struct mw_str){copy, s.len};
+}
+
+static void apply_opened(struct mw_core *core, const struct mw_event *event)
+{
+    struct mw_mem *mem = &core->world.mem;
+    struct mw_trace *trace = mw_mem_alloc(mem, sizeof(*trace));
+    trace->id = event->seq;
+    trace->wire_id = mw_pool_copy(&trace->pool, mem, event->trace_id);
+    trace->parent_trace_id = mw_pool_copy(&trace->pool, mem, event->parent_trace_id);
+    trace->catalogue_sha256 = mw_pool_copy(&trace->pool, mem, event->catalogue);
+    trace->journey = mw_pool_copy(&trace->pool, mem, event->journey);
+    trace->intent_source = mw_pool_copy(&trace->pool, mem, event->source);
+    trace->user_id = mw_pool_copy(&trace->pool, mem, event->user_id);
+    trace->prompt = mw_pool_copy(&trace->pool, mem, event->user_prompt);
+    trace->document_sha256[0] = mw_pool_copy(&trace->pool, mem, event->intent_sha256);
+    trace->priority = mw_str_is(event->priority, "high")  ? 0
+                      : mw_str_is(event->priority, "low") ? 2
+                                                          : 1;
+    mw_table_put(&core->world.traces, mem, trace->id, trace);
+    mw_table_put(&core->trace_names, mem, name_key(event->trace_id), core);
+}
+
+static void apply_ended(struct mw_core *core, struct mw_trace *trace)
+{
+    MW_ASSERT(trace != NULL);
+    mw_work_forget(&core->world, &core->work, trace);
+    for (struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
+        mw_table_remove(&core->world.items, item->id);
+    mw_table_remove(&core->world.traces, trace->id);
+    mw_pool_release(&trace->pool, &core->world.mem);
+    mw_mem_free(&core->world.mem, trace, sizeof(*trace));
+    core->traces_ended++;
+}
+
+void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
+{
+    struct mw_trace *trace = mw_world_trace(&core->world, event->trace);
+    struct mw_item *item;
+    switch (event->kind) {
+    case MW_EVT_JOURNAL_CREATED:
+        core->world.journal_id = keep(core, event->journal_id);
+        return;
+    case MW_EVT_DEFINITION_LOADED:
+        core->catalogue_sha256 = keep(core, event->catalogue);
+        core->work.running_max = (uint32_t)event->expected_count;
+        core->work.dirty = true;
+        return;
+    case MW_EVT_INTENT_SUBMITTED:
+    case MW_EVT_TRACE_OPENED:
+        apply_opened(core, event);
+        return;
+    case MW_EVT_TRACE_PAUSED:
+    case MW_EVT_TRACE_RESUMED:
+        trace->paused = event->kind == MW_EVT_TRACE_PAUSED;
+        core->work.dirty = true;
+        return;
+    case MW_EVT_TRACE_CANCELLED:
+        trace->cancelled = true;
+        return;
+    case MW_EVT_SCOPE_TERMINATED:
+        item = mw_world_item(&core->world, event->item);
+        mw_world_end_item(&core->world, item, MW_OUTCOME_CANCELLED);
+        return;
+    case MW_EVT_TRACE_ENDED:
+        apply_ended(core, trace);
+        return;
+    case MW_EVT_REQUEST_QUARANTINED:
+    case MW_EVT_SCOPE_OPENED:
+    case MW_EVT_TERMINATION_STEPPED:
+    case MW_EVT_TIMER_RANG:
+    case MW_EVT_STEP_CONTINUES:
+    case MW_EVT_STEP_CONTINUED:
+        return;
+    default:
+        MW_UNREACHABLE("an event that is not core's");
+    }
+}

@@ -1,0 +1,285 @@
+#include "defs/world.h"
+
+#include <string.h>
+
+/* What `facts` and `scope` cost to build is bounded by what fits here. */
+#define BUILT_ROOT_BYTES (64 * 1024)
+
+static bool add_document(const struct mw_world *world, const struct mw_trace *trace, uint32_t index,
+                         struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots);
+static bool add_text(struct mw_arena *arena, struct mw_str name, struct mw_str json_text,
+                     struct mw_roots *roots);
+static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *trace,
+                                const struct mw_place *place, const struct mw_expr *expr);
+static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *arena,
+                                const struct mw_trace *trace, const struct mw_place *place);
+static struct mw_str fact_body(const struct mw_trace *trace, mw_seq seq);
+
+static void add_root(struct mw_roots *roots, struct mw_str name, const struct mw_tape *tape,
+                     uint32_t node)
+{
+    MW_ASSERT(roots->count < MW_ROOTS_MAX);
+    roots->items[roots->count++] = (struct mw_expr_root){name, tape, node};
+}
+
+static const struct mw_tape *document_tape(const struct mw_world *world,
+                                           const struct mw_trace *trace, uint32_t index)
+{
+    MW_ASSERT(index < MW_DOCUMENTS_MAX);
+    struct mw_str sha256 = trace->document_sha256[index];
+    return sha256.len > 0 ? world->document(world->host, sha256) : NULL;
+}
+
+static bool add_item(const struct mw_world *world, const struct mw_trace *trace, const char *name,
+                     uint32_t document, uint32_t node, const struct mw_expr *expr,
+                     struct mw_roots *roots)
+{
+    if (node == MW_NODE_NONE || !mw_expr_uses(expr, mw_str_of(name)))
+        return true;
+    const struct mw_tape *tape = document_tape(world, trace, document);
+    if (tape == NULL)
+        return false;
+    add_root(roots, mw_str_of(name), tape, node);
+    return true;
+}
+
+bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const struct mw_trace *trace,
+                 const struct mw_place *place, const struct mw_expr *expr,
+                 struct mw_roots *ret_roots, struct mw_str *ret_missing)
+{
+    struct mw_roots roots = {0};
+    *ret_missing = MW_STR("a document that the host has not pinned");
+    if (!add_document(world, trace, 0, MW_STR("intent"), expr, &roots))
+        return false;
+    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+    const struct mw_journey_def *journey =
+        catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+    for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++) {
+        struct mw_str name = journey->documents[i].name;
+        if (!add_document(world, trace, i + 1, name, expr, &roots))
+            return false;
+        const struct mw_tape *tape = document_tape(world, trace, i + 1);
+        if (tape != NULL && mw_str_is(name, "blueprint") && mw_expr_uses(expr, MW_STR("metadata")))
+            add_root(&roots, MW_STR("metadata"), tape, mw_node_get(tape, 0, "metadata"));
+    }
+    if (!add_item(world, trace, "item", place->document, place->node, expr, &roots) ||
+        !add_item(world, trace, "outer", place->outer_document, place->outer_node, expr, &roots))
+        return false;
+    *ret_missing = MW_STR("room for the facts of this scope");
+    if (place->event_fact != 0 && mw_expr_uses(expr, MW_STR("event")) &&
+        !add_text(arena, MW_STR("event"), fact_body(trace, place->event_fact), &roots))
+        return false;
+    if (mw_expr_uses(expr, MW_STR("facts")) &&
+        !add_text(arena, MW_STR("facts"), facts_text(arena, trace, place, expr), &roots))
+        return false;
+    if (mw_expr_uses(expr, MW_STR("scope")) &&
+        !add_text(arena, MW_STR("scope"), scope_text(world, arena, trace, place), &roots))
+        return false;
+    *ret_roots = roots;
+    return true;
+}
+
+/* A document that does not exist yet is an absent root; one that exists and is not pinned is an error. */
+static bool add_document(const struct mw_world *world, const struct mw_trace *trace, uint32_t index,
+                         struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots)
+{
+    if (trace->document_sha256[index].len == 0)
+        return true;
+    if (!mw_expr_uses(expr, name) && !mw_expr_uses(expr, MW_STR("metadata")))
+        return true;
+    const struct mw_tape *tape = document_tape(world, trace, index);
+    if (tape == NULL)
+        return false;
+    add_root(roots, name, tape, 0);
+    return true;
+}
+
+static bool add_text(struct mw_arena *arena, struct mw_str name, struct mw_str json_text,
+                     struct mw_roots *roots)
+{
+    struct mw_tape *tape = mw_arena_alloc(arena, sizeof(*tape));
+    if (tape == NULL || json_text.len == 0 || mw_json_parse(arena, json_text, tape, NULL) != MW_OK)
+        return false;
+    add_root(roots, name, tape, 0);
+    return true;
+}
+
+static struct mw_str fact_body(const struct mw_trace *trace, mw_seq seq)
+{
+    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
+        if (fact->seq == seq)
+            return fact->body.len > 0 ? fact->body : MW_STR("{}");
+    return MW_STR("{}");
+}
+
+/* {"TestResultsReady": {…}, …}: only the types that the expression names. */
+static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *trace,
+                                const struct mw_place *place, const struct mw_expr *expr)
+{
+    struct mw_buf buf;
+    struct mw_json json;
+    char *memory = mw_arena_alloc(arena, BUILT_ROOT_BYTES);
+    mw_buf_init(&buf, memory, memory != NULL ? BUILT_ROOT_BYTES : 0);
+    mw_json_init(&json, &buf);
+    mw_json_object(&json);
+    struct mw_expr_use use;
+    for (uint32_t i = 0; mw_expr_roots(expr, i, &use); i++) {
+        if (!mw_str_is(use.root, "facts"))
+            continue;
+        const struct mw_fact *fact = mw_world_fact(trace, use.field, MW_STR_NONE, place->scope);
+        if (fact == NULL)
+            continue;
+        mw_json_key(&json, use.field);
+        mw_json_raw(&json, fact->body.len > 0 ? fact->body : MW_STR("{}"));
+    }
+    mw_json_object_end(&json);
+    return buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
+}
+
+static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *arena,
+                                const struct mw_trace *trace, const struct mw_place *place)
+{
+    struct mw_buf buf;
+    struct mw_json json;
+    size_t cap = 4096;
+    char *memory = mw_arena_alloc(arena, cap);
+    mw_buf_init(&buf, memory, memory != NULL ? cap : 0);
+    mw_json_init(&json, &buf);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "traceId", trace->wire_id);
+    mw_json_kstr(&json, "sessionId", mw_scope_id(world, arena, place->scope));
+    mw_json_kstr(&json, "blueprintId", trace->blueprint_id);
+    mw_json_kstr(&json, "appId", trace->app_id);
+    mw_json_kstr(&json, "buildId", trace->build_id);
+    /* Seen from an agent's folder, .millwright/work/TASK/files: the same wherever the workspace stands. */
+    mw_json_kstr(&json, "repository",
+                 mw_arena_format(arena, "../../../repos/%.*s", MW_STR_ARG(trace->build_id)));
+    mw_json_kstr(&json, "coordinator", place->coordinator);
+    mw_json_kstr(&json, "coordinatorVersion", place->coordinator_version);
+    mw_json_kstr(&json, "version", place->coordinator_version);
+    mw_json_object_end(&json);
+    return buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
+}
+
+static bool eval(const struct mw_world *world, struct mw_arena *arena, const struct mw_trace *trace,
+                 const struct mw_place *place, const struct mw_expr *expr,
+                 struct mw_value *ret_value, struct mw_str *ret_why)
+{
+    struct mw_roots roots;
+    struct mw_err *err = mw_arena_alloc(arena, sizeof(*err));
+    if (err == NULL || !mw_roots_of(world, arena, trace, place, expr, &roots, ret_why))
+        return false;
+    if (mw_expr_eval(expr, roots.items, roots.count, arena, ret_value, err) == MW_OK)
+        return true;
+    *ret_why = mw_arena_format(arena, "'%.*s': %s", MW_STR_ARG(mw_expr_text(expr)), err->text);
+    return false;
+}
+
+bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
+                  const struct mw_trace *trace, const struct mw_place *place,
+                  const struct mw_expr *expr, struct mw_str *ret_text, struct mw_str *ret_why)
+{
+    struct mw_value value;
+    if (!eval(world, arena, trace, place, expr, &value, ret_why))
+        return false;
+    if (value.type == MW_VALUE_STRING) {
+        *ret_text = value.text;
+        return true;
+    }
+    struct mw_buf buf;
+    struct mw_json json;
+    char *memory = mw_arena_alloc(arena, MW_FACT_BODY_MAX);
+    mw_buf_init(&buf, memory, memory != NULL ? MW_FACT_BODY_MAX : 0);
+    mw_json_init(&json, &buf);
+    mw_value_write(&value, &json);
+    *ret_why = MW_STR("the value is too long");
+    *ret_text = mw_buf_str(&buf);
+    return !buf.overflowed;
+}
+
+bool mw_eval_test(const struct mw_world *world, struct mw_arena *arena,
+                  const struct mw_trace *trace, const struct mw_place *place,
+                  const struct mw_expr *expr)
+{
+    struct mw_roots roots;
+    struct mw_str missing;
+    if (expr == NULL)
+        return true;
+    return mw_roots_of(world, arena, trace, place, expr, &roots, &missing) &&
+           mw_expr_test(expr, roots.items, roots.count, arena, NULL);
+}
+
+bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
+                      const struct mw_trace *trace, const struct mw_place *place,
+                      const struct mw_bindings *bindings, size_t bytes_max, struct mw_str *ret_json,
+                      struct mw_str *ret_why)
+{
+    struct mw_value *values = mw_arena_array(arena, struct mw_value, bindings->count + 1);
+    bool *present = mw_arena_array(arena, bool, bindings->count + 1);
+    struct mw_err *err = mw_arena_alloc(arena, sizeof(*err));
+    if (values == NULL || present == NULL || err == NULL)
+        return false;
+    for (uint32_t i = 0; i < bindings->count; i++) {
+        const struct mw_expr *expr = bindings->items[i].value;
+        struct mw_roots roots;
+        if (!mw_roots_of(world, arena, trace, place, expr, &roots, ret_why))
+            return false;
+        present[i] = mw_expr_eval(expr, roots.items, roots.count, arena, &values[i], err) == MW_OK;
+        if (present[i])
+            continue;
+        struct mw_expr_why why = {0};
+        (void)mw_expr_test(expr, roots.items, roots.count, arena, &why); /* only why it fails */
+        if (why.cause == MW_EXPR_ABSENT)
+            continue; /* what is not there is left out, not invented */
+        *ret_why =
+            mw_arena_format(arena, "payload.%.*s '%.*s': %s", MW_STR_ARG(bindings->items[i].name),
+                            MW_STR_ARG(mw_expr_text(expr)), err->text);
+        return false;
+    }
+    struct mw_buf buf;
+    struct mw_json json;
+    mw_arena_text_begin(arena, &buf);
+    mw_json_init(&json, &buf);
+    mw_json_object(&json);
+    for (uint32_t i = 0; i < bindings->count; i++) {
+        if (!present[i])
+            continue;
+        mw_json_key(&json, bindings->items[i].name);
+        mw_value_write(&values[i], &json);
+    }
+    mw_json_object_end(&json);
+    *ret_json = mw_arena_text_keep(arena, &buf);
+    if (ret_json->len > 0 && ret_json->len <= bytes_max)
+        return true;
+    *ret_why = mw_arena_format(arena, "a payload of more than %zu bytes", bytes_max);
+    return false;
+}
+
+bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,
+                   const struct mw_place *place, struct mw_str root, struct mw_str pointer,
+                   uint32_t *ret_document, uint32_t *ret_node, uint32_t *ret_count)
+{
+    uint32_t document = 0, node = 0;
+    if (mw_str_is(root, "item")) {
+        document = place->document;
+        node = place->node;
+    } else if (!mw_str_is(root, "intent")) {
+        const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+        const struct mw_journey_def *journey =
+            catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+        while (journey != NULL && document < journey->document_count &&
+               !mw_str_eq(journey->documents[document].name, root))
+            document++;
+        if (journey == NULL || document == journey->document_count)
+            return false;
+        document++;
+    }
+    const struct mw_tape *tape = document_tape(world, trace, document);
+    if (tape == NULL || node == MW_NODE_NONE)
+        return false;
+    uint32_t list = mw_node_pointer(tape, node, pointer);
+    *ret_document = document;
+    *ret_node = list;
+    *ret_count = mw_node_type(tape, list) == MW_NODE_ARRAY ? mw_node_count(tape, list) : 0;
+    return list == MW_NODE_NONE || mw_node_type(tape, list) == MW_NODE_ARRAY;
+}

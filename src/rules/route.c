@@ -1,0 +1,40 @@
+#include "rules/route.h"
+
+#define SKILL_SCORE 100u
+
+static struct mw_str stem(struct mw_str domain)
+{
+    if (mw_str_ends(domain, MW_STR("Service")))
+        domain.len -= sizeof("Service") - 1;
+    if (mw_str_ends(domain, MW_STR("s")))
+        domain.len -= 1;
+    return domain;
+}
+
+enum mw_domain_match mw_route_domain(struct mw_str agent_domain, struct mw_str task_domain)
+{
+    if (mw_str_is(agent_domain, "*") || mw_str_is(task_domain, "*") || task_domain.len == 0)
+        return MW_DOMAIN_ANY;
+    return mw_str_eq(stem(agent_domain), stem(task_domain)) ? MW_DOMAIN_EXACT : MW_DOMAIN_NONE;
+}
+
+uint32_t mw_route_score(const struct mw_route_candidate *candidate)
+{
+    return SKILL_SCORE + (uint32_t)candidate->domain;
+}
+
+bool mw_route_better(const struct mw_route_candidate *a, const struct mw_route_candidate *b)
+{
+    /* A specialist of the domain beats "*" only within its tier: tiers are the user's word about quality. */
+    if ((a->domain != MW_DOMAIN_NONE) != (b->domain != MW_DOMAIN_NONE))
+        return a->domain != MW_DOMAIN_NONE;
+    if (a->tier != b->tier)
+        return a->tier > b->tier;
+    if (a->domain != b->domain)
+        return a->domain > b->domain;
+    uint64_t a_load = (uint64_t)a->running * b->capacity;
+    uint64_t b_load = (uint64_t)b->running * a->capacity;
+    if (a_load != b_load)
+        return a_load < b_load;
+    return mw_str_cmp(a->id, b->id) < 0;
+}

@@ -1,0 +1,465 @@
+#include "work/internal.h"
+
+#include <string.h>
+
+/*
+ * A state machine over one fragment of the blueprint. What a state asks for, what it waits for and where it goes is data; facts are held, so
+ * an event that comes early opens its transition when the state is entered (CO-04, V-42).
+ */
+
+static void advance(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_request *request, struct mw_out *out);
+static void note_ended(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_request *request, struct mw_out *out);
+static void end(const struct mw_world *world, const struct mw_order *order,
+                const struct mw_coordinator *coordinator, const struct mw_coordinator_def *def,
+                bool completed, struct mw_str reason, const struct mw_event *cause,
+                struct mw_out *out);
+
+static struct mw_order order_of(const struct mw_world *world,
+                                const struct mw_coordinator *coordinator,
+                                const struct mw_request *request)
+{
+    const struct mw_trace *trace = mw_world_trace_of(world, &coordinator->item);
+    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+    struct mw_order order = {.trace = trace,
+                             .catalogue = catalogue,
+                             .owner = coordinator->item.id,
+                             .scope = coordinator->item.id,
+                             .now_us = request->now_us,
+                             .entropy = request->entropy};
+    order.place = (struct mw_place){.scope = coordinator->item.id,
+                                    .document = coordinator->document,
+                                    .node = coordinator->node,
+                                    .outer_node = MW_NODE_NONE};
+    if (catalogue != NULL) {
+        order.place.coordinator = catalogue->coordinators[coordinator->def].name;
+        order.place.coordinator_version = catalogue->coordinators[coordinator->def].version;
+    }
+    return order;
+}
+
+void mw_coordinator_start(const struct mw_world *world, const struct mw_order *order,
+                          uint32_t index, struct mw_out *out)
+{
+    const struct mw_coordinator_def *def = &order->catalogue->coordinators[index];
+    const struct mw_state_def *initial = &def->states[def->initial];
+    struct mw_place place = order->place;
+    struct mw_str fragment = MW_STR("{}"), key = def->name, why = MW_STR_NONE;
+    place.coordinator = def->name;
+    place.coordinator_version = def->version;
+    bool whole = mw_eval_bindings(world, out->arena, order->trace, &place, &def->fragment,
+                                  MW_DISPATCH_BYTES_MAX, &fragment, &why) &&
+                 (def->key == NULL ||
+                  mw_eval_text(world, out->arena, order->trace, &place, def->key, &key, &why));
+    mw_seq id = mw_out_next_seq(world, out);
+    struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_STARTED);
+    event->type = def->command;
+    event->trace = order->trace->id;
+    event->owner = order->owner;
+    event->member = order->member;
+    event->document = order->place.document;
+    event->node = order->place.node;
+    event->coordinator = def->name;
+    event->coordinator_version = def->version;
+    event->coordinator_def = index;
+    event->target_agent = mw_arena_format(out->arena, "%.*s", MW_STR_ARG(def->name));
+    event->session_id = mw_wire_id(world, out->arena, "svc", id);
+    event->key = key;
+    event->state = initial->name;
+    event->state_index = def->initial;
+    event->due_us =
+        initial->timeout_ms > 0 ? order->now_us + (int64_t)initial->timeout_ms * 1000 : 0;
+    event->body = whole ? fragment : MW_STR("{}");
+    event->reason = whole ? MW_STR_NONE : why;
+}
+
+void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *work,
+                           const struct mw_request *request, struct mw_out *out)
+{
+    const struct mw_coordinator *coordinator =
+        (const struct mw_coordinator *)mw_world_item(world, request->item);
+    MW_ASSERT(coordinator != NULL);
+    MW_ASSERT(coordinator->item.kind == MW_ITEM_COORDINATOR);
+    if (coordinator->item.outcome != MW_OUTCOME_OPEN)
+        return; /* what comes after its end changes nothing */
+    switch (request->kind) {
+    case MW_REQ_ENTER_STATE:
+        advance(world, work, request, out);
+        return;
+    case MW_REQ_NOTE_ENDED:
+        note_ended(world, work, request, out);
+        return;
+    case MW_REQ_NOTE_TIMEOUT: {
+        struct mw_order order = order_of(world, coordinator, request);
+        struct mw_event *halted = mw_out_event(out, MW_EVT_COORDINATOR_HALTED);
+        mw_event_about(world, out, halted, &coordinator->item);
+        halted->coordinator = order.place.coordinator;
+        halted->key = coordinator->key;
+        halted->reason = MW_STR("the state's time is over");
+        if (order.catalogue != NULL)
+            end(world, &order, coordinator, &order.catalogue->coordinators[coordinator->def], false,
+                MW_STR("a state's time was over"), NULL, out);
+        return;
+    }
+    default:
+        MW_UNREACHABLE("a request that is not about coordinators");
+    }
+}
+
+/* ---- asking ---- */
+
+static bool seen_all(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
+                     const struct mw_str *types, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (mw_world_fact(trace, types[i], MW_STR_NONE, coordinator->item.id) == NULL)
+            return false;
+    return true;
+}
+
+/* Starts what the state asks for and has not asked yet. True when something was said. */
+static bool ask(const struct mw_world *world, const struct mw_work *work,
+                const struct mw_coordinator *coordinator, const struct mw_state_def *state,
+                struct mw_order *order, struct mw_out *out)
+{
+    for (uint32_t i = 0; i < state->ask_count; i++) {
+        const struct mw_ask_def *def = &state->asks[i];
+        if ((coordinator->fired & (1u << i)) != 0 ||
+            !seen_all(order->trace, coordinator, def->after, def->after_count))
+            continue;
+        order->ask = i + 1;
+        if (!mw_eval_test(world, out->arena, order->trace, &order->place, def->when)) {
+            struct mw_str what = def->task != NULL ? def->task->skill : def->group->id;
+            mw_tell_skip(world, order, coordinator->item.id, i + 1, def->rule, def->when,
+                         def->rule_field, what, out);
+        } else if (def->task != NULL) {
+            order->def = def->task;
+            (void)mw_task_start(world, work, order, true, out); /* waiting is an answer too */
+        } else {
+            mw_group_start(world, work, order, def->group, false, out);
+        }
+        return true; /* one at a time: what was said changes what is looked at next */
+    }
+    return false;
+}
+
+static bool group_completed(const struct mw_world *world, const struct mw_coordinator *coordinator,
+                            const struct mw_state_def *state, struct mw_str group_id)
+{
+    for (uint32_t i = 0; i < state->ask_count; i++) {
+        if (state->asks[i].group == NULL || !mw_str_eq(state->asks[i].group->id, group_id))
+            continue;
+        const struct mw_item *item = mw_world_item(world, coordinator->asked[i]);
+        bool skipped = (coordinator->fired & (1u << i)) != 0 && coordinator->asked[i] == 0;
+        return skipped || (item != NULL && item->outcome == MW_OUTCOME_COMPLETED);
+    }
+    return false;
+}
+
+static const struct mw_transition_def *
+enabled_transition(const struct mw_world *world, const struct mw_coordinator *coordinator,
+                   const struct mw_state_def *state, struct mw_order *order, struct mw_out *out)
+{
+    for (uint32_t i = 0; i < state->transition_count; i++) {
+        const struct mw_transition_def *transition = &state->transitions[i];
+        if (!seen_all(order->trace, coordinator, transition->events, transition->event_count))
+            continue;
+        if (transition->group.len > 0 &&
+            !group_completed(world, coordinator, state, transition->group))
+            continue;
+        struct mw_place place = order->place;
+        if (transition->event_count > 0)
+            place.event_fact = mw_world_fact(order->trace, transition->events[0], MW_STR_NONE,
+                                             coordinator->item.id)
+                                   ->seq;
+        if (mw_eval_test(world, out->arena, order->trace, &place, transition->when))
+            return transition;
+    }
+    return NULL;
+}
+
+static void derive(const struct mw_coordinator *coordinator,
+                   const struct mw_transition_def *transition, struct mw_order *order,
+                   struct mw_out *out)
+{
+    const struct mw_fact *fact =
+        transition->event_count > 0
+            ? mw_world_fact(order->trace, transition->events[0], MW_STR_NONE, coordinator->item.id)
+            : NULL;
+    struct mw_event *event = mw_out_event(out, MW_EVT_FACT_DERIVED);
+    event->type = transition->emit;
+    event->trace = order->trace->id;
+    event->item = coordinator->item.id;
+    event->scope_item = coordinator->item.id;
+    event->key = coordinator->key;
+    event->body = fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
+}
+
+static void advance(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_request *request, struct mw_out *out)
+{
+    const struct mw_coordinator *coordinator =
+        (const struct mw_coordinator *)mw_world_item(world, request->item);
+    struct mw_order order = order_of(world, coordinator, request);
+    if (order.trace->cancelled)
+        return;
+    if (order.catalogue == NULL) {
+        struct mw_event *halted = mw_out_event(out, MW_EVT_COORDINATOR_HALTED);
+        mw_event_about(world, out, halted, &coordinator->item);
+        halted->key = coordinator->key;
+        halted->reason = MW_STR("the definitions of this trace are missing");
+        return;
+    }
+    const struct mw_coordinator_def *def = &order.catalogue->coordinators[coordinator->def];
+    const struct mw_state_def *state = &def->states[coordinator->state];
+    if (ask(world, work, coordinator, state, &order, out)) {
+        mw_out_follow(out, MW_REQ_ENTER_STATE, coordinator->item.id);
+        return;
+    }
+    const struct mw_transition_def *transition =
+        enabled_transition(world, coordinator, state, &order, out);
+    if (transition == NULL)
+        return;
+    if (transition->emit.len > 0)
+        derive(coordinator, transition, &order, out);
+    if (transition->fails) {
+        end(world, &order, coordinator, def, false, transition->fail_reason, NULL, out);
+        return;
+    }
+    if (transition->skip)
+        mw_tell_skip(world, &order, coordinator->item.id, 0, transition->rule, transition->when,
+                     transition->rule_field, def->states[transition->go].name, out);
+    const struct mw_state_def *next = &def->states[transition->go];
+    if (next->final) {
+        end(world, &order, coordinator, def, true, MW_STR_NONE, NULL, out);
+        return;
+    }
+    struct mw_event *event = mw_out_event(out, MW_EVT_STATE_ENTERED);
+    mw_event_about(world, out, event, &coordinator->item);
+    event->coordinator = def->name;
+    event->key = coordinator->key;
+    event->service = coordinator->key;
+    event->from_state = state->name;
+    event->state = next->name;
+    event->stage = next->name;
+    event->state_index = transition->go;
+    event->skipped = transition->skip;
+    event->rule = transition->rule;
+    event->by_event = transition->skip              ? transition->rule
+                      : transition->event_count > 0 ? transition->events[0]
+                                                    : transition->group;
+    event->due_us = next->timeout_ms > 0 ? request->now_us + (int64_t)next->timeout_ms * 1000 : 0;
+}
+
+/* ---- ending ---- */
+
+static bool is_inside(const struct mw_world *world, const struct mw_item *item, mw_seq coordinator)
+{
+    for (; item != NULL; item = mw_world_item(world, item->owner))
+        if (item->owner == coordinator)
+            return true;
+    return false;
+}
+
+static void end(const struct mw_world *world, const struct mw_order *order,
+                const struct mw_coordinator *coordinator, const struct mw_coordinator_def *def,
+                bool completed, struct mw_str reason, const struct mw_event *cause,
+                struct mw_out *out)
+{
+    struct mw_str body = MW_STR("{}"), why = MW_STR_NONE;
+    if (completed && !mw_eval_bindings(world, out->arena, order->trace, &order->place, &def->result,
+                                       MW_FACT_BODY_MAX, &body, &why))
+        body = MW_STR("{}"); /* `why` stands in the record */
+    /* Nothing of it may go on working; groups end when they see their members end. */
+    for (const struct mw_item *item = order->trace->newest_item;
+         !completed && item != NULL && item->id > coordinator->item.id; item = item->older)
+        if (item->kind == MW_ITEM_TASK && item->outcome == MW_OUTCOME_OPEN &&
+            is_inside(world, item, coordinator->item.id) &&
+            out->event_count + 4 < MW_OUT_EVENTS_MAX)
+            mw_task_cancel(world, item, MW_STR("its coordinator ended"), out);
+    struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_ENDED);
+    mw_event_about(world, out, event, &coordinator->item);
+    event->type = completed ? def->completes_with : MW_STR("SessionTerminated");
+    event->coordinator = def->name;
+    event->key = coordinator->key;
+    event->member = coordinator->member;
+    event->from_state = def->states[coordinator->state].name;
+    for (uint32_t i = 0; completed && i < def->state_count; i++)
+        if (def->states[i].final)
+            event->state = def->states[i].name;
+    event->outcome = completed ? MW_STR("completed") : MW_STR("failed");
+    event->reason = completed ? why : reason;
+    event->body = body;
+    if (cause != NULL) {
+        event->error_class = cause->error_class;
+        event->task_type = cause->task_type;
+    }
+}
+
+static void note_ended(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_request *request, struct mw_out *out)
+{
+    const struct mw_coordinator *coordinator =
+        (const struct mw_coordinator *)mw_world_item(world, request->item);
+    struct mw_order order = order_of(world, coordinator, request);
+    if (mw_str_is(request->cause->outcome, "completed") || order.catalogue == NULL ||
+        order.trace->cancelled) {
+        advance(world, work, request, out);
+        return;
+    }
+    struct mw_str what =
+        request->cause->task_type.len > 0 ? request->cause->task_type : request->cause->group_id;
+    end(world, &order, coordinator, &order.catalogue->coordinators[coordinator->def], false,
+        mw_arena_format(out->arena, "%.*s %s: %.*s", MW_STR_ARG(what),
+                        mw_str_is(request->cause->outcome, "cancelled") ? "was cancelled"
+                                                                        : "failed",
+                        MW_STR_ARG(request->cause->reason)),
+        request->cause, out);
+}
+
+/* An item was stopped from above: what works inside it stops too. */
+void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_request *request,
+                                  struct mw_out *out)
+{
+    const struct mw_item *outer = mw_world_item(world, request->item);
+    MW_ASSERT(outer != NULL);
+    for (const struct mw_item *item = mw_world_trace_of(world, outer)->newest_item;
+         item != NULL && item->id > outer->id; item = item->older) {
+        if (item->outcome != MW_OUTCOME_OPEN || !is_inside(world, item, outer->id))
+            continue;
+        if (out->event_count + 8 >= MW_OUT_EVENTS_MAX) {
+            mw_out_follow(out, MW_REQ_CANCEL_INSIDE, outer->id);
+            return;
+        }
+        if (item->kind == MW_ITEM_TASK) {
+            mw_task_cancel(world, item, MW_STR("what asked for it was stopped"), out);
+        } else if (item->kind == MW_ITEM_COORDINATOR) {
+            const struct mw_coordinator *coordinator = (const struct mw_coordinator *)item;
+            struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_ENDED);
+            mw_event_about(world, out, event, item);
+            event->type = MW_STR("SessionTerminated");
+            event->key = coordinator->key;
+            event->member = coordinator->member;
+            event->outcome = MW_STR("cancelled");
+            event->reason = MW_STR("what asked for it was stopped");
+        }
+    }
+}
+
+/* A new fact: the coordinator whose scope it is, or all of the trace when it is the trace's. */
+void mw_coordinator_deliver(const struct mw_world *world, const struct mw_request *request,
+                            struct mw_out *out)
+{
+    const struct mw_event *fact = request->cause;
+    const struct mw_trace *trace = mw_world_trace(world, fact->trace);
+    if (trace == NULL)
+        return;
+    if (!fact->trace_wide) {
+        const struct mw_item *scope = mw_world_item(world, fact->scope_item);
+        if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR &&
+            scope->outcome == MW_OUTCOME_OPEN)
+            mw_out_follow(out, MW_REQ_ENTER_STATE, scope->id);
+        return;
+    }
+    for (const struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
+        if (item->kind == MW_ITEM_COORDINATOR && item->outcome == MW_OUTCOME_OPEN &&
+            out->follow_count < MW_OUT_FOLLOWS_MAX)
+            mw_out_follow(out, MW_REQ_ENTER_STATE, item->id);
+}
+
+void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw_seq item,
+                  uint32_t ask_index, struct mw_str rule, const struct mw_expr *condition,
+                  const struct mw_expr *field, struct mw_str what, struct mw_out *out)
+{
+    struct mw_str value, why;
+    struct mw_event *event = mw_out_event(out, MW_EVT_PATH_SKIPPED);
+    const struct mw_expr *shown = field != NULL ? field : condition;
+    event->trace = order->trace->id;
+    event->item = item;
+    event->scope_item = order->scope;
+    event->ask_index = ask_index;
+    event->rule = rule;
+    event->target = what;
+    event->rule_field = shown != NULL ? mw_expr_text(shown) : MW_STR_NONE;
+    if (shown != NULL &&
+        mw_eval_text(world, out->arena, order->trace, &order->place, shown, &value, &why)) {
+        struct mw_buf buf;
+        struct mw_json json;
+        size_t cap = value.len * 6 + 8;
+        char *memory = mw_arena_alloc(out->arena, cap);
+        mw_buf_init(&buf, memory, memory != NULL ? cap : 0);
+        mw_json_init(&json, &buf);
+        if (mw_str_is(value, "true") || mw_str_is(value, "false") || mw_str_is(value, "null"))
+            mw_json_raw(&json, value);
+        else
+            mw_json_str(&json, value);
+        event->rule_value = mw_buf_str(&buf);
+    }
+}
+
+/* ---- apply ---- */
+
+void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
+                          const struct mw_event *event)
+{
+    struct mw_coordinator *coordinator;
+    switch (event->kind) {
+    case MW_EVT_COORDINATOR_STARTED: {
+        coordinator = (struct mw_coordinator *)mw_world_add_item(world, event, MW_ITEM_COORDINATOR,
+                                                                 sizeof(*coordinator));
+        struct mw_trace *trace = mw_world_trace_of(world, &coordinator->item);
+        coordinator->item.scope = coordinator->item.id;
+        coordinator->key = mw_pool_copy(&trace->pool, &world->mem, event->key);
+        coordinator->def = (uint32_t)event->coordinator_def;
+        coordinator->document = (uint32_t)event->document;
+        coordinator->node = (uint32_t)event->node;
+        coordinator->member = (uint32_t)event->member;
+        coordinator->state = (uint32_t)event->state_index;
+        coordinator->entered_seq = event->seq;
+        if (coordinator->member > 0)
+            mw_group_member_opened(world, event->owner, coordinator->member);
+        return;
+    }
+    case MW_EVT_STATE_ENTERED:
+        coordinator = (struct mw_coordinator *)mw_world_item(world, event->item);
+        coordinator->state = (uint32_t)event->state_index;
+        coordinator->fired = 0;
+        coordinator->entered_seq = event->seq;
+        memset(coordinator->asked, 0, sizeof(coordinator->asked));
+        return;
+    case MW_EVT_PATH_SKIPPED:
+        if (event->ask_index > 0)
+            mw_coordinator_asked(world, event->item, (uint32_t)event->ask_index, 0);
+        return;
+    case MW_EVT_COORDINATOR_HALTED:
+        return;
+    case MW_EVT_COORDINATOR_ENDED: {
+        coordinator = (struct mw_coordinator *)mw_world_item(world, event->item);
+        enum mw_outcome outcome = mw_outcome_by_name(event->outcome);
+        mw_world_end_item(world, &coordinator->item, outcome);
+        if (coordinator->member > 0)
+            mw_group_member_ended(world, coordinator->item.owner, coordinator->member, outcome);
+        if (outcome == MW_OUTCOME_COMPLETED) {
+            struct mw_event fact = *event;
+            fact.trace_wide = true;
+            mw_task_add_fact(world, &fact);
+        }
+        work->dirty = true;
+        return;
+    }
+    default:
+        MW_UNREACHABLE("an event that is not about coordinators");
+    }
+}
+
+void mw_coordinator_asked(struct mw_world *world, mw_seq owner, uint32_t ask_index, mw_seq item)
+{
+    struct mw_coordinator *coordinator = (struct mw_coordinator *)mw_world_item(world, owner);
+    MW_ASSERT(coordinator != NULL);
+    MW_ASSERT(ask_index >= 1 && ask_index <= MW_STATE_ASKS_MAX);
+    if (coordinator->item.kind != MW_ITEM_COORDINATOR)
+        return;
+    coordinator->fired |= 1u << (ask_index - 1);
+    coordinator->asked[ask_index - 1] = item;
+}

@@ -1,0 +1,64 @@
+#include "work/internal.h"
+
+/* One line an entity, fields in a fixed order: two states are the same when these bytes are. */
+
+void mw_work_dump(const struct mw_world *world, const struct mw_work *work, struct mw_buf *buf)
+{
+    for (uint32_t i = 0; i < work->agent_count; i++) {
+        const struct mw_agent *agent = &work->agents[i];
+        mw_buf_printf(buf, "agent %.*s running=%u healthy=%d removed=%d\n", MW_STR_ARG(agent->id),
+                      agent->running, (int)agent->healthy, (int)agent->removed);
+    }
+    mw_buf_printf(buf, "work running=%u\n", work->running);
+    for (uint32_t i = 0; i < work->queue_count; i++)
+        for (unsigned priority = 0; priority < 3; priority++)
+            for (mw_seq at = work->queues[i].head[priority]; at != 0;) {
+                const struct mw_item *item = mw_world_item(world, at);
+                mw_buf_printf(buf, "queued '%.*s' %u %lu\n", MW_STR_ARG(work->queues[i].skill),
+                              priority, (unsigned long)at);
+                at = item->kind == MW_ITEM_TASK ? ((const struct mw_task *)item)->ready_next
+                                                : ((const struct mw_group *)item)->ready_next;
+            }
+}
+
+static void dump_task(const struct mw_task *task, struct mw_buf *buf)
+{
+    mw_buf_printf(buf,
+                  " def=%u doc=%u:%u outer=%u:%u event=%lu member=%u ask=%u agent=%u attempt=%u "
+                  "with=%u routing=%u state=%u fence=%lu person=%d escalated=%d excluded=%u",
+                  task->def, task->document, task->node, task->outer_document, task->outer_node,
+                  (unsigned long)task->event_fact, task->member, task->ask, task->agent,
+                  (unsigned)task->attempt, (unsigned)task->attempts_with_agent,
+                  (unsigned)task->routing_attempts, (unsigned)task->state,
+                  (unsigned long)task->fence, (int)task->with_person, (int)task->escalated,
+                  (unsigned)task->excluded_count);
+}
+
+static void dump_group(const struct mw_group *group, struct mw_buf *buf)
+{
+    mw_buf_printf(buf, " def=%u total=%u done=%u failed=%u open=%u scan=%u member=%u ask=%u at=",
+                  group->def, group->total, group->done, group->failed, group->open, group->scan,
+                  group->member, group->ask);
+    for (uint32_t i = 0; i < group->total; i++)
+        mw_buf_put_c(buf, (char)('0' + group->positions[i]));
+}
+
+static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw_buf *buf)
+{
+    mw_buf_printf(buf,
+                  " def=%u key=%.*s state=%u fired=%x doc=%u:%u member=%u asked=", coordinator->def,
+                  MW_STR_ARG(coordinator->key), coordinator->state, coordinator->fired,
+                  coordinator->document, coordinator->node, coordinator->member);
+    for (uint32_t i = 0; i < MW_STATE_ASKS_MAX; i++)
+        mw_buf_printf(buf, "%lu,", (unsigned long)coordinator->asked[i]);
+}
+
+void mw_work_dump_item(const struct mw_item *item, struct mw_buf *buf)
+{
+    if (item->kind == MW_ITEM_TASK)
+        dump_task((const struct mw_task *)item, buf);
+    else if (item->kind == MW_ITEM_GROUP)
+        dump_group((const struct mw_group *)item, buf);
+    else if (item->kind == MW_ITEM_COORDINATOR)
+        dump_coordinator((const struct mw_coordinator *)item, buf);
+}

@@ -1,0 +1,527 @@
+#include "work/internal.h"
+
+#include <string.h>
+
+#define LAYOUT_BYTES (64u * 1024)
+#define PART_BYTES (24u * 1024)
+#define PART_MEMBERS_MAX 256u
+#define COMPLETED_TOLD_MAX 256u
+
+static void tell_plan(const struct mw_world *world, const struct mw_order *order,
+                      const struct mw_group_def *def, mw_seq group, const struct mw_group_row *rows,
+                      struct mw_out *out);
+
+static const struct mw_group_def *def_of(const struct mw_world *world, const struct mw_group *group)
+{
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(world, mw_world_trace_of(world, &group->item));
+    return catalogue != NULL ? catalogue->groups[group->def] : NULL;
+}
+
+/* ---- starting ---- */
+
+/* How many positions each row has. A row whose condition is false has none, and the skip is told. */
+static bool lay_out(const struct mw_world *world, const struct mw_order *order,
+                    const struct mw_group_def *def, struct mw_group_row *rows, struct mw_out *out)
+{
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < def->member_count; i++) {
+        const struct mw_member_def *member = &def->members[i];
+        rows[i] = (struct mw_group_row){.first = first, .node = MW_NODE_NONE};
+        if (!mw_eval_test(world, out->arena, order->trace, &order->place, member->when)) {
+            mw_tell_skip(world, order, 0, 0, member->rule, member->when, member->rule_field,
+                         member->id, out);
+            continue;
+        }
+        rows[i].count = 1;
+        if (member->for_each_root.len > 0 &&
+            !mw_place_list(world, order->trace, &order->place, member->for_each_root,
+                           member->for_each_pointer, &rows[i].document, &rows[i].node,
+                           &rows[i].count))
+            return false;
+        first += rows[i].count;
+    }
+    return true;
+}
+
+static struct mw_str layout_text(struct mw_arena *arena, const struct mw_group_def *def,
+                                 const struct mw_group_row *rows)
+{
+    struct mw_buf buf;
+    struct mw_json json;
+    char *memory = mw_arena_alloc(arena, LAYOUT_BYTES);
+    mw_buf_init(&buf, memory, memory != NULL ? LAYOUT_BYTES : 0);
+    mw_json_init(&json, &buf);
+    mw_json_array(&json);
+    for (uint32_t i = 0; i < def->member_count; i++) {
+        mw_json_array(&json);
+        mw_json_u64(&json, rows[i].count);
+        mw_json_u64(&json, rows[i].document);
+        mw_json_u64(&json, rows[i].node);
+        mw_json_array_end(&json);
+    }
+    mw_json_array_end(&json);
+    MW_ASSERT(!buf.overflowed);
+    return mw_buf_str(&buf);
+}
+
+void mw_group_start(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_order *order, const struct mw_group_def *def, bool is_plan,
+                    struct mw_out *out)
+{
+    static const char *const strategies[] = {"wait-all", "wait-any", "N-of-M"};
+    struct mw_group_row *rows =
+        mw_arena_array(out->arena, struct mw_group_row, def->member_count + 1);
+    MW_ASSERT(rows != NULL);
+    (void)work; /* members start by DISPATCH */
+    bool laid_out = lay_out(world, order, def, rows, out);
+    mw_seq id = mw_out_next_seq(world, out);
+    struct mw_event *event = mw_out_event(out, MW_EVT_GROUP_STARTED);
+    event->trace = order->trace->id;
+    event->owner = order->owner;
+    event->scope_item = def->opens_scope ? 0 : order->scope;
+    event->member = order->member;
+    event->ask_index = order->ask;
+    event->document = order->place.document;
+    event->node = order->place.node;
+    event->outer_document = order->place.outer_document;
+    event->outer_node = order->place.outer_node;
+    event->group_def = def->index;
+    event->group_id = def->id;
+    event->strategy = mw_str_of(strategies[def->strategy]);
+    event->layout = layout_text(out->arena, def, rows);
+    for (uint32_t i = 0; i < def->member_count; i++)
+        event->expected_count += rows[i].count;
+    if (!laid_out) {
+        event->layout = MW_STR("[]");
+        event->expected_count = 0;
+        event->reason = MW_STR("the list that it goes over is not there");
+    }
+    if (is_plan && laid_out)
+        tell_plan(world, order, def, id, rows, out);
+}
+
+static struct mw_place member_place(const struct mw_world *world, const struct mw_trace *trace,
+                                    const struct mw_place *outer, const struct mw_group_row *row,
+                                    uint32_t nth)
+{
+    struct mw_place place = *outer;
+    if (row->node == MW_NODE_NONE)
+        return place;
+    const struct mw_tape *tape =
+        world->document(world->host, trace->document_sha256[row->document]);
+    place.outer_document = outer->document;
+    place.outer_node = outer->node;
+    place.document = row->document;
+    place.node = tape != NULL ? mw_node_at(tape, row->node, nth) : MW_NODE_NONE;
+    return place;
+}
+
+static struct mw_place group_place(const struct mw_world *world, const struct mw_group *group,
+                                   const struct mw_catalogue *catalogue)
+{
+    const struct mw_item *scope = mw_world_item(world, group->item.scope);
+    struct mw_place place = {.scope = group->item.scope != 0 ? group->item.scope : group->item.id,
+                             .document = group->document,
+                             .node = group->node,
+                             .outer_document = group->outer_document,
+                             .outer_node = group->outer_node};
+    if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR) {
+        const struct mw_coordinator_def *def =
+            &catalogue->coordinators[((const struct mw_coordinator *)scope)->def];
+        place.coordinator = def->name;
+        place.coordinator_version = def->version;
+    }
+    return place;
+}
+
+static uint32_t row_of(const struct mw_group *group, uint32_t position)
+{
+    uint32_t row = 0;
+    while (position >= group->rows[row].first + group->rows[row].count)
+        row++;
+    return row;
+}
+
+static bool all_done(const struct mw_group *group, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        if (group->positions[i] != MW_POSITION_DONE)
+            return false;
+    return true;
+}
+
+static bool may_start(const struct mw_group *group, const struct mw_group_def *def, uint32_t row,
+                      uint32_t position)
+{
+    if (def->sequential && !all_done(group, 0, position))
+        return false;
+    uint32_t after = def->members[row].after;
+    if (after == UINT32_MAX)
+        return true;
+    const struct mw_group_row *before = &group->rows[after];
+    if (before->count == group->rows[row].count) {
+        uint32_t at = before->first + position - group->rows[row].first;
+        return all_done(group, at, at + 1);
+    }
+    return all_done(group, before->first, before->first + before->count);
+}
+
+/* The first member that waits and may start; UINT32_MAX: none. */
+static uint32_t next_position(const struct mw_group *group, const struct mw_group_def *def)
+{
+    for (uint32_t i = group->scan; i < group->total; i++) {
+        if (group->positions[i] != MW_POSITION_WAITING)
+            continue;
+        if (may_start(group, def, row_of(group, i), i))
+            return i;
+        if (def->sequential)
+            return UINT32_MAX;
+    }
+    return UINT32_MAX;
+}
+
+bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
+                         const struct mw_group *group, const struct mw_request *request,
+                         struct mw_out *out)
+{
+    const struct mw_trace *trace = mw_world_trace_of(world, &group->item);
+    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+    const struct mw_group_def *def = def_of(world, group);
+    if (def == NULL)
+        return false;
+    uint32_t position = next_position(group, def);
+    if (position == UINT32_MAX)
+        return false;
+    uint32_t row = row_of(group, position);
+    const struct mw_member_def *member = &def->members[row];
+    struct mw_place place = group_place(world, group, catalogue);
+    struct mw_order order = {.trace = trace,
+                             .catalogue = catalogue,
+                             .def = member->task,
+                             .owner = group->item.id,
+                             .scope = place.scope,
+                             .member = position + 1,
+                             .now_us = request->now_us,
+                             .entropy = request->entropy};
+    order.place =
+        member_place(world, trace, &place, &group->rows[row], position - group->rows[row].first);
+    switch (member->kind) {
+    case MW_MEMBER_TASK:
+        return mw_task_start(world, work, &order, false, out);
+    case MW_MEMBER_GROUP:
+        mw_group_start(world, work, &order, member->group, false, out);
+        return true;
+    case MW_MEMBER_COORDINATOR:
+        mw_coordinator_start(world, &order, member->coordinator, out);
+        return true;
+    }
+    MW_UNREACHABLE("a kind of member that catalogue.h does not know");
+}
+
+/* ---- the plan as it can be read before it runs (PL-06) ---- */
+
+struct plan_writer {
+    const struct mw_world *world;
+    const struct mw_order *order;
+    struct mw_out *out;
+    mw_seq group;
+    struct mw_buf buf;
+    struct mw_json json;
+    uint32_t count;
+};
+
+static void begin_part(struct plan_writer *writer)
+{
+    char *memory = mw_arena_alloc(writer->out->arena, PART_BYTES + 8192);
+    MW_ASSERT(memory != NULL);
+    mw_buf_init(&writer->buf, memory, PART_BYTES + 8192);
+    mw_json_init(&writer->json, &writer->buf);
+    mw_json_array(&writer->json);
+    writer->count = 0;
+}
+
+static void end_part(struct plan_writer *writer)
+{
+    mw_json_array_end(&writer->json);
+    if (writer->count == 0 || writer->out->event_count + 2 > MW_OUT_EVENTS_MAX)
+        return; /* what a plan of more than 20,000 lines does not tell here, its tasks tell when they start */
+    struct mw_event *event = mw_out_event(writer->out, MW_EVT_PLAN_PART);
+    event->trace = writer->order->trace->id;
+    event->scope_item = writer->order->scope;
+    event->item = writer->group;
+    event->members = mw_buf_str(&writer->buf);
+}
+
+static void plan_line(struct plan_writer *writer, const struct mw_task_def *task,
+                      struct mw_str receiver, struct mw_str stage, struct mw_str after,
+                      const struct mw_place *place)
+{
+    struct mw_str subject = MW_STR_NONE, why;
+    if (writer->count == PART_MEMBERS_MAX || writer->buf.len > PART_BYTES) {
+        end_part(writer);
+        begin_part(writer);
+    }
+    mw_json_object(&writer->json);
+    if (task != NULL) {
+        mw_json_kstr(&writer->json, "task", task->skill);
+        mw_json_kstr(&writer->json, "expects", task->expects[0]);
+        if (task->subject != NULL &&
+            mw_eval_text(writer->world, writer->out->arena, writer->order->trace, place,
+                         task->subject, &subject, &why))
+            mw_json_kstr(&writer->json, "purpose", mw_str_sub(subject, 0, 256));
+    }
+    mw_json_kstr(&writer->json, "receiver", mw_str_sub(receiver, 0, 256));
+    if (stage.len > 0)
+        mw_json_kstr(&writer->json, "stage", stage);
+    if (after.len > 0)
+        mw_json_kstr(&writer->json, "after", after);
+    mw_json_object_end(&writer->json);
+    writer->count++;
+}
+
+static void plan_members(struct plan_writer *writer, const struct mw_group_def *def,
+                         const struct mw_place *outer, const struct mw_group_row *rows,
+                         struct mw_str stage);
+
+/* A group inside: its rows are counted without telling the skips, which are told when it starts. */
+static void plan_group(struct plan_writer *writer, const struct mw_group_def *def,
+                       const struct mw_place *place, struct mw_str stage)
+{
+    struct mw_group_row *rows =
+        mw_arena_array(writer->out->arena, struct mw_group_row, def->member_count + 1);
+    MW_ASSERT(rows != NULL);
+    for (uint32_t i = 0; i < def->member_count; i++) {
+        const struct mw_member_def *member = &def->members[i];
+        rows[i] = (struct mw_group_row){.node = MW_NODE_NONE};
+        if (!mw_eval_test(writer->world, writer->out->arena, writer->order->trace, place,
+                          member->when))
+            continue;
+        rows[i].count = 1;
+        if (member->for_each_root.len > 0 &&
+            !mw_place_list(writer->world, writer->order->trace, place, member->for_each_root,
+                           member->for_each_pointer, &rows[i].document, &rows[i].node,
+                           &rows[i].count))
+            rows[i].count = 0;
+    }
+    plan_members(writer, def, place, rows, stage);
+}
+
+static void plan_coordinator(struct plan_writer *writer, const struct mw_coordinator_def *def,
+                             const struct mw_place *place, struct mw_str after)
+{
+    struct mw_str key = def->name, why;
+    (void)mw_eval_text(writer->world, writer->out->arena, writer->order->trace, place, def->key,
+                       &key, &why); /* the name stands for a key that cannot be had */
+    struct mw_str receiver =
+        mw_arena_format(writer->out->arena, "%.*s %.*s", MW_STR_ARG(def->name), MW_STR_ARG(key));
+    plan_line(writer, NULL, receiver, MW_STR_NONE, after, place);
+    for (uint32_t s = 0; s < def->state_count; s++)
+        for (uint32_t a = 0; a < def->states[s].ask_count; a++) {
+            const struct mw_ask_def *ask = &def->states[s].asks[a];
+            if (!mw_eval_test(writer->world, writer->out->arena, writer->order->trace, place,
+                              ask->when))
+                continue;
+            struct mw_str stage = def->states[s].name;
+            if (ask->task != NULL)
+                plan_line(writer, ask->task, key, stage,
+                          ask->after_count > 0 ? ask->after[0] : MW_STR_NONE, place);
+            else
+                plan_group(writer, ask->group, place, stage);
+        }
+}
+
+static void plan_members(struct plan_writer *writer, const struct mw_group_def *def,
+                         const struct mw_place *outer, const struct mw_group_row *rows,
+                         struct mw_str stage)
+{
+    for (uint32_t i = 0; i < def->member_count; i++)
+        for (uint32_t nth = 0; nth < rows[i].count; nth++) {
+            const struct mw_member_def *member = &def->members[i];
+            struct mw_place place =
+                member_place(writer->world, writer->order->trace, outer, &rows[i], nth);
+            struct mw_str after =
+                member->after != UINT32_MAX ? def->members[member->after].id : MW_STR_NONE;
+            if (member->kind == MW_MEMBER_TASK)
+                plan_line(writer, member->task, def->id, stage, after, &place);
+            else if (member->kind == MW_MEMBER_GROUP)
+                plan_group(writer, member->group, &place, member->group->id);
+            else
+                plan_coordinator(writer,
+                                 &writer->order->catalogue->coordinators[member->coordinator],
+                                 &place, after);
+        }
+}
+
+static void tell_plan(const struct mw_world *world, const struct mw_order *order,
+                      const struct mw_group_def *def, mw_seq group, const struct mw_group_row *rows,
+                      struct mw_out *out)
+{
+    struct plan_writer writer = {.world = world, .order = order, .out = out, .group = group};
+    begin_part(&writer);
+    plan_members(&writer, def, &order->place, rows, MW_STR_NONE);
+    end_part(&writer);
+}
+
+/* ---- joining ---- */
+
+static bool join(const struct mw_group *group, const struct mw_group_def *def, bool *ret_failed)
+{
+    uint32_t waiting = group->total - group->done - group->failed - group->open;
+    bool can_start = waiting > 0 && next_position(group, def) != UINT32_MAX;
+    bool over = group->open == 0 && !can_start;
+    uint32_t needed = def->strategy == MW_JOIN_ALL   ? group->total
+                      : def->strategy == MW_JOIN_ANY ? (group->total > 0 ? 1 : 0)
+                                                     : def->needed;
+    if (def->strategy == MW_JOIN_ALL) {
+        *ret_failed = group->failed > 0 || waiting > 0;
+        return over;
+    }
+    *ret_failed = group->done < needed;
+    return group->done >= needed || over || group->total - group->failed < needed;
+}
+
+static void cancel_open_members(const struct mw_world *world, const struct mw_group *group,
+                                struct mw_out *out)
+{
+    for (const struct mw_item *item = mw_world_trace_of(world, &group->item)->newest_item;
+         item != NULL && item->id > group->item.id; item = item->older)
+        if (item->owner == group->item.id && item->outcome == MW_OUTCOME_OPEN &&
+            item->kind == MW_ITEM_TASK && out->event_count + 2 < MW_OUT_EVENTS_MAX)
+            mw_task_cancel(world, item, MW_STR("the group needs it no more"), out);
+}
+
+void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
+                     const struct mw_request *request, struct mw_out *out)
+{
+    const struct mw_group *group = (const struct mw_group *)mw_world_item(world, request->item);
+    MW_ASSERT(request->kind == MW_REQ_NOTE_ENDED);
+    MW_ASSERT(group != NULL);
+    (void)work; /* counting needs no agents */
+    const struct mw_group_def *def = def_of(world, group);
+    bool failed = true;
+    if (group->item.outcome != MW_OUTCOME_OPEN)
+        return; /* a late member: no second release */
+    if (def != NULL && !join(group, def, &failed))
+        return;
+    bool unlaid = def == NULL ||
+                  (request->cause->kind == MW_EVT_GROUP_STARTED && request->cause->reason.len > 0);
+    struct mw_event *event = mw_out_event(out, MW_EVT_GROUP_ENDED);
+    mw_event_about(world, out, event, &group->item);
+    event->group_id = group->id;
+    event->expected_count = group->total;
+    event->completed_count = group->done;
+    event->failed_count = group->failed;
+    event->outcome = failed || unlaid ? MW_STR("failed") : MW_STR("completed");
+    event->status = failed || unlaid ? MW_STR("failed") : MW_STR("complete");
+    event->member = group->member;
+    event->ask_index = group->ask;
+    if (failed || unlaid) {
+        event->reason = def == NULL ? MW_STR("the definitions of this trace are missing")
+                                    : request->cause->reason;
+        event->error_class = request->cause->error_class;
+        event->task_type = request->cause->task_type;
+    }
+    if (def != NULL && def->strategy == MW_JOIN_ANY && !def->keeps_late)
+        cancel_open_members(world, group, out);
+}
+
+/* ---- apply ---- */
+
+static void apply_started(struct mw_world *world, struct mw_work *work,
+                          const struct mw_event *event)
+{
+    struct mw_group *group =
+        (struct mw_group *)mw_world_add_item(world, event, MW_ITEM_GROUP, sizeof(*group));
+    struct mw_trace *trace = mw_world_trace_of(world, &group->item);
+    struct mw_tape tape;
+    enum mw_rc rc = mw_json_parse(world->scratch, event->layout, &tape, NULL);
+    MW_ASSERT(rc == MW_OK);
+    group->id = mw_pool_copy(&trace->pool, &world->mem, event->group_id);
+    group->def = (uint32_t)event->group_def;
+    group->document = (uint32_t)event->document;
+    group->node = (uint32_t)event->node;
+    group->outer_document = (uint32_t)event->outer_document;
+    group->outer_node = (uint32_t)event->outer_node;
+    group->member = (uint32_t)event->member;
+    group->ask = (uint32_t)event->ask_index;
+    group->total = (uint32_t)event->expected_count;
+    group->row_count = mw_node_count(&tape, 0);
+    group->rows =
+        mw_pool_alloc(&trace->pool, &world->mem, (group->row_count + 1) * sizeof(*group->rows));
+    group->positions = mw_pool_alloc(&trace->pool, &world->mem, group->total + 1);
+    uint32_t first = 0, row = 0;
+    for (uint32_t at = mw_node_first(&tape, 0); at != MW_NODE_NONE;
+         at = mw_node_after(&tape, 0, at), row++) {
+        group->rows[row] = (struct mw_group_row){
+            .first = first,
+            .count = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 0), 0),
+            .document = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 1), 0),
+            .node = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 2), 0)};
+        first += group->rows[row].count;
+    }
+    MW_ASSERT(first == group->total);
+    if (group->member > 0)
+        mw_group_member_opened(world, event->owner, group->member);
+    if (group->ask > 0)
+        mw_coordinator_asked(world, event->owner, group->ask, group->item.id);
+    if (group->total > 0)
+        mw_queue_add(world, work, MW_STR_NONE, &group->item);
+}
+
+void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event)
+{
+    switch (event->kind) {
+    case MW_EVT_PLAN_PART:
+        return;
+    case MW_EVT_GROUP_STARTED:
+        apply_started(world, work, event);
+        return;
+    case MW_EVT_GROUP_ENDED: {
+        struct mw_group *group = (struct mw_group *)mw_world_item(world, event->item);
+        enum mw_outcome outcome = mw_outcome_by_name(event->outcome);
+        MW_ASSERT(group != NULL);
+        mw_queue_remove(world, work, &group->item);
+        mw_world_end_item(world, &group->item, outcome);
+        if (group->member > 0)
+            mw_group_member_ended(world, group->item.owner, group->member, outcome);
+        return;
+    }
+    default:
+        MW_UNREACHABLE("an event that is not about groups");
+    }
+}
+
+static struct mw_group *owner_group(struct mw_world *world, mw_seq owner, uint32_t member)
+{
+    struct mw_group *group = (struct mw_group *)mw_world_item(world, owner);
+    MW_ASSERT(group != NULL);
+    MW_ASSERT(group->item.kind == MW_ITEM_GROUP);
+    MW_ASSERT(member >= 1 && member <= group->total);
+    return group;
+}
+
+void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member)
+{
+    struct mw_group *group = owner_group(world, owner, member);
+    MW_ASSERT(group->positions[member - 1] == MW_POSITION_WAITING);
+    group->positions[member - 1] = MW_POSITION_OPEN;
+    group->open++;
+    while (group->scan < group->total && group->positions[group->scan] != MW_POSITION_WAITING)
+        group->scan++;
+}
+
+void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
+                           enum mw_outcome outcome)
+{
+    struct mw_group *group = owner_group(world, owner, member);
+    MW_ASSERT(group->positions[member - 1] == MW_POSITION_OPEN);
+    group->open--;
+    if (outcome == MW_OUTCOME_COMPLETED) {
+        group->positions[member - 1] = MW_POSITION_DONE;
+        group->done++;
+    } else {
+        group->positions[member - 1] = MW_POSITION_FAILED;
+        group->failed++;
+    }
+}

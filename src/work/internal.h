@@ -1,0 +1,94 @@
+/*
+ * internal.h - between the files of this room only.
+ */
+#ifndef MW_WORK_INTERNAL_H
+#define MW_WORK_INTERNAL_H
+
+#include "work/work.h"
+
+#define MW_AGENT_NONE UINT32_MAX
+#define MW_DISPATCH_BYTES_MAX (512u * 1024)
+#define MW_RESULT_INLINE_MAX 8192u
+
+/* One thing to be started: from a definition row, for an owner, about an item. */
+struct mw_order {
+    const struct mw_trace *trace;
+    const struct mw_catalogue *catalogue;
+    const struct mw_task_def *def;
+    const struct mw_task *task; /* NULL: not there yet */
+    mw_seq owner;
+    mw_seq scope; /* 0: the new item itself */
+    struct mw_place place;
+    uint32_t member;
+    uint32_t ask;
+    int64_t now_us;
+    uint64_t entropy;
+};
+
+struct mw_choice {
+    uint32_t agent;      /* index; MW_AGENT_NONE */
+    bool exists;         /* somebody registered has the skill and may be asked */
+    bool fallback;       /* only in another domain */
+    struct mw_str trail; /* JSON object: candidates, filters, scores */
+};
+
+/* agent.c */
+void mw_agents_decide(const struct mw_world *world, const struct mw_work *work,
+                      const struct mw_request *request, struct mw_out *out);
+void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *arena,
+                                  struct mw_str skill, struct mw_str domain,
+                                  const struct mw_task *task, bool person_only);
+uint32_t mw_agents_index(const struct mw_work *work, struct mw_str id); /* MW_AGENT_NONE */
+/* task.c */
+void mw_task_decide(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_request *request, struct mw_out *out);
+void mw_task_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+/* Starts an order now when an agent is free, else queues it (or tells that nobody can). wait: queue when all are busy; false: says nothing. */
+bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
+                   const struct mw_order *order, bool wait, struct mw_out *out);
+struct mw_order mw_task_order(const struct mw_world *world, const struct mw_task *task,
+                              const struct mw_request *request);
+void mw_task_add_fact(struct mw_world *world, const struct mw_event *event);
+/* queue.c */
+void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str skill,
+                  struct mw_item *item);
+/* Not in a queue: nothing happens. */
+void mw_queue_remove(struct mw_world *world, struct mw_work *work, struct mw_item *item);
+void mw_queue_dispatch(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_request *request, struct mw_out *out);
+/* group.c */
+void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
+                     const struct mw_request *request, struct mw_out *out);
+void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+void mw_group_start(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_order *order, const struct mw_group_def *def, bool is_plan,
+                    struct mw_out *out);
+bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
+                         const struct mw_group *group, const struct mw_request *request,
+                         struct mw_out *out);
+/* A member ended or was opened: the owner group's counts. */
+void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member);
+void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
+                           enum mw_outcome outcome);
+/* coordinator.c */
+void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *work,
+                           const struct mw_request *request, struct mw_out *out);
+void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
+                          const struct mw_event *event);
+void mw_coordinator_start(const struct mw_world *world, const struct mw_order *order, uint32_t def,
+                          struct mw_out *out);
+void mw_coordinator_asked(struct mw_world *world, mw_seq owner, uint32_t ask, mw_seq item);
+void mw_coordinator_deliver(const struct mw_world *world, const struct mw_request *request,
+                            struct mw_out *out);
+void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_request *request,
+                                  struct mw_out *out);
+/* "{AgentType}:{Task}", letters and digits only (ST-03). */
+struct mw_str mw_component_tag(struct mw_arena *arena, struct mw_str agent_type,
+                               struct mw_str task);
+/* Skips by a rule are told (CD-15). */
+void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw_seq item,
+                  uint32_t ask, struct mw_str rule, const struct mw_expr *condition,
+                  const struct mw_expr *field, struct mw_str what, struct mw_out *out);
+
+#endif

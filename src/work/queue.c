@@ -1,0 +1,133 @@
+#include "work/internal.h"
+
+#include <string.h>
+
+/*
+ * What waits for a slot. Tasks stand in the queue of their skill; groups that still have members to start stand in the queue with the
+ * empty name, because only a decide (which has the definition) can say what their next member is.
+ */
+
+static mw_seq *next_of(struct mw_item *item)
+{
+    if (item->kind == MW_ITEM_TASK)
+        return &((struct mw_task *)item)->ready_next;
+    MW_ASSERT(item->kind == MW_ITEM_GROUP);
+    return &((struct mw_group *)item)->ready_next;
+}
+
+/* Index + 1 of the queue that the item stands in. */
+static uint32_t *queue_of(struct mw_item *item)
+{
+    if (item->kind == MW_ITEM_TASK)
+        return &((struct mw_task *)item)->queue;
+    MW_ASSERT(item->kind == MW_ITEM_GROUP);
+    return &((struct mw_group *)item)->queue;
+}
+
+static struct mw_skill_queue *find_queue(struct mw_work *work, struct mw_str skill)
+{
+    for (uint32_t i = 0; i < work->queue_count; i++)
+        if (mw_str_eq(work->queues[i].skill, skill))
+            return &work->queues[i];
+    return NULL;
+}
+
+static struct mw_skill_queue *make_queue(struct mw_world *world, struct mw_work *work,
+                                         struct mw_str skill)
+{
+    if (work->queue_count == work->queue_cap) {
+        uint32_t cap = work->queue_cap > 0 ? work->queue_cap * 2 : 32;
+        struct mw_skill_queue *queues = mw_mem_alloc(&world->mem, cap * sizeof(*queues));
+        if (work->queue_count > 0)
+            memcpy(queues, work->queues, work->queue_count * sizeof(*queues));
+        mw_mem_free(&world->mem, work->queues, work->queue_cap * sizeof(*queues));
+        work->queues = queues;
+        work->queue_cap = cap;
+    }
+    struct mw_skill_queue *queue = &work->queues[work->queue_count++];
+    char *name = mw_mem_alloc(&world->mem, skill.len + 1);
+    if (skill.len > 0)
+        memcpy(name, skill.ptr, skill.len);
+    *queue = (struct mw_skill_queue){.skill = {name, skill.len}};
+    return queue;
+}
+
+void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str skill,
+                  struct mw_item *item)
+{
+    struct mw_skill_queue *queue = find_queue(work, skill);
+    if (queue == NULL)
+        queue = make_queue(world, work, skill);
+    unsigned priority = mw_world_trace_of(world, item)->priority;
+    *next_of(item) = 0;
+    if (queue->tail[priority] == 0)
+        queue->head[priority] = item->id;
+    else
+        *next_of(mw_world_item(world, queue->tail[priority])) = item->id;
+    queue->tail[priority] = item->id;
+    *queue_of(item) = (uint32_t)(queue - work->queues) + 1;
+    work->dirty = true;
+}
+
+void mw_queue_remove(struct mw_world *world, struct mw_work *work, struct mw_item *item)
+{
+    uint32_t index = *queue_of(item);
+    if (index == 0)
+        return;
+    struct mw_skill_queue *queue = &work->queues[index - 1];
+    unsigned priority = mw_world_trace_of(world, item)->priority;
+    *queue_of(item) = 0;
+    mw_seq before = 0;
+    for (mw_seq at = queue->head[priority]; at != item->id;
+         at = *next_of(mw_world_item(world, at))) {
+        MW_ASSERT(at != 0);
+        before = at;
+    }
+    mw_seq after = *next_of(item);
+    if (before == 0)
+        queue->head[priority] = after;
+    else
+        *next_of(mw_world_item(world, before)) = after;
+    if (queue->tail[priority] == item->id)
+        queue->tail[priority] = before;
+    *next_of(item) = 0;
+}
+
+bool mw_work_wants_dispatch(const struct mw_work *work)
+{
+    return work->dirty;
+}
+
+/* Tries what waits in one queue at one priority, in order, until something could be started. */
+static bool start_from(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_skill_queue *queue, unsigned priority,
+                       const struct mw_request *request, struct mw_out *out)
+{
+    for (mw_seq at = queue->head[priority]; at != 0;) {
+        struct mw_item *item = mw_world_item(world, at);
+        MW_ASSERT(item != NULL);
+        const struct mw_trace *trace = mw_world_trace_of(world, item);
+        at = *next_of(item);
+        if (trace->paused || trace->cancelled)
+            continue;
+        if (item->kind == MW_ITEM_GROUP) {
+            if (mw_group_start_next(world, work, (const struct mw_group *)item, request, out))
+                return true;
+            continue;
+        }
+        struct mw_order order = mw_task_order(world, (const struct mw_task *)item, request);
+        /* All tasks of a queue want the same skill: when the first cannot start, the rest cannot either. */
+        return mw_task_start(world, work, &order, false, out);
+    }
+    return false;
+}
+
+void mw_queue_dispatch(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_request *request, struct mw_out *out)
+{
+    MW_ASSERT(request->kind == MW_REQ_DISPATCH);
+    for (unsigned priority = 0; priority < 3; priority++)
+        for (uint32_t i = 0; i < work->queue_count; i++)
+            if (start_from(world, work, &work->queues[i], priority, request, out))
+                return;
+}

@@ -1,0 +1,142 @@
+/*
+ * work.h - carrying out: agents, tasks, groups, coordinators. One task path for whoever asks.
+ *
+ * Owns:     the registry of agents, the ready queue, attempts and leases, joins, state machines from data.
+ * Does not: know runs, journeys or repairs; they ask by START_TASK and START_GROUP and hear by NOTE_ENDED.
+ * Resume:   replaying its events is enough.
+ */
+#ifndef MW_WORK_H
+#define MW_WORK_H
+
+#include "defs/world.h"
+
+#define MW_AGENTS_MAX 1024
+#define MW_SKILL_QUEUES_MAX 1024
+#define MW_EXCLUDED_MAX 4
+
+struct mw_agent {
+    struct mw_str id;         /* all strings KEEP */
+    struct mw_str definition; /* JSON text as registered */
+    struct mw_agent_def def;  /* its strings and lists point into `block` */
+    void *block;              /* KEEP: one block for everything above */
+    size_t block_bytes;
+    uint32_t running;
+    bool healthy;
+    bool removed;
+};
+
+/* Tasks of one skill that wait for a free agent, oldest first, by priority; linked through their `ready_next`. */
+struct mw_skill_queue {
+    struct mw_str skill; /* KEEP */
+    mw_seq head[3];
+    mw_seq tail[3];
+};
+
+struct mw_work {
+    struct mw_agent *agents; /* KEEP */
+    uint32_t agent_count;
+    uint32_t agent_cap;
+    struct mw_skill_queue *queues; /* KEEP */
+    uint32_t queue_count;
+    uint32_t queue_cap;
+    uint32_t running;     /* attempts in agents' hands, people not counted */
+    uint32_t running_max; /* of the newest catalogue */
+    bool dirty;           /* something became ready or free since the last dispatch */
+};
+
+enum mw_task_state { MW_TASK_READY, MW_TASK_RUNNING, MW_TASK_WAITING, MW_TASK_ENDED };
+
+struct mw_task {
+    struct mw_item item;
+    mw_seq ready_next;
+    mw_seq event_fact;
+    mw_seq fence; /* record of the running attempt */
+    int64_t dispatched_us;
+    uint32_t def; /* task definition's index in the trace's catalogue */
+    uint32_t document;
+    uint32_t node;
+    uint32_t outer_document;
+    uint32_t outer_node;
+    uint32_t member; /* position in the owner group + 1; 0: none */
+    uint32_t ask;    /* index in the owner coordinator's state + 1; 0: none */
+    uint32_t agent;  /* index + 1 while running */
+    uint16_t attempt;
+    uint16_t attempts_with_agent;
+    uint16_t routing_attempts;
+    uint8_t excluded_count;
+    uint8_t state; /* enum mw_task_state */
+    bool with_person;
+    bool escalated;
+    uint32_t queue;                     /* index + 1 while it stands in one */
+    uint32_t excluded[MW_EXCLUDED_MAX]; /* agent indexes */
+};
+
+enum mw_position_state {
+    MW_POSITION_WAITING,
+    MW_POSITION_OPEN,
+    MW_POSITION_DONE,
+    MW_POSITION_FAILED
+};
+
+/* Members of one definition row: `count` positions from `first`. */
+struct mw_group_row {
+    uint32_t first;
+    uint32_t count;
+    uint32_t document;
+    uint32_t node; /* the list; MW_NODE_NONE: the group's own item */
+};
+
+struct mw_group {
+    struct mw_item item;
+    mw_seq ready_next;
+    struct mw_str id;
+    uint32_t def;
+    uint32_t document;
+    uint32_t node;
+    uint32_t outer_document;
+    uint32_t outer_node;
+    uint32_t member;
+    uint32_t ask;
+    uint32_t total;
+    uint32_t done;
+    uint32_t failed;
+    uint32_t open;
+    uint32_t scan; /* no position before it waits */
+    uint32_t row_count;
+    uint32_t queue;            /* index + 1 while it stands in one */
+    struct mw_group_row *rows; /* TRACE */
+    uint8_t *positions;        /* TRACE; enum mw_position_state */
+};
+
+struct mw_coordinator {
+    struct mw_item item;
+    struct mw_str key; /* the service */
+    uint32_t def;
+    uint32_t document;
+    uint32_t node;
+    uint32_t member;
+    uint32_t state;
+    uint32_t fired;                  /* bit an ask of the state */
+    mw_seq asked[MW_STATE_ASKS_MAX]; /* the item that an ask made */
+    uint64_t entered_seq;
+};
+
+void mw_work_decide(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_request *request, struct mw_out *out);
+void mw_work_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+/* True when DISPATCH would look for something: called by core when a step is otherwise quiet. */
+bool mw_work_wants_dispatch(const struct mw_work *work);
+/* True when this result's payload is one of the journey's documents, which have to be on disk before the record that names them. */
+bool mw_work_wants_document(const struct mw_world *world, mw_seq task, struct mw_str type);
+/* The trace ends: nothing of it waits in a queue any more. */
+void mw_work_forget(struct mw_world *world, struct mw_work *work, struct mw_trace *trace);
+/* For TRACE_CANCELLED: this task ends now. */
+void mw_task_cancel(const struct mw_world *world, const struct mw_item *item, struct mw_str reason,
+                    struct mw_out *out);
+const struct mw_agent *mw_work_agent(const struct mw_work *work,
+                                     struct mw_str id); /* NULL: not registered */
+/* Canonical text of everything owned, for the state hash. */
+void mw_work_dump(const struct mw_world *world, const struct mw_work *work, struct mw_buf *buf);
+void mw_work_dump_item(const struct mw_item *item, struct mw_buf *buf);
+
+#endif
