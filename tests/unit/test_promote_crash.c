@@ -612,6 +612,59 @@ static void p22_everything_is_synced_before_the_exchange_and_the_folder_after(vo
     }
 }
 
+/* Stops a promotion with its note written, just before the exchange or just after it. */
+static void stop_around_exchange(bool after)
+{
+    for (long at = 1;; at++) {
+        struct trace trace = {.mode = KILL_AT, .at = at, .changing_only = true};
+        prepare(PROMOTE);
+        run_traced(PROMOTE, &trace);
+        assert_true(trace.killed);
+        if (access(".millwright/promotions/p9.json", F_OK) == 0 &&
+            stands_new(PROMOTE, "stopped", at) == after)
+            return;
+    }
+}
+
+/* The same files in another folder, as a restored backup has them. */
+static void restore_from_backup(const char *folder)
+{
+    char command[256];
+    snprintf(command, sizeof(command), "cp -a %s copied && rm -rf %s && mv copied %s", folder,
+             folder, folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void p12_recovery_goes_by_digest_where_folders_are_new_ones(void **state)
+{
+    (void)state;
+    enum mw_promote_outcome outcome;
+    struct mw_promoted promoted;
+    struct mw_err err = {0};
+    stop_around_exchange(false);
+    restore_from_backup(".millwright-p9");
+    settle(PROMOTE, "restored before", 0);
+    stop_around_exchange(true);
+    restore_from_backup("app");
+    settle(PROMOTE, "restored after", 0);
+    /* An edit of the new root after the crash: it is still the folder that was put there. */
+    stop_around_exchange(true);
+    put("app/late", "mine\n");
+    assert_int_equal(recover(PROMOTE, &outcome, &promoted, &err), MW_OK);
+    assert_int_equal(outcome, MW_PROMOTE_FORWARD);
+    assert_int_equal(access("app/late", F_OK), 0);
+    assert_true(old_is_kept(PROMOTE));
+    /* Both were changed and neither is the folder it was: nothing is touched. */
+    stop_around_exchange(true);
+    restore_from_backup("app");
+    restore_from_backup(".millwright-p9");
+    put("app/late", "mine\n");
+    put(".millwright-p9/late", "mine too\n");
+    assert_int_equal(recover(PROMOTE, &outcome, &promoted, &err), MW_E_CONFLICT);
+    assert_int_equal(access("app/late", F_OK), 0);
+    assert_int_equal(access(".millwright-p9/late", F_OK), 0);
+}
+
 static void p23_an_edit_in_the_middle_is_never_lost(void **state)
 {
     (void)state;
@@ -673,6 +726,7 @@ int main(void)
         cmocka_unit_test(p23_adopting_edits_killed_at_every_change),
         cmocka_unit_test(p23_discarding_edits_killed_at_every_change),
         cmocka_unit_test(p12_promotion_to_another_file_system_killed_at_every_change),
+        cmocka_unit_test(p12_recovery_goes_by_digest_where_folders_are_new_ones),
         cmocka_unit_test(p23_an_edit_in_the_middle_is_never_lost),
         cmocka_unit_test(p12_recovery_killed_at_every_change),
         cmocka_unit_test(p12_every_change_fails_once_for_want_of_space),
