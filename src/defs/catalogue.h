@@ -168,8 +168,8 @@ struct mw_handoff_def {
     const struct mw_expr *when;
     uint32_t to; /* role index, MW_ROLE_NONE: ends */
     bool fails;
-    struct mw_str reason;
-    struct mw_str emits; /* event the run completes with; empty unless `to` is MW_ROLE_NONE */
+    struct mw_str
+        reason; /* fails: why. In `start`, when it ends without: the event the run completes with */
 };
 
 struct mw_workflow_def {

@@ -89,13 +89,13 @@ static bool read_start_entry(struct loader *l, const struct mw_workflow_def *wor
         return false;
     if (role != MW_NODE_NONE)
         return need_role(l, workflow, role, &start->to);
-    if (!load_type(l, complete, "event", &start->emits))
+    if (!load_type(l, complete, "event", &start->reason))
         return false;
-    if (mw_type_is_reserved(start->emits))
+    if (mw_type_is_reserved(start->reason))
         return load_refuse(l, complete,
                            "'%.*s' is the control plane's own event: no definition may emit it",
-                           MW_STR_ARG(start->emits));
-    return load_emit_add(l, start->emits);
+                           MW_STR_ARG(start->reason));
+    return load_emit_add(l, start->reason);
 }
 
 static bool read_start(struct loader *l, uint32_t list, struct mw_workflow_def *workflow)
@@ -206,8 +206,6 @@ static bool read_handoff(struct loader *l, const struct mw_workflow_def *workflo
     if ((to != MW_NODE_NONE) + completes + handoff->fails != 1)
         return load_refuse(l, node,
                            "a handoff has one of 'to: role', 'complete: true' and 'fail: reason'");
-    if (completes)
-        handoff->emits = handoff->on;
     if (handoff->fails)
         return load_text(l, fail, "fail", &handoff->reason);
     return to == MW_NODE_NONE || need_role(l, workflow, to, &handoff->to);
@@ -251,7 +249,7 @@ static bool check_ways(struct loader *l, const struct mw_workflow_def *workflow,
                 handoff->from == MW_ROLE_NONE ? reached != 0 : (reached >> handoff->from & 1) != 0;
             if (possible && handoff->to != MW_ROLE_NONE)
                 reached |= (uint64_t)1 << handoff->to;
-            completes = completes || (possible && handoff->emits.len > 0);
+            completes = completes || (possible && handoff->to == MW_ROLE_NONE && !handoff->fails);
         }
     uint32_t key = mw_node_first(l->tape, roles);
     for (uint32_t i = 0; i < workflow->role_count; i++) {

@@ -214,7 +214,7 @@ static void a_new_app_goes_through_its_four_workflows(void **state)
         mw_catalogue_workflow(catalogue, MW_STR("AgentGenerator"));
     assert_int_equal(empty->role_count, 0);
     assert_int_equal(empty->start[0].to, MW_ROLE_NONE);
-    assert_text(empty->start[0].emits, "WorkflowBundleReady");
+    assert_text(empty->start[0].reason, "WorkflowBundleReady");
     end(set);
 }
 
@@ -225,7 +225,8 @@ static void a_question_goes_to_a_person_and_back_to_who_asked(void **state)
     const struct mw_workflow_def *workflow =
         mw_catalogue_workflow(load(set), MW_STR("ValueEngine"));
     assert_int_equal(workflow->handoff_count, 4);
-    assert_text(workflow->handoffs[0].emits, "StrategicBlueprintGenerated");
+    assert_text(workflow->handoffs[0].on, "StrategicBlueprintGenerated");
+    assert_false(workflow->handoffs[0].fails);
     assert_int_equal(workflow->handoffs[0].to, MW_ROLE_NONE);
     assert_text(workflow->roles[workflow->handoffs[1].to].name, "person");
     assert_text(workflow->roles[workflow->handoffs[2].to].name, "importer");
