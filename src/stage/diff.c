@@ -31,8 +31,8 @@ enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *ne
         rc = look_for_links(new_path, &links, err);
     if (rc != MW_OK)
         return rc;
-    int ends[2];
-    pid_t pid;
+    int ends[2] = {-1, -1};
+    pid_t pid = -1;
     rc = run_diff(cwd, old_folder, new_folder, links, ends, &pid, err);
     if (rc != MW_OK)
         return rc;

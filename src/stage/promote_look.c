@@ -122,7 +122,7 @@ enum mw_rc mw_promote_look(const struct mw_promote *promote, struct mw_promote_e
 static enum mw_rc look_at_tree(const struct mw_promote *promote, struct mw_promote_edits *edits,
                                struct mw_err *err)
 {
-    struct mw_promote_place place;
+    struct mw_promote_place place = {.parent_fd = -1};
     struct mw_tree_scan observe = {.observe = true};
     enum mw_rc rc =
         mw_promote_place_open(promote->workspace_fd, "look", promote->target, &place, err);

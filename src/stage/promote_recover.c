@@ -23,7 +23,7 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
     enum mw_rc rc = mw_promote_note_read(workspace_fd, id, &note, &noted, err);
     if (rc != MW_OK)
         return rc;
-    struct mw_promote_place place;
+    struct mw_promote_place place = {.parent_fd = -1};
     rc = mw_promote_place_open(workspace_fd, id, target, &place, err);
     if (rc != MW_OK)
         return rc;

@@ -134,7 +134,7 @@ static enum mw_rc write_record(int workspace_fd, const struct mw_version *versio
 
 enum mw_rc mw_version_next(int workspace_fd, uint32_t *ret_number, struct mw_err *err)
 {
-    uint32_t *numbers, count;
+    uint32_t *numbers = NULL, count = 0;
     enum mw_rc rc = list_numbers(workspace_fd, &numbers, &count, err);
     if (rc != MW_OK)
         return rc;
@@ -191,7 +191,7 @@ static enum mw_rc list_numbers(int workspace_fd, uint32_t **ret_numbers, uint32_
 
 enum mw_rc mw_versions_list(int workspace_fd, struct mw_version_list *ret_list, struct mw_err *err)
 {
-    uint32_t *numbers, count;
+    uint32_t *numbers = NULL, count = 0;
     enum mw_rc rc = list_numbers(workspace_fd, &numbers, &count, err);
     if (rc != MW_OK)
         return rc;
