@@ -246,7 +246,8 @@ static enum mw_rc run_service_tests(struct mw_builtin *b, const struct check_ser
         judgement->owned_note = mw_heap_format("exit %d: %.*s", result.exit, MW_STR_ARG(tail));
         judgement->tests_note = mw_str_of(judgement->owned_note);
     } else if (result.exit == 0 && suite->passed == 0)
-        judgement->tests_note = MW_STR("no test passed: there are none, or they were not understood");
+        judgement->tests_note =
+            MW_STR("no test passed: there are none, or they were not understood");
     mw_command_result_free(&result);
     return MW_OK;
 }

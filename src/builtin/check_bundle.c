@@ -17,17 +17,21 @@
 #define ARENA_BYTES ((size_t)128 << 20)
 
 static const char *const bundle_files[] = {
-    "app.json",          "README.md",
-    "config/ai.json",    "config/shell.json",
-    "config/database_intent.json", "brand/theme_config.json",
+    "app.json",
+    "README.md",
+    "config/ai.json",
+    "config/shell.json",
+    "config/database_intent.json",
+    "brand/theme_config.json",
 };
 static const char *const service_files[] = {"service.json", "openapi.json", "README.md",
                                             "Dockerfile"};
 /* The bundle is the same whenever and wherever it is built, so these words are no keys of app.json. */
-static const char *const app_json_never[] = {"build_id",  "buildId",     "build",     "build_registry_id",
-                                             "createdAt", "created_at",  "time",      "timestamp",
-                                             "date",      "generatedAt", "generated_at", "version",
-                                             "traceId",   "trace_id",    "sessionId", "run_id"};
+static const char *const app_json_never[] = {
+    "build_id",  "buildId",     "build",        "build_registry_id",
+    "createdAt", "created_at",  "time",         "timestamp",
+    "date",      "generatedAt", "generated_at", "version",
+    "traceId",   "trace_id",    "sessionId",    "run_id"};
 
 struct bundle {
     struct mw_builtin *b;

@@ -31,13 +31,13 @@ void check_words_free(char **words);
 /* What a test runner said. */
 struct check_tests {
     uint32_t passed, failed, skipped;
-    bool counted;                       /* the runner's own summary was seen */
-    char coverage[CHECK_COVERAGE_MAX];  /* "92%" or "unknown" */
+    bool counted;                         /* the runner's own summary was seen */
+    char coverage[CHECK_COVERAGE_MAX];    /* "92%" or "unknown" */
     struct mw_str names[CHECK_NAMES_MAX]; /* heap: failed tests */
     uint32_t name_count;
     uint32_t tap_ok, tap_not_ok; /* counted by line, for runners without a summary */
-    uint32_t failed_indent;      /* of the last failed line, plus one; 0: none since an outer line */
-    bool spec;                   /* the spec reporter's marks were seen */
+    uint32_t failed_indent; /* of the last failed line, plus one; 0: none since an outer line */
+    bool spec;              /* the spec reporter's marks were seen */
 };
 
 /* form: "tap", "node-spec" or empty for either. One line at a time. */

@@ -29,8 +29,8 @@ void check_tests_line(struct check_tests *tests, struct mw_str form, struct mw_s
         take_summary(tests, mw_str_sub(text, sizeof MARK_INFO - 1, text.len));
     else if (tap && (mw_str_starts(text, MW_STR("ok ")) || mw_str_starts(text, MW_STR("not ok "))))
         take_tap(tests, text, indent);
-    else if (spec && (mw_str_starts(text, MW_STR(MARK_FAILED)) ||
-                      mw_str_starts(text, MW_STR(MARK_PASSED))))
+    else if (spec &&
+             (mw_str_starts(text, MW_STR(MARK_FAILED)) || mw_str_starts(text, MW_STR(MARK_PASSED))))
         take_spec(tests, text);
 }
 
@@ -59,7 +59,7 @@ static void take_tap(struct check_tests *tests, struct mw_str line, size_t inden
         tests->tap_not_ok++;
         keep_name(tests, name);
     }
-    tests->failed_indent = failed ? (uint32_t)indent + 1
+    tests->failed_indent = failed                              ? (uint32_t)indent + 1
                            : tests->failed_indent > indent + 1 ? 0
                                                                : tests->failed_indent;
 }

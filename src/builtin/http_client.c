@@ -103,7 +103,8 @@ static void set_method(CURL *easy, const struct mw_http_request *request)
 
 static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
 {
-    char *line = value != NULL ? mw_heap_format("%s: %s", name, value) : mw_heap_format("%s:", name);
+    char *line =
+        value != NULL ? mw_heap_format("%s: %s", name, value) : mw_heap_format("%s:", name);
     struct curl_slist *longer = curl_slist_append(list, line);
     mw_heap_free(line);
     return longer != NULL ? longer : list;

@@ -25,10 +25,10 @@ struct mw_http_client {
 };
 
 struct mw_http_request {
-    const char *method;         /* borrowed */
-    const char *path;           /* borrowed: path and query, starting with '/' */
-    const char *authorization;  /* borrowed: the header's value; NULL: none */
-    const char *content_type;   /* borrowed; NULL: none */
+    const char *method;        /* borrowed */
+    const char *path;          /* borrowed: path and query, starting with '/' */
+    const char *authorization; /* borrowed: the header's value; NULL: none */
+    const char *content_type;  /* borrowed; NULL: none */
     struct mw_str body;
     bool has_body;
     int64_t timeout_ms;
@@ -46,7 +46,8 @@ MW_MUST enum mw_rc mw_http_open(struct mw_http_client *client, struct mw_err *er
 void mw_http_close(struct mw_http_client *client);
 /* From now on 127.0.0.1:port; kept connections are closed. */
 MW_MUST enum mw_rc mw_http_target(struct mw_http_client *client, uint16_t port, struct mw_err *err);
-MW_MUST enum mw_rc mw_http_send(struct mw_http_client *client, const struct mw_http_request *request,
+MW_MUST enum mw_rc mw_http_send(struct mw_http_client *client,
+                                const struct mw_http_request *request,
                                 struct mw_http_answer *ret_answer, struct mw_err *err);
 
 #endif

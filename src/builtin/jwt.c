@@ -81,15 +81,14 @@ enum mw_rc mw_jwt_key_public_pem(struct mw_arena *arena, const struct mw_jwt_key
 }
 
 enum mw_rc mw_jwt_mint(struct mw_arena *arena, const char *header_algorithm,
-                       const struct mw_jwt_key *key, struct mw_str claims,
-                       struct mw_str *ret_token, struct mw_err *err)
+                       const struct mw_jwt_key *key, struct mw_str claims, struct mw_str *ret_token,
+                       struct mw_err *err)
 {
     struct mw_str header =
         mw_arena_format(arena, "{\"alg\":\"%s\",\"typ\":\"JWT\"}", header_algorithm);
     struct mw_str head = base64url(arena, header);
     struct mw_str body = base64url(arena, claims);
-    struct mw_str input =
-        mw_arena_format(arena, "%.*s.%.*s", MW_STR_ARG(head), MW_STR_ARG(body));
+    struct mw_str input = mw_arena_format(arena, "%.*s.%.*s", MW_STR_ARG(head), MW_STR_ARG(body));
     uint8_t bytes[SIGNATURE_MAX];
     size_t len = 0;
     enum mw_rc rc = sign(key, input, bytes, &len, err);

@@ -81,8 +81,8 @@ static enum mw_rc prepare_keys(struct probe *p, struct mw_err *err)
     if (rc == MW_OK && p->key.pair != NULL)
         rc = mw_jwt_key_public_pem(&p->keep, &p->key, &p->public_pem, err);
     for (uint32_t owner = 0; rc == MW_OK && owner < 2; owner++) {
-        struct mw_str token = probe_token(p, mw_jwt_algorithm_name(p->algorithm), &p->key,
-                                          probe_claims(p, owner));
+        struct mw_str token =
+            probe_token(p, mw_jwt_algorithm_name(p->algorithm), &p->key, probe_claims(p, owner));
         p->bearer[owner] = mw_arena_format(&p->keep, "Bearer %.*s", MW_STR_ARG(token)).ptr;
     }
     return rc;
@@ -171,8 +171,9 @@ static void refuse_to_start(struct probe *p, bool with_key, bool with_data, cons
     enum mw_rc rc = mw_service_start_refused(&service, &command, REFUSE_MS, &err);
     struct mw_str out = mw_buf_str(&service.out);
     struct mw_str words = mw_buf_str(&service.err);
-    bool named = (out.len > 0 && memmem(out.ptr, out.len, variable, strlen(variable)) != NULL) ||
-                 (words.len > 0 && memmem(words.ptr, words.len, variable, strlen(variable)) != NULL);
+    bool named =
+        (out.len > 0 && memmem(out.ptr, out.len, variable, strlen(variable)) != NULL) ||
+        (words.len > 0 && memmem(words.ptr, words.len, variable, strlen(variable)) != NULL);
     if (rc == MW_OK && service.status == 0)
         probe_fail(p, name, MW_STR("an exit code other than 0"), MW_STR("0"));
     else
@@ -255,8 +256,7 @@ static void run_smoke(struct probe *p)
     if (!probe_start(p, "and says that it listens"))
         return;
     for (size_t i = 0; i < MW_COUNT(pages); i++) {
-        struct probe_ask ask = {
-            .method = "GET", .path = mw_str_of(pages[i]), .owner = PROBE_NONE};
+        struct probe_ask ask = {.method = "GET", .path = mw_str_of(pages[i]), .owner = PROBE_NONE};
         (void)probe_expect(p, probe_say(p, "service: GET %s answers 200", pages[i]), &ask, 200,
                            NULL);
     }

@@ -39,13 +39,14 @@ void mw_probe_not_checked(struct mw_probe_report *report, struct mw_str what);
 void mw_probe_report_free(struct mw_probe_report *report);
 
 struct mw_probe_options {
-    const struct mw_tape *tape;   /* borrowed */
-    uint32_t design;              /* the SERVICE object */
-    const char *folder;           /* borrowed: the service's folder */
-    const char *scratch;          /* borrowed: an existing folder for its data; what the probe makes there it removes */
-    const char *const *start;     /* borrowed: the words of service.json `start`, NULL at the end */
-    int64_t deadline_ns;          /* monotonic */
-    bool smoke;                   /* only: starts, is healthy, ready, stops */
+    const struct mw_tape *tape; /* borrowed */
+    uint32_t design;            /* the SERVICE object */
+    const char *folder;         /* borrowed: the service's folder */
+    const char *
+        scratch; /* borrowed: an existing folder for its data; what the probe makes there it removes */
+    const char *const *start; /* borrowed: the words of service.json `start`, NULL at the end */
+    int64_t deadline_ns;      /* monotonic */
+    bool smoke;               /* only: starts, is healthy, ready, stops */
     void (*say)(void *user, struct mw_str text); /* progress; may be NULL */
     void *user;
 };

@@ -32,8 +32,8 @@ void mw_probe_failed(struct mw_probe_report *report, struct mw_str test, struct 
         if (mw_str_eq(report->failures[i].test, test))
             return; /* one check that fails for many records is told once, so that others are heard */
     if (report->failure_count < MW_PROBE_FAILURES_MAX)
-        report->failures[report->failure_count++] = (struct mw_probe_failure){
-            kept_copy(test), kept_copy(expected), kept_copy(actual)};
+        report->failures[report->failure_count++] =
+            (struct mw_probe_failure){kept_copy(test), kept_copy(expected), kept_copy(actual)};
 }
 
 void mw_probe_not_checked(struct mw_probe_report *report, struct mw_str what)
@@ -110,8 +110,7 @@ static bool no_answer(struct probe *p, struct mw_str name, const struct mw_err *
 {
     bool runs = mw_service_runs(&p->service);
     probe_fail(p, name, MW_STR("an answer"),
-               runs ? mw_str_of(err->text)
-                    : probe_say(p, "the service ended: %s", err->text));
+               runs ? mw_str_of(err->text) : probe_say(p, "the service ended: %s", err->text));
     if (runs && err->rc == MW_E_TIMEOUT && ++p->revived_count > TIMEOUTS_MAX)
         p->stopped = true;
     (void)revive(p, name);
@@ -198,17 +197,17 @@ static bool error_shape_wrong(struct probe *p, const struct probe_answer *answer
                               struct mw_str *ret_actual)
 {
     if (answer->tape.count == 0 || strncmp(answer->content_type, "application/json", 16) != 0) {
-        *ret_actual = probe_say(p, "%d with content type '%s'", answer->status,
-                                answer->content_type);
+        *ret_actual =
+            probe_say(p, "%d with content type '%s'", answer->status, answer->content_type);
         return true;
     }
     uint32_t error = mw_node_get(&answer->tape, 0, "error");
     if (mw_node_get_text(&answer->tape, error, "code").len > 0 &&
         mw_node_type(&answer->tape, mw_node_get(&answer->tape, error, "message")) == MW_NODE_STRING)
         return false;
-    *ret_actual = probe_say(p, "%d with %.*s", answer->status,
-                            (int)(answer->body.len < 120 ? answer->body.len : 120),
-                            answer->body.ptr);
+    *ret_actual =
+        probe_say(p, "%d with %.*s", answer->status,
+                  (int)(answer->body.len < 120 ? answer->body.len : 120), answer->body.ptr);
     return true;
 }
 
@@ -216,7 +215,8 @@ static struct mw_str list_names(struct probe *p, const struct mw_str *names, uin
 {
     struct mw_str text = MW_STR("");
     for (uint32_t i = 0; i < count; i++)
-        text = probe_say(p, "%.*s%s%.*s", MW_STR_ARG(text), i > 0 ? ", " : "", MW_STR_ARG(names[i]));
+        text =
+            probe_say(p, "%.*s%s%.*s", MW_STR_ARG(text), i > 0 ? ", " : "", MW_STR_ARG(names[i]));
     return text;
 }
 
@@ -322,7 +322,8 @@ struct mw_str probe_body_text(struct probe *p, const struct probe_entity *entity
     return mw_buf_str(&buf);
 }
 
-void probe_body_minimal(struct probe *p, uint32_t entity, uint32_t owner, struct probe_body *ret_body)
+void probe_body_minimal(struct probe *p, uint32_t entity, uint32_t owner,
+                        struct probe_body *ret_body)
 {
     const struct probe_entity *kind = &p->entities[entity];
     memset(ret_body, 0, sizeof *ret_body);
@@ -349,8 +350,8 @@ uint32_t probe_create(struct probe *p, uint32_t entity, uint32_t owner,
     for (uint32_t i = 0; i < kind->field_count; i++) {
         struct mw_str given = body->values[i];
         bool absent = given.ptr == NULL || mw_str_is(given, "null");
-        changes[i] = (struct probe_change){kind->fields[i].name,
-                                           absent ? kind->fields[i].preset : given};
+        changes[i] =
+            (struct probe_change){kind->fields[i].name, absent ? kind->fields[i].preset : given};
     }
     struct probe_ask ask = {.method = "POST",
                             .path = use_case->path,
@@ -386,9 +387,9 @@ uint32_t probe_anchor(struct probe *p, uint32_t entity, uint32_t owner)
         return PROBE_NONE;
     probe_body_minimal(p, entity, owner, &body);
     struct mw_str use_case = p->use_cases[kind->by_effect[PROBE_CREATE]].name;
-    kind->anchor[owner] = probe_create(
-        p, entity, owner, &body,
-        probe_say(p, "%.*s: the least body is accepted", MW_STR_ARG(use_case)));
+    kind->anchor[owner] =
+        probe_create(p, entity, owner, &body,
+                     probe_say(p, "%.*s: the least body is accepted", MW_STR_ARG(use_case)));
     return kind->anchor[owner];
 }
 
@@ -417,8 +418,7 @@ bool probe_read_back(struct probe *p, uint32_t record, struct mw_str name)
             .method = "GET", .path = probe_path(p, read, kept->id), .owner = kept->owner};
         if (!probe_expect(p, name, &ask, 200, &answer))
             return false;
-        struct mw_str difference =
-            probe_difference(p, kept->json, NULL, 0, false, &answer.tape, 0);
+        struct mw_str difference = probe_difference(p, kept->json, NULL, 0, false, &answer.tape, 0);
         return probe_judge(p, difference.ptr == NULL, name, "the record as it was answered",
                            difference);
     }
@@ -427,7 +427,8 @@ bool probe_read_back(struct probe *p, uint32_t record, struct mw_str name)
     uint32_t stand_in = probe_stand_in(p, record);
     if (stand_in != PROBE_NONE)
         return probe_do(p, stand_in, record,
-                        probe_say(p, "%.*s: changes exactly its field (asked in place of reading)%s",
+                        probe_say(p,
+                                  "%.*s: changes exactly its field (asked in place of reading)%s",
                                   MW_STR_ARG(p->use_cases[stand_in].name), p->when));
     probe_skip(p, "%.*s: what is kept (no use case shows a record)", MW_STR_ARG(kind->name));
     return true;
@@ -474,8 +475,9 @@ void probe_read_all(struct probe *p, const char *when)
     for (uint32_t i = 0; i < p->record_count && !p->stopped; i++) {
         mw_arena_reset(&p->scratch);
         struct mw_str entity = p->entities[p->records[i].entity].name;
-        (void)probe_read_back(p, i, /* told by its own words */
-                              probe_say(p, "%.*s: a record is the same%s", MW_STR_ARG(entity), when));
+        (void)probe_read_back(
+            p, i, /* told by its own words */
+            probe_say(p, "%.*s: a record is the same%s", MW_STR_ARG(entity), when));
     }
     p->when = "";
 }

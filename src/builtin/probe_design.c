@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const char *const type_names[PROBE_TYPE_COUNT] = {
-    [PROBE_STRING] = "string",   [PROBE_INTEGER] = "integer", [PROBE_NUMBER] = "number",
-    [PROBE_BOOLEAN] = "boolean", [PROBE_DATE] = "date",       [PROBE_EMAIL] = "email",
+    [PROBE_STRING] = "string",   [PROBE_INTEGER] = "integer",     [PROBE_NUMBER] = "number",
+    [PROBE_BOOLEAN] = "boolean", [PROBE_DATE] = "date",           [PROBE_EMAIL] = "email",
     [PROBE_ENUM] = "enum",       [PROBE_REFERENCE] = "reference",
 };
 
@@ -15,10 +15,10 @@ static const struct {
     const char *method;
     const char *path; /* after /{plural}; %: /{id}, @: /{action} */
 } effects[PROBE_EFFECT_COUNT] = {
-    [PROBE_CREATE] = {"create", "POST", ""},       [PROBE_READ] = {"read", "GET", "%"},
-    [PROBE_LIST] = {"list", "GET", ""},            [PROBE_UPDATE] = {"update", "PATCH", "%"},
-    [PROBE_DELETE] = {"delete", "DELETE", "%"},    [PROBE_SET] = {"set", "POST", "%@"},
-    [PROBE_ASSIGN] = {"assign", "POST", "%@"},     [PROBE_INCREMENT] = {"increment", "POST", "%@"},
+    [PROBE_CREATE] = {"create", "POST", ""},    [PROBE_READ] = {"read", "GET", "%"},
+    [PROBE_LIST] = {"list", "GET", ""},         [PROBE_UPDATE] = {"update", "PATCH", "%"},
+    [PROBE_DELETE] = {"delete", "DELETE", "%"}, [PROBE_SET] = {"set", "POST", "%@"},
+    [PROBE_ASSIGN] = {"assign", "POST", "%@"},  [PROBE_INCREMENT] = {"increment", "POST", "%@"},
 };
 
 static enum mw_rc read_entity(struct probe *p, uint32_t node, struct probe_entity *ret_entity,
@@ -39,16 +39,15 @@ enum mw_rc probe_design_read(struct probe *p, struct mw_err *err)
     uint32_t use_cases = mw_node_get(tape, design, "use_cases");
     uint32_t entity_count = mw_node_count(tape, entities);
     uint32_t use_case_count = mw_node_count(tape, use_cases);
-    struct mw_str algorithm =
-        mw_node_get_text(tape, mw_node_get(tape, design, "jwt"), "algorithm");
+    struct mw_str algorithm = mw_node_get_text(tape, mw_node_get(tape, design, "jwt"), "algorithm");
 
     if (mw_node_type(tape, design) != MW_NODE_OBJECT ||
         mw_node_type(tape, entities) != MW_NODE_ARRAY ||
         mw_node_type(tape, use_cases) != MW_NODE_ARRAY)
         return MW_FAIL(err, MW_E_INPUT, "the design has no entities or no use_cases");
     if (entity_count > PROBE_ENTITIES_MAX || use_case_count > PROBE_USE_CASES_MAX)
-        return MW_FAIL(err, MW_E_LIMIT, "the design has %u entities and %u use cases",
-                       entity_count, use_case_count);
+        return MW_FAIL(err, MW_E_LIMIT, "the design has %u entities and %u use cases", entity_count,
+                       use_case_count);
     p->service_name = mw_node_get_text(tape, design, "serviceName");
     p->slug = mw_node_get_text(tape, design, "slug");
     p->durable = !mw_str_is(mw_node_get_text(tape, design, "storage"), "Memory");
@@ -210,8 +209,8 @@ static enum mw_rc read_entity(struct probe *p, uint32_t node, struct probe_entit
     if (ret_entity->name.len == 0)
         return MW_FAIL(err, MW_E_INPUT, "an entity without a name");
     if (count > PROBE_FIELDS_MAX)
-        return MW_FAIL(err, MW_E_LIMIT, "entity '%.*s' has %u fields",
-                       MW_STR_ARG(ret_entity->name), count);
+        return MW_FAIL(err, MW_E_LIMIT, "entity '%.*s' has %u fields", MW_STR_ARG(ret_entity->name),
+                       count);
     ret_entity->fields = mw_arena_array(&p->keep, struct probe_field, count + 1);
     for (uint32_t i = 0; i < PROBE_EFFECT_COUNT; i++)
         ret_entity->by_effect[i] = PROBE_NONE;

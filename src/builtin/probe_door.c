@@ -4,7 +4,8 @@
 #include <time.h>
 
 /* The second one is chosen to break whoever builds a path or a query out of it. */
-static const char *const subjects[] = {"mwprobe-alice", "auth0|b\xc3\xb6" "b/../mwprobe \xe2\x82\xac"};
+static const char *const subjects[] = {"mwprobe-alice", "auth0|b\xc3\xb6"
+                                                        "b/../mwprobe \xe2\x82\xac"};
 
 #define TOKENS_MAX 48
 
@@ -74,8 +75,8 @@ static const char *bearer(struct probe *p, struct mw_str token)
 
 static const char *bearer_with(struct probe *p, const struct claims *claims)
 {
-    return bearer(p, probe_token(p, mw_jwt_algorithm_name(p->algorithm), &p->key,
-                                 claims_of(p, claims)));
+    return bearer(
+        p, probe_token(p, mw_jwt_algorithm_name(p->algorithm), &p->key, claims_of(p, claims)));
 }
 
 void probe_door(struct probe *p)
@@ -102,22 +103,22 @@ static uint32_t make_confused(struct probe *p, struct bad_token *ret_tokens)
     uint32_t count = 0;
     const char *name = mw_jwt_algorithm_name(p->algorithm);
     for (size_t i = 0; i < MW_COUNT(nones); i++)
-        ret_tokens[count++] = (struct bad_token){
-            "a token of algorithm none", bearer(p, probe_token(p, nones[i], &unsigned_key, claims))};
-    ret_tokens[count++] = (struct bad_token){
-        "a token of algorithm none with a good signature",
-        bearer(p, probe_token(p, "none", &p->key, claims))};
+        ret_tokens[count++] =
+            (struct bad_token){"a token of algorithm none",
+                               bearer(p, probe_token(p, nones[i], &unsigned_key, claims))};
+    ret_tokens[count++] = (struct bad_token){"a token of algorithm none with a good signature",
+                                             bearer(p, probe_token(p, "none", &p->key, claims))};
     ret_tokens[count++] = (struct bad_token){
         "a token without its signature", bearer(p, probe_token(p, name, &unsigned_key, claims))};
     if (p->algorithm != MW_JWT_RS256)
-        ret_tokens[count++] = (struct bad_token){
-            "a token signed by RS256 with a strange key",
-            bearer(p, probe_token(p, "RS256", &p->rsa_key, claims))};
+        ret_tokens[count++] =
+            (struct bad_token){"a token signed by RS256 with a strange key",
+                               bearer(p, probe_token(p, "RS256", &p->rsa_key, claims))};
     if (p->public_pem.len > 0) {
         struct mw_jwt_key confused = {.algorithm = MW_JWT_HS256, .secret = p->public_pem};
-        ret_tokens[count++] = (struct bad_token){
-            "a token signed by HS256 with the public key as its secret",
-            bearer(p, probe_token(p, "HS256", &confused, claims))};
+        ret_tokens[count++] =
+            (struct bad_token){"a token signed by HS256 with the public key as its secret",
+                               bearer(p, probe_token(p, "HS256", &confused, claims))};
     } else {
         struct mw_jwt_key longer = p->key;
         longer.algorithm = p->algorithm == MW_JWT_HS512 ? MW_JWT_HS384 : MW_JWT_HS512;
@@ -160,16 +161,15 @@ static uint32_t make_bad_tokens(struct probe *p, struct bad_token ret_tokens[TOK
     ret_tokens[count++] = (struct bad_token){"garbage as token", "Bearer garbage"};
     ret_tokens[count++] = (struct bad_token){"three pieces of garbage", "Bearer e30.e30.e30"};
     ret_tokens[count++] = (struct bad_token){"an empty token", "Bearer"};
-    ret_tokens[count++] = (struct bad_token){
-        "a good token under another scheme",
-        mw_arena_format(&p->keep, "Basic %.*s", MW_STR_ARG(good)).ptr};
-    ret_tokens[count++] = (struct bad_token){
-        "a token signed with another key",
-        bearer(p, probe_token(p, name, &p->other_key, probe_claims(p, 0)))};
+    ret_tokens[count++] =
+        (struct bad_token){"a good token under another scheme",
+                           mw_arena_format(&p->keep, "Basic %.*s", MW_STR_ARG(good)).ptr};
+    ret_tokens[count++] =
+        (struct bad_token){"a token signed with another key",
+                           bearer(p, probe_token(p, name, &p->other_key, probe_claims(p, 0)))};
     ret_tokens[count++] = (struct bad_token){
         "a token with another one's signature",
-        mw_arena_format(&p->keep, "Bearer %.*s%.*s", (int)other_dot, other.ptr,
-                        MW_STR_ARG(swapped))
+        mw_arena_format(&p->keep, "Bearer %.*s%.*s", (int)other_dot, other.ptr, MW_STR_ARG(swapped))
             .ptr};
     for (size_t i = 0; i < MW_COUNT(claimed); i++)
         ret_tokens[count++] =
@@ -201,8 +201,8 @@ static void check_door(struct probe *p, uint32_t index, const struct bad_token *
                             .body = probe_body_for(p, use_case, 0)};
     for (uint32_t i = 0; i < count && !p->stopped; i++) {
         struct probe_answer answer = {0};
-        struct mw_str name = probe_say(p, "%.*s: %s is refused", MW_STR_ARG(use_case->name),
-                                       tokens[i].label);
+        struct mw_str name =
+            probe_say(p, "%.*s: %s is refused", MW_STR_ARG(use_case->name), tokens[i].label);
         ask.authorization = tokens[i].header;
         if (probe_expect(p, name, &ask, 401, &answer))
             (void)probe_judge(p, strncmp(answer.challenge, "Bearer", 6) == 0, name,
@@ -211,17 +211,17 @@ static void check_door(struct probe *p, uint32_t index, const struct bad_token *
             p->records[victim].vague = true;
     }
     if (victim != PROBE_NONE)
-        (void)probe_read_back(p, victim,
-                              probe_say(p, "%.*s: refused tokens changed nothing",
-                                        MW_STR_ARG(use_case->name)));
+        (void)probe_read_back(
+            p, victim,
+            probe_say(p, "%.*s: refused tokens changed nothing", MW_STR_ARG(use_case->name)));
     if (use_case->effect != PROBE_LIST)
         return;
     struct mw_str both = mw_arena_format(&p->keep, "[\"other\",\"%.*s\"]", MW_STR_ARG(p->slug));
     ask.authorization = bearer_with(p, &(struct claims){.aud = both.ptr, .nbf = "1000"});
-    (void)probe_expect(p,
-                       probe_say(p, "%.*s: a token for several audiences is accepted",
-                                 MW_STR_ARG(use_case->name)),
-                       &ask, 200, NULL);
+    (void)probe_expect(
+        p,
+        probe_say(p, "%.*s: a token for several audiences is accepted", MW_STR_ARG(use_case->name)),
+        &ask, 200, NULL);
 }
 
 static void check_others(struct probe *p, uint32_t index)
@@ -248,9 +248,8 @@ static void check_others(struct probe *p, uint32_t index)
                                      MW_STR_ARG(use_case->name)),
                            &ask, 403, NULL);
     }
-    (void)probe_read_back(p, victim,
-                          probe_say(p, "%.*s: another user changed nothing",
-                                    MW_STR_ARG(use_case->name)));
+    (void)probe_read_back(
+        p, victim, probe_say(p, "%.*s: another user changed nothing", MW_STR_ARG(use_case->name)));
 }
 
 void probe_door_issuer(struct probe *p)

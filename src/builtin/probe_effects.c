@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define UNKNOWN_ID "3b241101-e2bb-4255-8caf-4136c566a962"
-#define FINE_CLOCK_NS 20000000   /* after this long a time with a fraction has moved */
+#define FINE_CLOCK_NS 20000000 /* after this long a time with a fraction has moved */
 #define COARSE_CLOCK_NS 1100000000
 
 static void check_state_change(struct probe *p, uint32_t index);
@@ -70,8 +70,8 @@ bool probe_change_by(struct probe *p, uint32_t index, uint32_t record, struct mw
                             .body = body};
     if (!probe_expect(p, name, &ask, 200, &answer))
         return false;
-    struct mw_str difference = probe_difference(p, p->records[record].json, changes, change_count,
-                                                true, &answer.tape, 0);
+    struct mw_str difference =
+        probe_difference(p, p->records[record].json, changes, change_count, true, &answer.tape, 0);
     bool same = probe_judge(p, difference.ptr == NULL, name,
                             "exactly its field and updatedAt change", difference);
     p->records[record].last = index;
@@ -88,10 +88,10 @@ static uint32_t changes_of_set(struct probe *p, const struct probe_use_case *use
     const struct mw_tape *tape = p->options->tape;
     uint32_t count = 0;
     for (uint32_t i = mw_node_first(tape, use_case->set);
-         i != MW_NODE_NONE && count < PROBE_CHANGES_MAX; i = mw_node_after(tape, use_case->set, i)) {
-        struct mw_str value = mw_node_is_null(tape, i + 1)
-                                  ? MW_STR_NONE
-                                  : probe_node_json(&p->scratch, tape, i + 1);
+         i != MW_NODE_NONE && count < PROBE_CHANGES_MAX;
+         i = mw_node_after(tape, use_case->set, i)) {
+        struct mw_str value =
+            mw_node_is_null(tape, i + 1) ? MW_STR_NONE : probe_node_json(&p->scratch, tape, i + 1);
         ret_changes[count++] = (struct probe_change){tape->nodes[i].text, value};
     }
     return count;
@@ -188,10 +188,11 @@ uint32_t probe_stand_in(struct probe *p, uint32_t record)
             same = k;
         }
     if (same != PROBE_NONE)
-        probe_skip(p,
-                   "%.*s: whether its change is kept (no other use case shows the record, and asking "
-                   "again writes the same)",
-                   MW_STR_ARG(p->use_cases[same].name));
+        probe_skip(
+            p,
+            "%.*s: whether its change is kept (no other use case shows the record, and asking "
+            "again writes the same)",
+            MW_STR_ARG(p->use_cases[same].name));
     return same;
 }
 
@@ -233,14 +234,14 @@ static uint32_t fresh_for(struct probe *p, const struct probe_use_case *use_case
         if (field != PROBE_NONE)
             body.values[field] = probe_value_not(p, &kind->fields[field], 0, changes[i].json);
     }
-    uint32_t counted = use_case->effect == PROBE_INCREMENT ? probe_find_field(kind, use_case->field)
-                                                           : PROBE_NONE;
+    uint32_t counted =
+        use_case->effect == PROBE_INCREMENT ? probe_find_field(kind, use_case->field) : PROBE_NONE;
     if (counted != PROBE_NONE) { /* room for three steps up or down */
         const struct probe_field *field = &kind->fields[counted];
-        double base = use_case->by > 0 ? (field->has_min ? field->min
+        double base = use_case->by > 0 ? (field->has_min   ? field->min
                                           : field->has_max ? field->max - 3 * use_case->by
                                                            : 0)
-                                       : (field->has_max ? field->max
+                                       : (field->has_max   ? field->max
                                           : field->has_min ? field->min - 3 * use_case->by
                                                            : 0);
         body.values[counted] = probe_number(&p->keep, base);
@@ -257,10 +258,11 @@ static void check_state_change(struct probe *p, uint32_t index)
     uint32_t record = fresh_for(p, use_case);
     if (record == PROBE_NONE)
         return;
-    struct mw_str name = probe_say(p, "%.*s: changes exactly its field", MW_STR_ARG(use_case->name));
+    struct mw_str name =
+        probe_say(p, "%.*s: changes exactly its field", MW_STR_ARG(use_case->name));
     (void)probe_do(p, index, record, name);
-    (void)probe_read_back(
-        p, record, probe_say(p, "%.*s: the change reads back", MW_STR_ARG(use_case->name)));
+    (void)probe_read_back(p, record,
+                          probe_say(p, "%.*s: the change reads back", MW_STR_ARG(use_case->name)));
     (void)probe_do(p, index, record,
                    probe_say(p, "%.*s: a second time works too", MW_STR_ARG(use_case->name)));
     uint32_t neighbour = p->entities[use_case->entity].anchor[0];
@@ -313,11 +315,10 @@ static void check_delete(struct probe *p, uint32_t index)
     uint32_t record = probe_fresh(p, use_case->entity, 0, "delete");
     if (record == PROBE_NONE)
         return;
-    struct probe_ask ask = {.method = "DELETE",
-                            .path = probe_path(p, use_case, p->records[record].id),
-                            .owner = 0};
-    bool done = probe_expect(
-        p, probe_say(p, "%.*s: answers 204", MW_STR_ARG(use_case->name)), &ask, 204, &answer);
+    struct probe_ask ask = {
+        .method = "DELETE", .path = probe_path(p, use_case, p->records[record].id), .owner = 0};
+    bool done = probe_expect(p, probe_say(p, "%.*s: answers 204", MW_STR_ARG(use_case->name)), &ask,
+                             204, &answer);
     if (!done)
         return;
     p->records[record].gone = true;
@@ -331,7 +332,8 @@ static void check_delete(struct probe *p, uint32_t index)
 
 static void check_unknown_id(struct probe *p, uint32_t index)
 {
-    static const char *const ids[] = {UNKNOWN_ID, "not-an-id", "__proto__", "..%2f..%2fetc%2fpasswd"};
+    static const char *const ids[] = {UNKNOWN_ID, "not-an-id", "__proto__",
+                                      "..%2f..%2fetc%2fpasswd"};
     const struct probe_use_case *use_case = &p->use_cases[index];
     struct mw_str method = mw_arena_copy(&p->scratch, use_case->method);
     for (size_t i = 0; i < MW_COUNT(ids); i++) {

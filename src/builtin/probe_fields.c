@@ -111,9 +111,8 @@ static void check_foreign_names(struct probe *p, const struct probe_use_case *us
         bool taken = i < MW_COUNT(taken_names);
         const char *name = taken ? taken_names[i] : unknown_names[i - MW_COUNT(taken_names)];
         struct mw_str inner = mw_str_sub(good, 0, good.len - 1);
-        struct mw_str body =
-            probe_say(p, "%.*s%s\"%s\":\"3b241101-e2bb-4255-8caf-4136c566a962\"}",
-                      MW_STR_ARG(inner), inner.len > 1 ? "," : "", name);
+        struct mw_str body = probe_say(p, "%.*s%s\"%s\":\"3b241101-e2bb-4255-8caf-4136c566a962\"}",
+                                       MW_STR_ARG(inner), inner.len > 1 ? "," : "", name);
         refuse(p, use_case, id, body, mw_str_of(name),
                probe_say(p, "%.*s: %s %s in the body is refused", MW_STR_ARG(use_case->name),
                          taken ? "the record's own" : "the unknown field", name));
@@ -149,14 +148,13 @@ static void check_create_bad(struct probe *p, const struct probe_use_case *use_c
         two[two_count++] = kind->fields[i].name;
         body.values[i] = MW_STR("{}"); /* no type's value */
     }
-    struct probe_ask ask = {.method = "POST",
-                            .path = use_case->path,
-                            .body = probe_body_text(p, kind, &body, NULL)};
+    struct probe_ask ask = {
+        .method = "POST", .path = use_case->path, .body = probe_body_text(p, kind, &body, NULL)};
     if (two_count == 2)
-        (void)probe_expect_refused(p, /* told there */
-                                   probe_say(p, "%.*s: two wrong fields are both named",
-                                             MW_STR_ARG(use_case->name)),
-                                   &ask, two, 2, NULL);
+        (void)probe_expect_refused(
+            p, /* told there */
+            probe_say(p, "%.*s: two wrong fields are both named", MW_STR_ARG(use_case->name)), &ask,
+            two, 2, NULL);
 }
 
 static void update_one(struct probe *p, uint32_t index, uint32_t record,
@@ -262,10 +260,10 @@ static void check_assign_field(struct probe *p, uint32_t index, uint32_t record,
     for (uint32_t k = 0; k < values.count && !p->stopped; k++) {
         mw_arena_reset(&p->scratch);
         struct mw_str body = assign_body(p, use_case, at, values.items[k].json, changes, &count);
-        (void)probe_change_by(
-            p, index, record, body, changes, count,
-            probe_say(p, "%.*s: %.*s %.*s is accepted", MW_STR_ARG(use_case->name),
-                      MW_STR_ARG(field->words), MW_STR_ARG(values.items[k].label)));
+        (void)probe_change_by(p, index, record, body, changes, count,
+                              probe_say(p, "%.*s: %.*s %.*s is accepted",
+                                        MW_STR_ARG(use_case->name), MW_STR_ARG(field->words),
+                                        MW_STR_ARG(values.items[k].label)));
     }
     probe_values_bad(p, field, 0, &values);
     for (uint32_t k = 0; k < values.count && !p->stopped; k++) {

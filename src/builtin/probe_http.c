@@ -104,10 +104,9 @@ static void check_openapi(struct probe *p)
     struct probe_ask ask = {.method = "GET", .path = MW_STR("/openapi.json"), .owner = PROBE_NONE};
     if (!probe_expect(p, MW_STR("service: GET /openapi.json answers 200"), &ask, 200, &answer))
         return;
-    (void)probe_judge(
-        p, mw_str_starts(mw_node_get_text(&answer.tape, 0, "openapi"), MW_STR("3.1")),
-        MW_STR("service: /openapi.json is OpenAPI 3.1"), "openapi 3.1",
-        mw_node_get_text(&answer.tape, 0, "openapi"));
+    (void)probe_judge(p, mw_str_starts(mw_node_get_text(&answer.tape, 0, "openapi"), MW_STR("3.1")),
+                      MW_STR("service: /openapi.json is OpenAPI 3.1"), "openapi 3.1",
+                      mw_node_get_text(&answer.tape, 0, "openapi"));
     for (uint32_t i = 0; i < p->use_case_count; i++) {
         const struct probe_use_case *use_case = &p->use_cases[i];
         (void)probe_judge(
@@ -156,8 +155,8 @@ static void check_method(struct probe *p, struct mw_str path)
                             mw_str_is(p->use_cases[k].method, methods[i]));
         if (used)
             continue;
-        struct mw_str name = probe_say(p, "service: %s %.*s answers 405 with Allow", methods[i],
-                                       MW_STR_ARG(path));
+        struct mw_str name =
+            probe_say(p, "service: %s %.*s answers 405 with Allow", methods[i], MW_STR_ARG(path));
         struct probe_use_case place = {.path = path};
         struct probe_ask ask = {
             .method = methods[i],
@@ -190,31 +189,34 @@ static void check_bodies(struct probe *p, const struct probe_use_case *use_case)
         const char *body;
         bool malformed;
     } bodies[] = {
-        {"half of a JSON text", "{\"title\":", true},   {"an empty body", "", true},
-        {"words", "hello", true},                       {"two JSON texts", "{}{}", true},
-        {"an array", "[]", false},                      {"a string", "\"text\"", false},
-        {"a number", "5", false},                       {"null", "null", false},
+        {"half of a JSON text", "{\"title\":", true},
+        {"an empty body", "", true},
+        {"words", "hello", true},
+        {"two JSON texts", "{}{}", true},
+        {"an array", "[]", false},
+        {"a string", "\"text\"", false},
+        {"a number", "5", false},
+        {"null", "null", false},
     };
     struct probe_answer answer;
     struct mw_str method = mw_arena_copy(&p->scratch, use_case->method);
-    struct probe_ask ask = {.method = method.ptr,
-                            .path = probe_path(p, use_case, id_for(p, use_case)),
-                            .owner = 0};
+    struct probe_ask ask = {
+        .method = method.ptr, .path = probe_path(p, use_case, id_for(p, use_case)), .owner = 0};
     for (size_t i = 0; i < MW_COUNT(bodies); i++) {
         struct mw_str name = probe_say(p, "%.*s: %s as body answers 400",
                                        MW_STR_ARG(use_case->name), bodies[i].label);
         ask.body = mw_str_of(bodies[i].body);
         if (!probe_expect(p, name, &ask, 400, &answer) || !bodies[i].malformed)
             continue;
-        struct mw_str code = mw_node_get_text(&answer.tape, mw_node_get(&answer.tape, 0, "error"), "code");
+        struct mw_str code =
+            mw_node_get_text(&answer.tape, mw_node_get(&answer.tape, 0, "error"), "code");
         (void)probe_judge(p, mw_str_is(code, "malformed_json"), name, "the code malformed_json",
                           code);
     }
     ask.body = probe_body_for(p, use_case, 0);
     ask.content_type = "text/plain";
-    (void)probe_expect(
-        p, probe_say(p, "%.*s: text/plain answers 415", MW_STR_ARG(use_case->name)), &ask, 415,
-        NULL);
+    (void)probe_expect(p, probe_say(p, "%.*s: text/plain answers 415", MW_STR_ARG(use_case->name)),
+                       &ask, 415, NULL);
     ask.content_type = "application/x-www-form-urlencoded";
     (void)probe_expect(p, probe_say(p, "%.*s: a form answers 415", MW_STR_ARG(use_case->name)),
                        &ask, 415, NULL);

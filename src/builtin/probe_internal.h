@@ -63,8 +63,8 @@ struct probe_entity {
     struct probe_field *fields; /* arena */
     uint32_t field_count;
     uint32_t by_effect[PROBE_EFFECT_COUNT]; /* the first use case; PROBE_NONE */
-    uint32_t anchor[2];                     /* a record of each owner that references point to; PROBE_NONE */
-    bool creatable;                         /* has a create use case and no circle of required references */
+    uint32_t anchor[2]; /* a record of each owner that references point to; PROBE_NONE */
+    bool creatable;     /* has a create use case and no circle of required references */
 };
 
 struct probe_use_case {
@@ -81,11 +81,12 @@ struct probe_record {
     uint32_t entity;
     uint32_t owner; /* 0 or 1 */
     struct mw_str id;
-    struct mw_str json; /* heap: the whole record as last answered; not its own place: replaced in place */
+    struct mw_str
+        json; /* heap: the whole record as last answered; not its own place: replaced in place */
     int64_t changed_ns;
-    bool gone;  /* deleted, or not there by rights: never compared */
+    bool gone;     /* deleted, or not there by rights: never compared */
     uint32_t last; /* the use case that changed it last; PROBE_NONE */
-    bool vague; /* made by a request that should have been refused: counted, not compared */
+    bool vague;    /* made by a request that should have been refused: counted, not compared */
 };
 
 /* One answer. */
@@ -177,9 +178,10 @@ struct mw_str probe_difference(struct probe *p, struct mw_str before,
 bool probe_time_us(struct mw_str text, int64_t *ret_us); /* RFC 3339 UTC */
 bool probe_is_uuid(struct mw_str text);
 /* Keeps a new record (vague when its answer was not as expected). PROBE_NONE when there is no room or no id. */
-uint32_t probe_record_add(struct probe *p, uint32_t entity, uint32_t owner, const struct mw_tape *tape,
-                          uint32_t node, bool vague);
-void probe_record_update(struct probe *p, uint32_t record, const struct mw_tape *tape, uint32_t node);
+uint32_t probe_record_add(struct probe *p, uint32_t entity, uint32_t owner,
+                          const struct mw_tape *tape, uint32_t node, bool vague);
+void probe_record_update(struct probe *p, uint32_t record, const struct mw_tape *tape,
+                         uint32_t node);
 
 /* probe_ask.c */
 struct probe_ask {
@@ -211,11 +213,12 @@ void probe_skip(struct probe *p, const char *format, ...) MW_PRINTF(2, 3);
 struct mw_str probe_path(struct probe *p, const struct probe_use_case *use_case, struct mw_str id);
 struct mw_str probe_body_text(struct probe *p, const struct probe_entity *entity,
                               const struct probe_body *body, const char *extra);
-void probe_body_minimal(struct probe *p, uint32_t entity, uint32_t owner, struct probe_body *ret_body);
+void probe_body_minimal(struct probe *p, uint32_t entity, uint32_t owner,
+                        struct probe_body *ret_body);
 void probe_body_full(struct probe *p, uint32_t entity, uint32_t owner, struct probe_body *ret_body);
 /* Creates and compares the answer with what the body means. The record's index or PROBE_NONE (told). */
-uint32_t probe_create(struct probe *p, uint32_t entity, uint32_t owner, const struct probe_body *body,
-                      struct mw_str name);
+uint32_t probe_create(struct probe *p, uint32_t entity, uint32_t owner,
+                      const struct probe_body *body, struct mw_str name);
 /* False (told as not checked) when no record of it can be made. */
 bool probe_can_create(struct probe *p, uint32_t entity, const char *why);
 /* A record that references may point to. PROBE_NONE when none can be made. */
@@ -233,7 +236,8 @@ void probe_http_limit(struct probe *p);           /* with BODY_LIMIT_BYTES */
 void probe_http_log(struct probe *p, bool whole); /* after the end of the process */
 void probe_fields(struct probe *p);               /* probe_fields.c: create, update, assign */
 void probe_fields_update(struct probe *p, uint32_t use_case);
-void probe_effects(struct probe *p); /* probe_effects.c: set, assign, increment, update, delete, list */
+void probe_effects(
+    struct probe *p); /* probe_effects.c: set, assign, increment, update, delete, list */
 /* Every state-changing use case once more on its own record, without reading back: the service is killed next. */
 void probe_effects_last(struct probe *p);
 void probe_list(struct probe *p, uint32_t use_case);
@@ -245,7 +249,8 @@ struct mw_str probe_record_field(struct probe *p, uint32_t record, struct mw_str
 /* A state-changing use case whose answer shows the record, rather not the one that changed it last; PROBE_NONE: there is none. */
 uint32_t probe_stand_in(struct probe *p, uint32_t record);
 /* A body that assign or update accepts for this record's owner. */
-struct mw_str probe_body_for(struct probe *p, const struct probe_use_case *use_case, uint32_t owner);
+struct mw_str probe_body_for(struct probe *p, const struct probe_use_case *use_case,
+                             uint32_t owner);
 /* Does use_case (set, increment, assign, update) to record with values of its own choice, as probe_change_by. */
 bool probe_do(struct probe *p, uint32_t use_case, uint32_t record, struct mw_str name);
 void probe_door(struct probe *p);        /* probe_door.c: tokens and other users */

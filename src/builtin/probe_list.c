@@ -20,7 +20,8 @@ static bool ask_list(struct probe *p, const struct probe_use_case *use_case, uin
                        mw_node_type(tape, mw_node_get(tape, 0, "items")) == MW_NODE_ARRAY &&
                            mw_node_type(tape, mw_node_get(tape, 0, "total")) == MW_NODE_INTEGER,
                        name, "{\"items\":[…],\"total\":N}",
-                       probe_say(p, "%.*s", (int)(ret_answer->body.len < 80 ? ret_answer->body.len : 80),
+                       probe_say(p, "%.*s",
+                                 (int)(ret_answer->body.len < 80 ? ret_answer->body.len : 80),
                                  ret_answer->body.ptr));
 }
 
@@ -88,17 +89,21 @@ static void check_items(struct probe *p, const struct probe_use_case *use_case, 
         guess = record + 1;
         seen[record] = true;
         if (kept->owner != owner || kept->entity != use_case->entity)
-            probe_fail(p, probe_say(p, "%.*s: shows only the caller's records%s", MW_STR_ARG(list), p->when),
-                       MW_STR("only one's own"), MW_STR("another user's or entity's record"));
+            probe_fail(
+                p,
+                probe_say(p, "%.*s: shows only the caller's records%s", MW_STR_ARG(list), p->when),
+                MW_STR("only one's own"), MW_STR("another user's or entity's record"));
         else if (kept->gone)
-            probe_fail(p, probe_say(p, "%.*s: a deleted record is not listed%s", MW_STR_ARG(list), p->when),
-                       MW_STR("not there"), MW_STR("there"));
+            probe_fail(
+                p,
+                probe_say(p, "%.*s: a deleted record is not listed%s", MW_STR_ARG(list), p->when),
+                MW_STR("not there"), MW_STR("there"));
         else if (!kept->vague) {
-            struct mw_str difference =
-                probe_difference(p, kept->json, NULL, 0, false, tape, i);
-            (void)probe_judge(p, difference.ptr == NULL,
-                              probe_say(p, "%.*s: shows records as they are%s", MW_STR_ARG(list), p->when),
-                              "the record as it was answered", difference);
+            struct mw_str difference = probe_difference(p, kept->json, NULL, 0, false, tape, i);
+            (void)probe_judge(
+                p, difference.ptr == NULL,
+                probe_say(p, "%.*s: shows records as they are%s", MW_STR_ARG(list), p->when),
+                "the record as it was answered", difference);
         }
     }
     (void)probe_judge(p, ordered, probe_say(p, "%.*s: newest last%s", MW_STR_ARG(list), p->when),
@@ -108,9 +113,10 @@ static void check_items(struct probe *p, const struct probe_use_case *use_case, 
         missing += p->records[i].entity == use_case->entity && p->records[i].owner == owner &&
                    !p->records[i].gone && !p->records[i].vague && !seen[i];
     if (mw_node_count(tape, items) < 1000)
-        (void)probe_judge(p, missing == 0,
-                          probe_say(p, "%.*s: shows all of the caller's records%s", MW_STR_ARG(list), p->when),
-                          "every record", probe_say(p, "%u are missing", missing));
+        (void)probe_judge(
+            p, missing == 0,
+            probe_say(p, "%.*s: shows all of the caller's records%s", MW_STR_ARG(list), p->when),
+            "every record", probe_say(p, "%u are missing", missing));
 }
 
 static void check_pages(struct probe *p, const struct probe_use_case *use_case, uint32_t owner,
@@ -133,8 +139,7 @@ static void check_pages(struct probe *p, const struct probe_use_case *use_case, 
         if (!ask_list(p, use_case, owner, pages[i].query, name, &answer))
             return;
         uint32_t items = mw_node_get(&answer.tape, 0, "items");
-        struct mw_str id =
-            mw_node_get_text(&answer.tape, mw_node_at(&answer.tape, items, 0), "id");
+        struct mw_str id = mw_node_get_text(&answer.tape, mw_node_at(&answer.tape, items, 0), "id");
         int64_t said = mw_node_int(&answer.tape, mw_node_get(&answer.tape, 0, "total"), -1);
         bool right = mw_node_count(&answer.tape, items) == pages[i].count && said == total &&
                      (pages[i].count == 0 || mw_str_eq(id, pages[i].id));

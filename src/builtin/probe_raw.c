@@ -18,8 +18,7 @@
 static const struct probe_use_case *any_create(struct probe *p)
 {
     for (uint32_t i = 0; i < p->use_case_count; i++)
-        if (p->use_cases[i].effect == PROBE_CREATE &&
-            p->entities[p->use_cases[i].entity].creatable)
+        if (p->use_cases[i].effect == PROBE_CREATE && p->entities[p->use_cases[i].entity].creatable)
             return &p->use_cases[i];
     return NULL;
 }
@@ -116,8 +115,7 @@ void probe_raw_slow(struct probe *p)
     } else {
         p->asked_count++;
         int status = take_status(p, fd, PROBE_SLOW_MS + MW_PROBE_REQUEST_MS, false, &body);
-        (void)probe_judge(p, status == 408, name, "408 after REQUEST_TIMEOUT_MS",
-                          said(p, status));
+        (void)probe_judge(p, status == 408, name, "408 after REQUEST_TIMEOUT_MS", said(p, status));
     }
     if (fd >= 0)
         (void)close(fd);
@@ -152,7 +150,8 @@ int probe_raw_begin(struct probe *p, struct mw_str *ret_rest)
     struct mw_str body = probe_body_for(p, use_case, 0);
     int fd = dial(p);
     /* "100 Continue" is the event: from then on the request runs. */
-    if (fd < 0 || !put(fd, head(p, use_case, body.len, "Expect: 100-continue\r\nConnection: close\r\n")) ||
+    if (fd < 0 ||
+        !put(fd, head(p, use_case, body.len, "Expect: 100-continue\r\nConnection: close\r\n")) ||
         take_status(p, fd, 1000, true, &none) != 100) {
         probe_skip(p, "service: SIGTERM lets a running request finish (it gives no 100 Continue)");
         if (fd >= 0)

@@ -7,8 +7,9 @@
 #include <string.h>
 
 static bool scalar_equal(const struct mw_node *a, const struct mw_node *b);
-static struct mw_str check_own_keys(struct probe *p, struct mw_str before, const struct mw_tape *old,
-                                    bool may_touch, const struct mw_tape *tape, uint32_t node);
+static struct mw_str check_own_keys(struct probe *p, struct mw_str before,
+                                    const struct mw_tape *old, bool may_touch,
+                                    const struct mw_tape *tape, uint32_t node);
 static struct mw_str shown(struct probe *p, const struct mw_tape *tape, uint32_t node);
 
 bool probe_json_equal(const struct mw_tape *a, uint32_t a_node, const struct mw_tape *b,
@@ -86,7 +87,8 @@ struct mw_str probe_difference(struct probe *p, struct mw_str before,
     struct mw_str wrong = check_own_keys(p, before, &old, may_touch, tape, node);
     if (wrong.ptr != NULL)
         return wrong;
-    for (uint32_t i = mw_node_first(tape, node); i != MW_NODE_NONE; i = mw_node_after(tape, node, i)) {
+    for (uint32_t i = mw_node_first(tape, node); i != MW_NODE_NONE;
+         i = mw_node_after(tape, node, i)) {
         struct mw_str name = tape->nodes[i].text;
         const struct probe_change *change = find_change(changes, change_count, name);
         uint32_t was = old.count > 0 ? mw_node_get_str(&old, 0, name) : MW_NODE_NONE;
@@ -122,8 +124,9 @@ struct mw_str probe_difference(struct probe *p, struct mw_str before,
 }
 
 /* id, createdAt and updatedAt. */
-static struct mw_str check_own_keys(struct probe *p, struct mw_str before, const struct mw_tape *old,
-                                    bool may_touch, const struct mw_tape *tape, uint32_t node)
+static struct mw_str check_own_keys(struct probe *p, struct mw_str before,
+                                    const struct mw_tape *old, bool may_touch,
+                                    const struct mw_tape *tape, uint32_t node)
 {
     struct mw_str id = mw_node_get_text(tape, node, "id");
     struct mw_str created = mw_node_get_text(tape, node, "createdAt");
@@ -227,13 +230,17 @@ uint32_t probe_record_add(struct probe *p, uint32_t entity, uint32_t owner,
     struct mw_str id = node == MW_NODE_NONE ? MW_STR_NONE : mw_node_get_text(tape, node, "id");
     if (id.len == 0 || p->record_count == PROBE_RECORDS_MAX)
         return PROBE_NONE;
-    p->records[p->record_count] = (struct probe_record){
-        .entity = entity, .owner = owner, .id = mw_arena_copy(&p->keep, id), .last = PROBE_NONE, .vague = vague};
+    p->records[p->record_count] = (struct probe_record){.entity = entity,
+                                                        .owner = owner,
+                                                        .id = mw_arena_copy(&p->keep, id),
+                                                        .last = PROBE_NONE,
+                                                        .vague = vague};
     probe_record_update(p, p->record_count, tape, node);
     return p->record_count++;
 }
 
-void probe_record_update(struct probe *p, uint32_t record, const struct mw_tape *tape, uint32_t node)
+void probe_record_update(struct probe *p, uint32_t record, const struct mw_tape *tape,
+                         uint32_t node)
 {
     struct probe_record *kept = &p->records[record];
     struct mw_str json = tape->nodes[node].text; /* a container's text is its source */

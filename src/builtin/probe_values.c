@@ -10,17 +10,28 @@
 
 /* What a date is and is not. */
 static const char *const good_dates[] = {
-    "2024-02-29",           "2000-02-29",          "2026-12-31",
-    "1970-01-01",           "2026-03-01T10:20:30Z", "2026-03-01T10:20:30.125+02:00",
+    "2024-02-29", "2000-02-29",           "2026-12-31",
+    "1970-01-01", "2026-03-01T10:20:30Z", "2026-03-01T10:20:30.125+02:00",
 };
 static const char *const bad_dates[] = {
-    "2024-02-30", "2023-02-29", "1900-02-29",           "2024-13-01",           "2024-00-10",
-    "2024-04-31", "2024-01-00", "2024-1-1",             "20240101",             "tomorrow",
-    "",           "2024-02-29 ", "2026-02-30T10:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T10:61:00Z",
+    "2024-02-30",
+    "2023-02-29",
+    "1900-02-29",
+    "2024-13-01",
+    "2024-00-10",
+    "2024-04-31",
+    "2024-01-00",
+    "2024-1-1",
+    "20240101",
+    "tomorrow",
+    "",
+    "2024-02-29 ",
+    "2026-02-30T10:00:00Z",
+    "2026-01-01T25:00:00Z",
+    "2026-01-01T10:61:00Z",
 };
 static const char *const good_emails[] = {"a@b.co", "first.last+tag@sub.example.org",
-                                          "j\xc3\xb6rg@b\xc3\xbc"
-                                          "cher.example"};
+                                          "j\303\266rg@b\303\274cher.example"};
 static const char *const bad_emails[] = {
     "plain", "a@b", "@b.co", "a@", "a b@c.de", "a@@b.co", "a@b.co@c.de", "", "a@b.co\\n",
 };
@@ -30,8 +41,10 @@ static const struct {
     const char *inner;
     uint32_t length;
 } unicode_strings[] = {
-    {"letters of many scripts", "Gr\xc3\xbc\xc3\x9f"
-                                "e \xe6\xbc\xa2\xe5\xad\x97 \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d", 13},
+    {"letters of many scripts",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e \xe6\xbc\xa2\xe5\xad\x97 \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",
+     13},
     {"emoji", "a \xf0\x9f\x98\x80\xf0\x9f\x8f\xbd b", 6},
     {"combining marks", "e\xcc\x81n\xcc\x83", 4},
     {"quotes, backslash and line ends", "\\\"q\\\\ \\n\\t\\u2028", 7},
@@ -40,11 +53,16 @@ static const struct {
 };
 
 static void add(struct probe_values *values, struct mw_str json, struct mw_str label);
-static void good_string(struct probe *p, const struct probe_field *field, struct probe_values *values);
-static void good_number(struct probe *p, const struct probe_field *field, struct probe_values *values);
-static void bad_types(struct probe *p, const struct probe_field *field, struct probe_values *values);
-static void bad_strings(struct probe *p, const struct probe_field *field, struct probe_values *values);
-static void bad_numbers(struct probe *p, const struct probe_field *field, struct probe_values *values);
+static void good_string(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values);
+static void good_number(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values);
+static void bad_types(struct probe *p, const struct probe_field *field,
+                      struct probe_values *values);
+static void bad_strings(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values);
+static void bad_numbers(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values);
 static void bad_enum(struct probe *p, const struct probe_field *field, struct probe_values *values);
 static void bad_reference(struct probe *p, const struct probe_field *field, uint32_t owner,
                           struct probe_values *values);
@@ -104,7 +122,8 @@ struct mw_str probe_number(struct mw_arena *arena, double value)
     if (value <= SAFE_INTEGER + 3 && value >= -SAFE_INTEGER - 3 && is_whole(value))
         (void)snprintf(text, sizeof text, "%.0f", value);
     else
-        for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back as the same number */
+        for (int digits = 15; digits <= 17;
+             digits++) { /* the shortest that reads back as the same number */
             (void)snprintf(text, sizeof text, "%.*g", digits, value);
             double again = strtod(text, NULL);
             if (!(again < value) && !(again > value))
@@ -256,7 +275,8 @@ void probe_values_good(struct probe *p, const struct probe_field *field, uint32_
     }
 }
 
-static void good_string(struct probe *p, const struct probe_field *field, struct probe_values *values)
+static void good_string(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values)
 {
     double min = string_min(field);
     double max = string_max(field);
@@ -274,7 +294,8 @@ static void good_string(struct probe *p, const struct probe_field *field, struct
                 mw_arena_format(&p->keep, "with %s", unicode_strings[i].label));
 }
 
-static void good_number(struct probe *p, const struct probe_field *field, struct probe_values *values)
+static void good_number(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values)
 {
     static const double integers[] = {0, 1, -1, 42, SAFE_INTEGER, -SAFE_INTEGER};
     static const double numbers[] = {0, 1, -1.5, 0.1, 1234.5678, 1e10, 1e-7};
@@ -288,7 +309,8 @@ static void good_number(struct probe *p, const struct probe_field *field, struct
     if (field->has_max)
         add(values, probe_number(&p->keep, high), probe_number(&p->keep, high));
     for (size_t i = 0; i < count; i++)
-        if ((!field->has_min || some[i] >= field->min) && (!field->has_max || some[i] <= field->max))
+        if ((!field->has_min || some[i] >= field->min) &&
+            (!field->has_max || some[i] <= field->max))
             add(values, probe_number(&p->keep, some[i]), probe_number(&p->keep, some[i]));
 }
 
@@ -317,8 +339,9 @@ void probe_values_bad(struct probe *p, const struct probe_field *field, uint32_t
         for (size_t i = 0; i < MW_COUNT(bad_emails); i++)
             add(values, mw_arena_format(&p->keep, "\"%s\"", bad_emails[i]),
                 bad_emails[i][0] != '\0' ? mw_str_of(bad_emails[i]) : MW_STR("that is empty"));
-        add(values, mw_arena_format(&p->keep, "%.*s@example.org\"", EMAIL_MAX - 10,
-                                    filled(&p->keep, EMAIL_MAX - 11, "l").ptr),
+        add(values,
+            mw_arena_format(&p->keep, "%.*s@example.org\"", EMAIL_MAX - 10,
+                            filled(&p->keep, EMAIL_MAX - 11, "l").ptr),
             MW_STR("of 255 characters"));
         break;
     case PROBE_ENUM:
@@ -353,7 +376,8 @@ static void bad_types(struct probe *p, const struct probe_field *field, struct p
     add(values, MW_STR("{}"), MW_STR("that is an object"));
 }
 
-static void bad_strings(struct probe *p, const struct probe_field *field, struct probe_values *values)
+static void bad_strings(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values)
 {
     double min = string_min(field);
     double max = string_max(field);
@@ -368,7 +392,8 @@ static void bad_strings(struct probe *p, const struct probe_field *field, struct
             mw_arena_format(&p->keep, "of %u characters", (unsigned)max + 1));
 }
 
-static void bad_numbers(struct probe *p, const struct probe_field *field, struct probe_values *values)
+static void bad_numbers(struct probe *p, const struct probe_field *field,
+                        struct probe_values *values)
 {
     if (field->has_min) {
         struct mw_str below = probe_number(&p->keep, field->min - 1);

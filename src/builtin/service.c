@@ -16,8 +16,18 @@
 
 /* What a service is told by the check and must not inherit; the last one changes how node's test runner speaks. */
 static const char *const env_dropped[] = {
-    "PORT",          "HOST",       "DATA_DIR",   "MONGODB_URL",    "BODY_LIMIT_BYTES", "REQUEST_TIMEOUT_MS",
-    "JWT_ALGORITHM", "JWT_SECRET", "JWT_ISSUER", "JWT_PUBLIC_KEY", "JWT_AUDIENCE",     "NODE_TEST_CONTEXT",
+    "PORT",
+    "HOST",
+    "DATA_DIR",
+    "MONGODB_URL",
+    "BODY_LIMIT_BYTES",
+    "REQUEST_TIMEOUT_MS",
+    "JWT_ALGORITHM",
+    "JWT_SECRET",
+    "JWT_ISSUER",
+    "JWT_PUBLIC_KEY",
+    "JWT_AUDIENCE",
+    "NODE_TEST_CONTEXT",
 };
 
 #define CHILDREN_MAX 256
@@ -138,7 +148,8 @@ bool mw_service_wait(struct mw_service *service, int64_t timeout_ms)
 
 void mw_service_drain(struct mw_service *service)
 {
-    (void)take_output(&service->out_fd, &service->out); /* the end of output is no news: the pid is watched */
+    (void)take_output(&service->out_fd,
+                      &service->out); /* the end of output is no news: the pid is watched */
     (void)take_output(&service->err_fd, &service->err);
     keep_newest(&service->out, MW_SERVICE_OUTPUT_MAX);
     keep_newest(&service->err, MW_COMMAND_TAIL_MAX);
@@ -356,8 +367,9 @@ static enum mw_rc spawn(const struct mw_command *command, bool one_pipe, struct 
     if (null_fd < 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(said, O_CLOEXEC) != 0 ||
         (!one_pipe && pipe2(errs, O_CLOEXEC) != 0))
         return MW_FAIL_SYS(err, MW_E_IO, "open pipes for '%s'", command->words[0]);
-    (void)fcntl(out[1], F_SETPIPE_SZ, PIPE_BYTES); /* a chatty service does not wait for us; smaller works too */
-    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);        /* what it leaves behind becomes ours to find */
+    (void)fcntl(out[1], F_SETPIPE_SZ,
+                PIPE_BYTES); /* a chatty service does not wait for us; smaller works too */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* what it leaves behind becomes ours to find */
 
     char **env = make_env(command->env);
     int fds[4] = {null_fd, out[1], one_pipe ? out[1] : errs[1], said[1]};
@@ -374,7 +386,7 @@ static enum mw_rc spawn(const struct mw_command *command, bool one_pipe, struct 
         (void)close(errs[1]);
     int cause = pid < 0 ? fork_errno : 0;
     if (pid > 0) {
-        (void)setpgid(pid, pid);                              /* whoever is first */
+        (void)setpgid(pid, pid);                    /* whoever is first */
         (void)!read(said[0], &cause, sizeof cause); /* nothing when it was started */
     }
     (void)close(said[0]);

@@ -24,7 +24,8 @@
 struct mw_command {
     const char *const *words; /* borrowed, NULL at the end; words[0] is looked up on PATH */
     const char *folder;       /* borrowed: the working directory; NULL: this one */
-    const char *const *env;   /* borrowed, NULL at the end: "NAME=value", over the inherited; NULL: none */
+    const char *const
+        *env; /* borrowed, NULL at the end: "NAME=value", over the inherited; NULL: none */
 };
 
 struct mw_service {
@@ -52,8 +53,9 @@ MW_MUST enum mw_rc mw_service_start_refused(struct mw_service *service,
 bool mw_service_runs(struct mw_service *service);
 /* Waits for its end, at most so long; true: it ended. */
 bool mw_service_wait(struct mw_service *service, int64_t timeout_ms);
-void mw_service_drain(struct mw_service *service); /* takes what it has written so far; never blocks */
-void mw_service_kill(struct mw_service *service);  /* kill -9, the whole group; waits for the end */
+void mw_service_drain(
+    struct mw_service *service); /* takes what it has written so far; never blocks */
+void mw_service_kill(struct mw_service *service); /* kill -9, the whole group; waits for the end */
 void mw_service_terminate(struct mw_service *service); /* SIGTERM; does not wait */
 /* SIGTERM, unless it was sent already; waits. MW_E_TIMEOUT: it went on and was killed. *ret_exit: exit code, or 128 + signal. */
 MW_MUST enum mw_rc mw_service_stop(struct mw_service *service, int64_t timeout_ms, int *ret_exit,
