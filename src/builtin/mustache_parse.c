@@ -74,7 +74,7 @@ enum mw_rc mw_mustache_compile(struct mw_arena *arena, struct mw_str name, struc
 
 static enum mw_rc parse_tag(struct parser *p, size_t from)
 {
-    struct found found;
+    struct found found = {.sigil = '\0'};
     enum mw_rc rc = read_tag(p, from, &found);
     if (rc != MW_OK)
         return rc;

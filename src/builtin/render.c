@@ -22,7 +22,7 @@ struct render {
 static const char *const passed_through[] = {"service", "serviceName", "handler", "useCase",
                                              "adapter", "interface",   "strategy"};
 
-static enum mw_rc open_stack(struct render *r, struct mw_err *err);
+static enum mw_rc open_stack(struct render *r, int *ret_fd, struct mw_err *err);
 static enum mw_rc render_task(struct render *r, uint32_t task, struct mw_err *err);
 static enum mw_rc render_entry(struct render *r, uint32_t entry, struct mw_err *err);
 static enum mw_rc render_one(struct render *r, uint32_t entry, uint32_t item, struct mw_err *err);
@@ -44,10 +44,10 @@ enum mw_rc mw_builtin_render(struct mw_builtin *b, struct mw_str *ret_event, str
 {
     struct mw_json json;
     struct render r = {.builtin = b, .stack_fd = -1, .out_fd = -1, .json = &json};
-    enum mw_rc rc = open_stack(&r, err);
+    mw_autoclose int stack_fd = -1;
+    enum mw_rc rc = open_stack(&r, &stack_fd, err);
     if (rc != MW_OK)
         return rc;
-    mw_autoclose int stack_fd = r.stack_fd;
     mw_autoclose int out_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (out_fd < 0)
         return MW_FAIL_SYS(err, MW_E_IO, "open the working folder");
@@ -82,7 +82,7 @@ enum mw_rc mw_builtin_render(struct mw_builtin *b, struct mw_str *ret_event, str
     return MW_OK;
 }
 
-static enum mw_rc open_stack(struct render *r, struct mw_err *err)
+static enum mw_rc open_stack(struct render *r, int *ret_fd, struct mw_err *err)
 {
     struct mw_builtin *b = r->builtin;
     struct mw_str name = mw_node_get_text(&b->task, b->payload, "stack");
@@ -92,11 +92,12 @@ static enum mw_rc open_stack(struct render *r, struct mw_err *err)
         return MW_FAIL(err, MW_E_INPUT, "'%.*s' is no name of a stack", MW_STR_ARG(name));
     mw_autofree char *folder =
         mw_heap_format("%.*s/stacks/%.*s", MW_STR_ARG(b->factory), MW_STR_ARG(name));
-    mw_autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return MW_FAIL(err, MW_E_MISSING, "there is no stack '%.*s'", MW_STR_ARG(name));
     if (fd < 0)
         return MW_FAIL_SYS(err, MW_E_IO, "open the stack '%s'", folder);
+    *ret_fd = fd;
     r->stack_fd = fd;
     struct mw_str text;
     enum mw_rc rc = read_beneath(r, "stack.yaml", &text, err);
@@ -106,7 +107,6 @@ static enum mw_rc open_stack(struct render *r, struct mw_err *err)
     rc = mw_yaml_parse(&b->arena, text, &r->stack, &why);
     if (rc != MW_OK)
         return MW_FAIL(err, MW_E_CONFIG, "%s/stack.yaml: %s", folder, why.text);
-    fd = -1; /* the caller's now */
     return MW_OK;
 }
 

@@ -122,6 +122,23 @@ const shop = {
   ],
 };
 
+/** Nothing is ever made here; one use case alone. */
+const board = {
+  name: "Board",
+  slug: "board",
+  storage: "File",
+  auth: JWT,
+  services: [
+    {
+      name: "BoardService",
+      slug: "board",
+      domain: 'Boards & "more"',
+      entities: [entity("Board", "boards", [field("title", "string", { required: true }), field("open", "boolean")])],
+      use_cases: [useCase("RenameBoard", "Board", "assign", { action: "rename", fields: ["title"] })],
+    },
+  ],
+};
+
 const memory = {
   name: "Counter",
   slug: "counter",
@@ -146,6 +163,7 @@ exports.blueprints = [
   everything("every-mongo-jwt", "MongoDB", JWT),
   everything("every-file-open", "File", false, { killTest: true }),
   shop,
+  board,
   memory,
 ];
 

@@ -45,5 +45,7 @@ exports.mutants = [
   { why: "the size of a body is not limited", file: "src/body.js", from: "sizeBytes > limitBytes) settle", to: "false) settle" },
   { why: "any content type will do", file: "src/body.js", from: "throw unsupportedMediaType();", to: ";" },
   { why: "a use case is missing in openapi.json", file: "openapi.json", from: '"x-use-case": "UpdateItem"', to: '"x-use-case": "Other"' },
+  { why: "a stop waits for connections at rest", file: "src/http.js", from: /\n.*resting\.forEach.*/, to: "" },
+  { why: "a stop cuts running requests off", file: "src/main.js", from: "    await service.stop();\n", to: "" },
   { why: "the service says nothing when it listens", file: "src/main.js", from: /\n  log\("info", "listening".*/, to: "" },
 ];
