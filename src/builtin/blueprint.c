@@ -92,7 +92,8 @@ static void write_names(struct mw_json *json, const struct mw_bp *bp)
     mw_json_array_end(json);
 }
 
-static void write_blueprint(const struct mw_infer *inf, const struct mw_toks *toks, struct mw_buf *answer)
+static void write_blueprint(const struct mw_infer *inf, const struct mw_toks *toks,
+                            struct mw_buf *answer)
 {
     const struct mw_bp *bp = inf->bp;
     struct mw_buf text = mw_heap_buf();
@@ -130,19 +131,23 @@ static void write_question(const struct mw_ask *ask, struct mw_buf *answer)
     mw_json_object_end(&json);
 }
 
-static enum mw_rc understand(struct mw_builtin *b, struct mw_infer *inf, struct mw_toks *ret_toks, struct mw_err *err)
+static enum mw_rc understand(struct mw_builtin *b, struct mw_infer *inf, struct mw_toks *ret_toks,
+                             struct mw_err *err)
 {
     const struct mw_tape *t = &b->task;
-    uint32_t prompt = mw_node_get(t, b->payload, "prompt"), blueprint = mw_node_get(t, b->payload, "blueprint");
+    uint32_t prompt = mw_node_get(t, b->payload, "prompt"),
+             blueprint = mw_node_get(t, b->payload, "blueprint");
     uint32_t name = mw_node_get(t, b->payload, "name");
-    bool imports = mw_str_is(b->task_type, "ImportBlueprint") || (prompt == MW_NODE_NONE && blueprint != MW_NODE_NONE);
+    bool imports = mw_str_is(b->task_type, "ImportBlueprint") ||
+                   (prompt == MW_NODE_NONE && blueprint != MW_NODE_NONE);
     if (!mw_node_is_null(t, name) && mw_node_type(t, name) != MW_NODE_STRING)
         return MW_FAIL(err, MW_E_INPUT, "/name: not a string; leave it out or name the app");
     struct mw_str wish = mw_str_trim(mw_node_str(t, name));
     if (imports)
         return mw_blueprint_import(inf, t, blueprint, wish, err);
     if (mw_node_type(t, prompt) != MW_NODE_STRING)
-        return MW_FAIL(err, MW_E_INPUT, "/prompt: %s; a string is needed", prompt == MW_NODE_NONE ? "missing" : "not a string");
+        return MW_FAIL(err, MW_E_INPUT, "/prompt: %s; a string is needed",
+                       prompt == MW_NODE_NONE ? "missing" : "not a string");
     return mw_infer_prompt(inf, mw_node_str(t, prompt), wish, ret_toks, err);
 }
 

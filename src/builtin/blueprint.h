@@ -112,7 +112,8 @@ bool mw_bp_effect_of(struct mw_str name, enum mw_bp_effect *ret_effect);
 
 /* Adding: at the end of its list; name, slug, plural and domain are derived. NULL when the arena is exhausted. */
 struct mw_bp_service *mw_bp_add_service(struct mw_bp *bp, struct mw_str base);
-struct mw_bp_entity *mw_bp_add_entity(struct mw_bp *bp, struct mw_bp_service *service, struct mw_str words);
+struct mw_bp_entity *mw_bp_add_entity(struct mw_bp *bp, struct mw_bp_service *service,
+                                      struct mw_str words);
 void mw_bp_add_field(struct mw_bp_entity *entity, struct mw_bp_field *field);
 void mw_bp_add_case(struct mw_bp_service *service, struct mw_bp_case *made);
 void mw_bp_drop_field(struct mw_bp_entity *entity, const struct mw_bp_field *field);
@@ -131,8 +132,8 @@ int mw_bp_decimal_cmp(struct mw_str a, struct mw_str b); /* canonical ones */
 /* Makes default_text canonical ("yes" gives true for a boolean). What is wrong with the field by itself, or the empty string. */
 struct mw_str mw_bp_field_wrong(struct mw_arena *arena, struct mw_bp_field *field);
 /* JSON text of a plain value for the field, or empty when it does not fit: *ret_why. */
-struct mw_str mw_bp_value(struct mw_arena *arena, const struct mw_bp_field *field, struct mw_str text,
-                          struct mw_str *ret_why);
+struct mw_str mw_bp_value(struct mw_arena *arena, const struct mw_bp_field *field,
+                          struct mw_str text, struct mw_str *ret_why);
 
 /* HTTP of a use case: method and path as docs/blueprint.md says. */
 const char *mw_bp_method(enum mw_bp_effect effect);

@@ -7,9 +7,9 @@ struct place {
     struct mw_err *err;
 };
 
-static const char *const taken_fields[] = {"id", "createdAt", "updatedAt", "ownerId", "constructor",
-                                           "prototype", "proto", "toString", "valueOf", "hasOwnProperty",
-                                           "toJSON", "then"};
+static const char *const taken_fields[] = {"id",          "createdAt",      "updatedAt", "ownerId",
+                                           "constructor", "prototype",      "proto",     "toString",
+                                           "valueOf",     "hasOwnProperty", "toJSON",    "then"};
 
 static bool is_taken(struct mw_str name)
 {
@@ -23,28 +23,31 @@ static enum mw_rc check_field(const struct place *p, const struct mw_bp_service 
                               const struct mw_bp_entity *entity, uint32_t entity_index,
                               struct mw_bp_field *field, uint32_t index)
 {
-    struct mw_str at =
-        mw_arena_format(p->bp->arena, "/services/%u/entities/%u/fields/%u", p->service, entity_index, index);
+    struct mw_str at = mw_arena_format(p->bp->arena, "/services/%u/entities/%u/fields/%u",
+                                       p->service, entity_index, index);
     if (!mw_name_is_camel(field->name))
         return MW_FAIL(p->err, MW_E_INPUT,
-                       "%.*s: '%.*s' is no field name; letters and digits, starting with a small letter, at most %d",
+                       "%.*s: '%.*s' is no field name; letters and digits, starting with a small "
+                       "letter, at most %d",
                        MW_STR_ARG(at), MW_STR_ARG(field->name), MW_NAME_MAX);
     if (is_taken(field->name))
-        return MW_FAIL(p->err, MW_E_INPUT, "%.*s: '%.*s' is taken by every record; choose another name",
-                       MW_STR_ARG(at), MW_STR_ARG(field->name));
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "%.*s: '%.*s' is taken by every record; choose another name", MW_STR_ARG(at),
+                       MW_STR_ARG(field->name));
     for (const struct mw_bp_field *f = entity->fields; f != field; f = f->next)
         if (mw_bp_same_name(f->name, field->name))
-            return MW_FAIL(p->err, MW_E_INPUT, "%.*s: %.*s has the field '%.*s' twice", MW_STR_ARG(at),
-                           MW_STR_ARG(entity->name), MW_STR_ARG(field->name));
+            return MW_FAIL(p->err, MW_E_INPUT, "%.*s: %.*s has the field '%.*s' twice",
+                           MW_STR_ARG(at), MW_STR_ARG(entity->name), MW_STR_ARG(field->name));
     struct mw_str why = mw_bp_field_wrong(p->bp->arena, field);
     if (why.len > 0)
         return MW_FAIL(p->err, MW_E_INPUT, "%.*s: the field '%.*s': %.*s", MW_STR_ARG(at),
                        MW_STR_ARG(field->name), MW_STR_ARG(why));
     if (field->type == MW_BP_REFERENCE && mw_bp_entity_of(service, field->entity) == NULL)
-        return MW_FAIL(p->err, MW_E_INPUT,
-                       "%.*s: '%.*s' refers to '%.*s', which is no entity of %.*s; name one of its entities",
-                       MW_STR_ARG(at), MW_STR_ARG(field->name), MW_STR_ARG(field->entity),
-                       MW_STR_ARG(service->name));
+        return MW_FAIL(
+            p->err, MW_E_INPUT,
+            "%.*s: '%.*s' refers to '%.*s', which is no entity of %.*s; name one of its entities",
+            MW_STR_ARG(at), MW_STR_ARG(field->name), MW_STR_ARG(field->entity),
+            MW_STR_ARG(service->name));
     return MW_OK;
 }
 
@@ -55,7 +58,8 @@ static enum mw_rc check_entity(const struct place *p, const struct mw_bp_service
     if (!mw_name_is_pascal(entity->name) || !mw_name_is_slug(entity->slug) ||
         !mw_name_is_slug(entity->plural))
         return MW_FAIL(p->err, MW_E_INPUT,
-                       "%.*s: '%.*s' gives no usable name; letters and digits, starting with a letter, at most %d",
+                       "%.*s: '%.*s' gives no usable name; letters and digits, starting with a "
+                       "letter, at most %d",
                        MW_STR_ARG(at), MW_STR_ARG(entity->name), MW_NAME_MAX);
     for (const struct mw_bp_entity *e = service->entities; e != entity; e = e->next)
         if (mw_bp_same_name(e->name, entity->name) || mw_str_eq(e->slug, entity->slug) ||
@@ -63,8 +67,9 @@ static enum mw_rc check_entity(const struct place *p, const struct mw_bp_service
             return MW_FAIL(p->err, MW_E_INPUT, "%.*s: %.*s has two entities that answer to '%.*s'",
                            MW_STR_ARG(at), MW_STR_ARG(service->name), MW_STR_ARG(entity->name));
     if (entity->field_count > MW_BP_FIELDS_MAX)
-        return MW_FAIL(p->err, MW_E_INPUT, "%.*s/fields: %u fields; an entity has at most %d (fields)",
-                       MW_STR_ARG(at), entity->field_count, MW_BP_FIELDS_MAX);
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "%.*s/fields: %u fields; an entity has at most %d (fields)", MW_STR_ARG(at),
+                       entity->field_count, MW_BP_FIELDS_MAX);
     uint32_t k = 0;
     for (struct mw_bp_field *f = entity->fields; f != NULL; f = f->next, k++) {
         enum mw_rc rc = check_field(p, service, entity, index, f, k);
@@ -104,15 +109,17 @@ static enum mw_rc check_case_names(const struct place *p, const struct mw_bp_ser
 {
     if (!mw_name_is_pascal(made->name) || !mw_name_is_slug(made->slug))
         return MW_FAIL(p->err, MW_E_INPUT,
-                       "%.*s: '%.*s' gives no usable name; letters and digits, starting with a letter, at most %d",
+                       "%.*s: '%.*s' gives no usable name; letters and digits, starting with a "
+                       "letter, at most %d",
                        MW_STR_ARG(at), MW_STR_ARG(made->name), MW_NAME_MAX);
     for (const struct mw_bp_case *c = service->cases; c != made; c = c->next) {
         if (mw_bp_same_name(c->name, made->name) || mw_str_eq(c->slug, made->slug))
-            return MW_FAIL(p->err, MW_E_INPUT, "%.*s: %.*s has the use case '%.*s' twice", MW_STR_ARG(at),
-                           MW_STR_ARG(service->name), MW_STR_ARG(made->name));
+            return MW_FAIL(p->err, MW_E_INPUT, "%.*s: %.*s has the use case '%.*s' twice",
+                           MW_STR_ARG(at), MW_STR_ARG(service->name), MW_STR_ARG(made->name));
         if (same_route(c, made))
             return MW_FAIL(p->err, MW_E_INPUT,
-                           "%.*s: '%.*s' and '%.*s' would answer to the same method and path; keep one, or give one another effect",
+                           "%.*s: '%.*s' and '%.*s' would answer to the same method and path; keep "
+                           "one, or give one another effect",
                            MW_STR_ARG(at), MW_STR_ARG(c->name), MW_STR_ARG(made->name));
     }
     return MW_OK;
@@ -121,24 +128,28 @@ static enum mw_rc check_case_names(const struct place *p, const struct mw_bp_ser
 static enum mw_rc check_case(const struct place *p, const struct mw_bp_service *service,
                              const struct mw_bp_case *made, uint32_t index)
 {
-    struct mw_str at = mw_arena_format(p->bp->arena, "/services/%u/use_cases/%u", p->service, index);
+    struct mw_str at =
+        mw_arena_format(p->bp->arena, "/services/%u/use_cases/%u", p->service, index);
     enum mw_rc rc = check_case_names(p, service, made, at);
     if (rc != MW_OK)
         return rc;
     const struct mw_bp_entity *entity = mw_bp_entity_of(service, made->entity);
     if (entity == NULL)
-        return MW_FAIL(p->err, MW_E_INPUT, "%.*s: '%.*s' names the entity '%.*s', which %.*s does not have",
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "%.*s: '%.*s' names the entity '%.*s', which %.*s does not have",
                        MW_STR_ARG(at), MW_STR_ARG(made->name), MW_STR_ARG(made->entity),
                        MW_STR_ARG(service->name));
     bool acts = made->effect >= MW_BP_SET;
     if (acts != (made->action.len > 0) || (acts && !mw_name_is_slug(made->action)))
-        return MW_FAIL(p->err, MW_E_INPUT, "%.*s: '%.*s': an action is a slug and belongs to set, assign and increment only",
-                       MW_STR_ARG(at), MW_STR_ARG(made->name));
+        return MW_FAIL(
+            p->err, MW_E_INPUT,
+            "%.*s: '%.*s': an action is a slug and belongs to set, assign and increment only",
+            MW_STR_ARG(at), MW_STR_ARG(made->name));
     struct mw_str field = changed_field_wrong(p, entity, made);
     if (field.len > 0)
-        return MW_FAIL(p->err, MW_E_INPUT,
-                       "%.*s: '%.*s' changes '%.*s', which is no such field of %.*s", MW_STR_ARG(at),
-                       MW_STR_ARG(made->name), MW_STR_ARG(field), MW_STR_ARG(entity->name));
+        return MW_FAIL(
+            p->err, MW_E_INPUT, "%.*s: '%.*s' changes '%.*s', which is no such field of %.*s",
+            MW_STR_ARG(at), MW_STR_ARG(made->name), MW_STR_ARG(field), MW_STR_ARG(entity->name));
     return MW_OK;
 }
 
@@ -146,17 +157,20 @@ static enum mw_rc check_service(const struct place *p, const struct mw_bp_servic
 {
     if (!mw_name_is_pascal(service->name) || !mw_name_is_slug(service->slug))
         return MW_FAIL(p->err, MW_E_INPUT,
-                       "/services/%u/name: '%.*s' gives no usable name; letters and digits, starting with a letter, at most %d",
+                       "/services/%u/name: '%.*s' gives no usable name; letters and digits, "
+                       "starting with a letter, at most %d",
                        p->service, MW_STR_ARG(service->name), MW_NAME_MAX);
     for (const struct mw_bp_service *s = p->bp->services; s != service; s = s->next)
         if (mw_bp_same_name(s->name, service->name) || mw_str_eq(s->slug, service->slug))
-            return MW_FAIL(p->err, MW_E_INPUT, "/services/%u: the service '%.*s' is there twice", p->service,
-                           MW_STR_ARG(service->name));
+            return MW_FAIL(p->err, MW_E_INPUT, "/services/%u: the service '%.*s' is there twice",
+                           p->service, MW_STR_ARG(service->name));
     if (service->entity_count > MW_BP_ENTITIES_MAX)
-        return MW_FAIL(p->err, MW_E_INPUT, "/services/%u/entities: %u entities; a service has at most %d (entities)",
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "/services/%u/entities: %u entities; a service has at most %d (entities)",
                        p->service, service->entity_count, MW_BP_ENTITIES_MAX);
     if (service->case_count > MW_BP_CASES_MAX)
-        return MW_FAIL(p->err, MW_E_INPUT, "/services/%u/use_cases: %u use cases; a service has at most %d (use cases)",
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "/services/%u/use_cases: %u use cases; a service has at most %d (use cases)",
                        p->service, service->case_count, MW_BP_CASES_MAX);
     uint32_t k = 0;
     for (const struct mw_bp_entity *e = service->entities; e != NULL; e = e->next, k++) {
@@ -178,10 +192,12 @@ enum mw_rc mw_bp_check(const struct mw_bp *bp, struct mw_err *err)
     if (bp->service_count == 0)
         return MW_FAIL(err, MW_E_INPUT, "/services: empty; name at least one service");
     if (bp->service_count > MW_BP_SERVICES_MAX)
-        return MW_FAIL(err, MW_E_INPUT, "/services: %u services; a blueprint has at most %d (services)",
+        return MW_FAIL(err, MW_E_INPUT,
+                       "/services: %u services; a blueprint has at most %d (services)",
                        bp->service_count, MW_BP_SERVICES_MAX);
     if (bp->name.len == 0 || bp->name.len > 2 * MW_NAME_MAX || !mw_name_is_slug(bp->slug))
-        return MW_FAIL(err, MW_E_INPUT, "/name: '%.*s' gives no usable name; use some letters, at most %d bytes",
+        return MW_FAIL(err, MW_E_INPUT,
+                       "/name: '%.*s' gives no usable name; use some letters, at most %d bytes",
                        MW_STR_ARG(mw_str_sub(bp->name, 0, 200)), 2 * MW_NAME_MAX);
     struct place p = {.bp = bp, .err = err};
     for (const struct mw_bp_service *s = bp->services; s != NULL; s = s->next, p.service++) {

@@ -10,7 +10,8 @@
 
 #include "builtin/infer.h"
 
-MW_MUST enum mw_rc mw_blueprint_import(struct mw_infer *inf, const struct mw_tape *tape, uint32_t blueprint, struct mw_str name_wish,
+MW_MUST enum mw_rc mw_blueprint_import(struct mw_infer *inf, const struct mw_tape *tape,
+                                       uint32_t blueprint, struct mw_str name_wish,
                                        struct mw_err *err);
 
 #endif

@@ -22,7 +22,8 @@ struct mw_str mw_keys_at(const struct mw_import *imp, struct mw_str at, struct m
     struct mw_str escaped = shown;
     for (size_t i = 0; i < escaped.len; i++)
         if (escaped.ptr[i] == '~' || escaped.ptr[i] == '/') {
-            escaped = mw_arena_format(imp->inf->arena, "%.*s%s%.*s", (int)i, escaped.ptr, escaped.ptr[i] == '~' ? "~0" : "~1",
+            escaped = mw_arena_format(imp->inf->arena, "%.*s%s%.*s", (int)i, escaped.ptr,
+                                      escaped.ptr[i] == '~' ? "~0" : "~1",
                                       (int)(escaped.len - i - 1), escaped.ptr + i + 1);
             i++;
         }
@@ -41,22 +42,27 @@ bool mw_keys_absent(const struct mw_import *imp, uint32_t node)
 
 static struct mw_str found(const struct mw_import *imp, uint32_t node)
 {
-    static const char *const names[] = {"null", "false", "true", "the number", "the number", "the text", "a list", "an object"};
+    static const char *const names[] = {"null",       "false",    "true",   "the number",
+                                        "the number", "the text", "a list", "an object"};
     enum mw_node_type type = mw_node_type(imp->tape, node);
     if (node == MW_NODE_NONE)
         return MW_STR("nothing");
     if (type == MW_NODE_STRING || type == MW_NODE_INTEGER || type == MW_NODE_NUMBER)
-        return mw_arena_format(imp->inf->arena, "%s '%.*s'", names[type], MW_STR_ARG(mw_str_sub(imp->tape->nodes[node].text, 0, 80)));
+        return mw_arena_format(imp->inf->arena, "%s '%.*s'", names[type],
+                               MW_STR_ARG(mw_str_sub(imp->tape->nodes[node].text, 0, 80)));
     return mw_str_of(names[type]);
 }
 
-enum mw_rc mw_keys_wrong(const struct mw_import *imp, uint32_t node, struct mw_str at, const char *right)
+enum mw_rc mw_keys_wrong(const struct mw_import *imp, uint32_t node, struct mw_str at,
+                         const char *right)
 {
     struct mw_str what = found(imp, node);
-    return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: found %.*s; %s", MW_STR_ARG(at.len > 0 ? at : MW_STR("/")), MW_STR_ARG(what), right);
+    return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: found %.*s; %s",
+                   MW_STR_ARG(at.len > 0 ? at : MW_STR("/")), MW_STR_ARG(what), right);
 }
 
-enum mw_rc mw_keys_text(const struct mw_import *imp, uint32_t node, struct mw_str at, const char *right, struct mw_str *ret_text)
+enum mw_rc mw_keys_text(const struct mw_import *imp, uint32_t node, struct mw_str at,
+                        const char *right, struct mw_str *ret_text)
 {
     struct mw_str text = mw_str_trim(mw_node_str(imp->tape, node));
     if (mw_node_type(imp->tape, node) != MW_NODE_STRING || text.len == 0)
@@ -65,27 +71,32 @@ enum mw_rc mw_keys_text(const struct mw_import *imp, uint32_t node, struct mw_st
     return MW_OK;
 }
 
-static enum mw_rc unknown_key(const struct mw_import *imp, struct mw_str at, struct mw_str key, const struct mw_key *keys, uint32_t count)
+static enum mw_rc unknown_key(const struct mw_import *imp, struct mw_str at, struct mw_str key,
+                              const struct mw_key *keys, uint32_t count)
 {
     struct mw_str list = MW_STR_NONE, where = mw_keys_at(imp, at, key);
     uint32_t last = UINT32_MAX;
     for (uint32_t i = 0; i < count; i++) {
         if (keys[i].slot != last)
-            list = mw_arena_format(imp->inf->arena, "%.*s%s%s", MW_STR_ARG(list), i == 0 ? "" : ", ", keys[i].spelling);
+            list = mw_arena_format(imp->inf->arena, "%.*s%s%s", MW_STR_ARG(list),
+                                   i == 0 ? "" : ", ", keys[i].spelling);
         last = keys[i].slot;
     }
-    return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: found a key that nobody knows; known are %.*s", MW_STR_ARG(where), MW_STR_ARG(list));
+    return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: found a key that nobody knows; known are %.*s",
+                   MW_STR_ARG(where), MW_STR_ARG(list));
 }
 
-enum mw_rc mw_keys_read(const struct mw_import *imp, uint32_t object, struct mw_str at, const struct mw_key *keys, uint32_t key_count,
-                        uint32_t *slots, uint32_t slot_count)
+enum mw_rc mw_keys_read(const struct mw_import *imp, uint32_t object, struct mw_str at,
+                        const struct mw_key *keys, uint32_t key_count, uint32_t *slots,
+                        uint32_t slot_count)
 {
     const struct mw_tape *t = imp->tape;
     for (uint32_t i = 0; i < slot_count; i++)
         slots[i] = MW_NODE_NONE;
     if (mw_node_type(t, object) != MW_NODE_OBJECT)
         return mw_keys_wrong(imp, object, at, "an object is needed");
-    for (uint32_t i = mw_node_first(t, object); i != MW_NODE_NONE; i = mw_node_after(t, object, i)) {
+    for (uint32_t i = mw_node_first(t, object); i != MW_NODE_NONE;
+         i = mw_node_after(t, object, i)) {
         struct mw_str key = mw_node_str(t, i), plain = squeezed(imp, key);
         uint32_t slot = UINT32_MAX;
         for (uint32_t k = 0; k < key_count; k++)
@@ -96,8 +107,9 @@ enum mw_rc mw_keys_read(const struct mw_import *imp, uint32_t object, struct mw_
         MW_ASSERT(slot < slot_count);
         if (slots[slot] != MW_NODE_NONE) {
             struct mw_str where = mw_keys_at(imp, at, key), other = mw_node_str(t, slots[slot] - 1);
-            return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: found beside '%.*s', which says the same; keep one", MW_STR_ARG(where),
-                           MW_STR_ARG(other));
+            return MW_FAIL(imp->err, MW_E_INPUT,
+                           "%.*s: found beside '%.*s', which says the same; keep one",
+                           MW_STR_ARG(where), MW_STR_ARG(other));
         }
         slots[slot] = i + 1;
     }

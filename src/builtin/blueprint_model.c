@@ -7,7 +7,8 @@ static const char *const type_names[MW_BP_TYPE_COUNT] = {
 static const char *const effect_names[MW_BP_EFFECT_COUNT] = {
     "create", "read", "list", "update", "delete", "set", "assign", "increment"};
 
-static bool index_of(const char *const *names, uint32_t count, struct mw_str name, uint32_t *ret_index)
+static bool index_of(const char *const *names, uint32_t count, struct mw_str name,
+                     uint32_t *ret_index)
 {
     for (uint32_t i = 0; i < count; i++)
         if (mw_str_is(name, names[i])) {
@@ -99,11 +100,13 @@ struct mw_bp_service *mw_bp_add_service(struct mw_bp *bp, struct mw_str base)
     struct mw_str pascal = mw_name_pascal(bp->arena, base);
     service->name = mw_arena_format(bp->arena, "%.*sService", MW_STR_ARG(pascal));
     service->slug = mw_name_slug(bp->arena, base);
-    service->domain = mw_name_pascal(bp->arena, mw_words_plural(bp->words, mw_name_words(bp->arena, base)));
+    service->domain =
+        mw_name_pascal(bp->arena, mw_words_plural(bp->words, mw_name_words(bp->arena, base)));
     return service;
 }
 
-struct mw_bp_entity *mw_bp_add_entity(struct mw_bp *bp, struct mw_bp_service *service, struct mw_str words)
+struct mw_bp_entity *mw_bp_add_entity(struct mw_bp *bp, struct mw_bp_service *service,
+                                      struct mw_str words)
 {
     struct mw_bp_entity *entity = mw_arena_array(bp->arena, struct mw_bp_entity, 1);
     if (entity == NULL)
@@ -285,8 +288,9 @@ static bool day_exists(struct mw_str s)
 {
     static const int days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int64_t y = 0, m = 0, d = 0;
-    if (s.len < 10 || s.ptr[4] != '-' || s.ptr[7] != '-' || !mw_str_to_i64(mw_str_sub(s, 0, 4), &y) ||
-        !mw_str_to_i64(mw_str_sub(s, 5, 2), &m) || !mw_str_to_i64(mw_str_sub(s, 8, 2), &d))
+    if (s.len < 10 || s.ptr[4] != '-' || s.ptr[7] != '-' ||
+        !mw_str_to_i64(mw_str_sub(s, 0, 4), &y) || !mw_str_to_i64(mw_str_sub(s, 5, 2), &m) ||
+        !mw_str_to_i64(mw_str_sub(s, 8, 2), &d))
         return false;
     if (y < 0 || m < 1 || m > 12 || d < 1 || d > days[m - 1])
         return false;
@@ -340,10 +344,11 @@ static struct mw_str number_value(struct mw_arena *arena, const struct mw_bp_fie
     return value;
 }
 
-static struct mw_str boolean_value(struct mw_arena *arena, struct mw_str text, struct mw_str *ret_why)
+static struct mw_str boolean_value(struct mw_arena *arena, struct mw_str text,
+                                   struct mw_str *ret_why)
 {
-    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no", "off",
-                                                                                "0"};
+    static const char *const yes[] = {"true", "yes", "on", "1"}, *const no[] = {"false", "no",
+                                                                                "off", "0"};
     struct mw_str low = mw_name_fold(arena, text);
     for (size_t i = 0; i < MW_COUNT(yes); i++) {
         if (mw_str_is(low, yes[i]))
@@ -366,8 +371,8 @@ static struct mw_str enum_value(struct mw_arena *arena, const struct mw_bp_field
     return *ret_why = wrong(arena, text, "one of the values"), MW_STR_NONE;
 }
 
-struct mw_str mw_bp_value(struct mw_arena *arena, const struct mw_bp_field *field, struct mw_str text,
-                          struct mw_str *ret_why)
+struct mw_str mw_bp_value(struct mw_arena *arena, const struct mw_bp_field *field,
+                          struct mw_str text, struct mw_str *ret_why)
 {
     switch (field->type) {
     case MW_BP_INTEGER:
@@ -399,8 +404,8 @@ struct mw_str mw_bp_value(struct mw_arena *arena, const struct mw_bp_field *fiel
 static struct mw_str bounds_wrong(struct mw_arena *arena, const struct mw_bp_field *field)
 {
     bool any = field->min.len > 0 || field->max.len > 0;
-    bool takes = field->type == MW_BP_STRING || field->type == MW_BP_INTEGER ||
-                 field->type == MW_BP_NUMBER;
+    bool takes =
+        field->type == MW_BP_STRING || field->type == MW_BP_INTEGER || field->type == MW_BP_NUMBER;
     if (any && !takes)
         return mw_arena_format(arena, "a field of type %s has no smallest or largest value",
                                type_names[field->type]);

@@ -2,8 +2,8 @@
 
 static void write_default(struct mw_json *json, const struct mw_bp_field *field)
 {
-    bool bare = field->type == MW_BP_BOOLEAN || field->type == MW_BP_INTEGER ||
-                field->type == MW_BP_NUMBER;
+    bool bare =
+        field->type == MW_BP_BOOLEAN || field->type == MW_BP_INTEGER || field->type == MW_BP_NUMBER;
     if (bare)
         mw_json_kraw(json, "default", field->default_text);
     else

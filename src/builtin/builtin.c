@@ -120,7 +120,8 @@ static enum mw_rc read_task(struct mw_builtin *b, struct mw_err *err)
 /* MILLWRIGHT_FACTORY, else the folder beside the program, as built or as installed. */
 static enum mw_rc find_factory(struct mw_builtin *b, struct mw_err *err)
 {
-    static const char *const beside[] = {"factory", "../factory", "../share/millwright/factory", "../../factory"};
+    static const char *const beside[] = {"factory", "../factory", "../share/millwright/factory",
+                                         "../../factory"};
     const char *named = getenv("MILLWRIGHT_FACTORY");
     char program[4096];
     if (named != NULL && *named != 0) {
@@ -139,7 +140,8 @@ static enum mw_rc find_factory(struct mw_builtin *b, struct mw_err *err)
             return MW_OK;
         }
     }
-    return MW_FAIL(err, MW_E_MISSING, "the factory folder is not beside the program; set MILLWRIGHT_FACTORY");
+    return MW_FAIL(err, MW_E_MISSING,
+                   "the factory folder is not beside the program; set MILLWRIGHT_FACTORY");
 }
 
 int mw_builtin_main(int argc, char **argv)
@@ -153,7 +155,9 @@ int mw_builtin_main(int argc, char **argv)
         if (strcmp(name, generators[i].name) == 0)
             work = generators[i].work;
     if (work == NULL) {
-        (void)MW_FAIL(&err, MW_E_MISSING, "no generator '%s'; there are blueprint, design, render, check and commit", name);
+        (void)MW_FAIL(&err, MW_E_MISSING,
+                      "no generator '%s'; there are blueprint, design, render, check and commit",
+                      name);
         return answer_failure(MW_E_MISSING, &err);
     }
     mw_heap_arena(&b.arena, ARENA_BYTES);

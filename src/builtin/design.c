@@ -3,7 +3,8 @@
 
 /* DesignPortsAndUseCases: what each service needs from the outside (ports), how it is reached (method and path), who handles what. */
 
-static bool does(const struct mw_bp_service *service, const struct mw_bp_entity *entity, enum mw_bp_effect effect)
+static bool does(const struct mw_bp_service *service, const struct mw_bp_entity *entity,
+                 enum mw_bp_effect effect)
 {
     for (const struct mw_bp_case *c = service->cases; c != NULL; c = c->next)
         if (c->effect == effect && mw_str_eq(c->entity, entity->name))
@@ -16,7 +17,8 @@ static struct mw_str port_name(const struct mw_bp *bp, const struct mw_bp_entity
     return mw_arena_format(bp->arena, "I%.*sRepository", MW_STR_ARG(entity->name));
 }
 
-static void write_entities(const struct mw_bp *bp, struct mw_json *json, const struct mw_bp_service *service)
+static void write_entities(const struct mw_bp *bp, struct mw_json *json,
+                           const struct mw_bp_service *service)
 {
     mw_json_karray(json, "entities");
     for (const struct mw_bp_entity *e = service->entities; e != NULL; e = e->next) {
@@ -31,14 +33,16 @@ static void write_entities(const struct mw_bp *bp, struct mw_json *json, const s
     mw_json_array_end(json);
 }
 
-static void write_cases(const struct mw_bp *bp, struct mw_json *json, const struct mw_bp_service *service)
+static void write_cases(const struct mw_bp *bp, struct mw_json *json,
+                        const struct mw_bp_service *service)
 {
     mw_json_karray(json, "use_cases");
     for (const struct mw_bp_case *c = service->cases; c != NULL; c = c->next) {
         const struct mw_bp_entity *entity = mw_bp_entity_of(service, c->entity);
         mw_json_object(json);
         mw_bp_write_case(json, c);
-        mw_json_kstr(json, "handler", mw_arena_format(bp->arena, "%.*sHandler", MW_STR_ARG(c->name)));
+        mw_json_kstr(json, "handler",
+                     mw_arena_format(bp->arena, "%.*sHandler", MW_STR_ARG(c->name)));
         mw_json_kstr(json, "method", mw_str_of(mw_bp_method(c->effect)));
         mw_json_kstr(json, "path", mw_bp_path(bp->arena, entity, c));
         mw_json_object_end(json);
@@ -46,7 +50,8 @@ static void write_cases(const struct mw_bp *bp, struct mw_json *json, const stru
     mw_json_array_end(json);
 }
 
-static void write_ports(const struct mw_bp *bp, struct mw_json *json, const struct mw_bp_service *service)
+static void write_ports(const struct mw_bp *bp, struct mw_json *json,
+                        const struct mw_bp_service *service)
 {
     mw_json_karray(json, "ports");
     for (const struct mw_bp_entity *e = service->entities; e != NULL; e = e->next) {
@@ -67,7 +72,8 @@ static void write_auth(struct mw_json *json, bool any)
         mw_json_kbool(json, "auth", false);
 }
 
-static void write_service(const struct mw_bp *bp, struct mw_json *json, const struct mw_bp_service *service)
+static void write_service(const struct mw_bp *bp, struct mw_json *json,
+                          const struct mw_bp_service *service)
 {
     mw_json_object(json);
     mw_json_kstr(json, "serviceName", service->name);
@@ -143,10 +149,13 @@ enum mw_rc mw_builtin_design(struct mw_builtin *b, struct mw_str *ret_event, str
     mw_infer_init(&inf, &bp, &b->task, MW_NODE_NONE);
     uint32_t blueprint = mw_node_get(&b->task, b->payload, "blueprint");
     if (mw_node_type(&b->task, blueprint) != MW_NODE_OBJECT)
-        return MW_FAIL(err, MW_E_INPUT, "/blueprint: missing or no object; the blueprint of StrategicBlueprintGenerated is needed");
+        return MW_FAIL(err, MW_E_INPUT,
+                       "/blueprint: missing or no object; the blueprint of "
+                       "StrategicBlueprintGenerated is needed");
     rc = mw_blueprint_import(&inf, &b->task, blueprint, MW_STR_NONE, err);
     if (rc == MW_OK && inf.asked)
-        rc = MW_FAIL(err, MW_E_INPUT, "/blueprint: not normalised: %.*s", MW_STR_ARG(inf.ask.question));
+        rc = MW_FAIL(err, MW_E_INPUT, "/blueprint: not normalised: %.*s",
+                     MW_STR_ARG(inf.ask.question));
     if (rc == MW_OK && b->arena.exhausted)
         rc = MW_FAIL(err, MW_E_LIMIT, "the blueprint needs more memory than a task has");
     if (rc == MW_OK)

@@ -5,7 +5,7 @@
 struct walk {
     struct mw_infer *inf;
     struct mw_toks *toks;
-    struct mw_bp_service **heads; /* by token: the service that is named there */
+    struct mw_bp_service **heads;  /* by token: the service that is named there */
     struct mw_bp_service *service; /* spoken of */
     struct mw_bp_entity *entity;   /* spoken of; NULL: the service itself */
     bool sentence_start;
@@ -35,10 +35,14 @@ static bool one_of(const struct walk *w, uint32_t i, const char *const *words)
     return false;
 }
 
-static const char *const having[] = {"has", "have", "having", "contains", "contain", "containing", "includes", "include", "including",
-                                     "with", "consists", "consist", "needs", "need", "stores", "store", NULL};
-static const char *const strict_having[] = {"has", "have", "having", "contains", "contain", "consists", "consist", "belongs", "belong", NULL};
-static const char *const field_words[] = {"fields", "field", "properties", "property", "attributes", "attribute", "columns", NULL};
+static const char *const having[] = {"has",        "have",     "having",  "contains",  "contain",
+                                     "containing", "includes", "include", "including", "with",
+                                     "consists",   "consist",  "needs",   "need",      "stores",
+                                     "store",      NULL};
+static const char *const strict_having[] = {"has",      "have",    "having",  "contains", "contain",
+                                            "consists", "consist", "belongs", "belong",   NULL};
+static const char *const field_words[] = {"fields",     "field",     "properties", "property",
+                                          "attributes", "attribute", "columns",    NULL};
 
 static bool is_container(const struct walk *w, uint32_t i)
 {
@@ -59,7 +63,8 @@ static struct mw_str low_of(const struct walk *w, uint32_t from, uint32_t to)
 static bool is_noun(const struct walk *w, uint32_t from, uint32_t to)
 {
     struct mw_str name = MW_STR_NONE;
-    return mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, low_of(w, from, to)), &name) != MW_NODE_NONE;
+    return mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, low_of(w, from, to)),
+                         &name) != MW_NODE_NONE;
 }
 
 /* --- services --- */
@@ -67,16 +72,19 @@ static bool is_noun(const struct walk *w, uint32_t from, uint32_t to)
 static bool plain_word(const struct walk *w, uint32_t i)
 {
     return word_at(w, i) && !w->toks->at[i].compound && !is_container(w, i) &&
-           (!mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) || is_noun(w, i, i + 1)) &&
+           (!mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) ||
+            is_noun(w, i, i + 1)) &&
            !listed(w, i, "articles");
 }
 
-static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to, struct mw_str base)
+static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to,
+                         struct mw_str base)
 {
     base = mw_bp_base(w->inf->arena, base);
     if (mw_name_pascal(w->inf->arena, base).len == 0)
         return;
-    if (!mw_bp_same_name(mw_words_singular(w->inf->words, base), base) && is_noun(w, from, to > from + 1 ? to - 1 : to))
+    if (!mw_bp_same_name(mw_words_singular(w->inf->words, base), base) &&
+        is_noun(w, from, to > from + 1 ? to - 1 : to))
         base = mw_words_singular(w->inf->words, base);
     struct mw_bp_service *service = mw_bp_service_of(w->inf->bp, base);
     if (service == NULL)
@@ -85,7 +93,8 @@ static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to
         return;
     use(w, from, to);
     w->heads[at] = service;
-    mw_infer_note(w->inf, false, service, NULL, mw_infer_quote(w->inf, service->name), mw_tokens_text(w->toks, from, to));
+    mw_infer_note(w->inf, false, service, NULL, mw_infer_quote(w->inf, service->name),
+                  mw_tokens_text(w->toks, from, to));
     struct mw_str noun = mw_infer_noun(w->inf, base), name = MW_STR_NONE;
     if (mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
         (void)mw_infer_main_entity(w->inf, service);
@@ -95,17 +104,22 @@ static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to
 static uint32_t noun_before(const struct walk *w, uint32_t container)
 {
     uint32_t from = container;
-    while (from > 0 && from + 3 > container && plain_word(w, from - 1) && !w->toks->at[from - 1].used)
+    while (from > 0 && from + 3 > container && plain_word(w, from - 1) &&
+           !w->toks->at[from - 1].used)
         from--;
     for (uint32_t k = from; k < container; k++)
         if (is_noun(w, k, container))
             return k;
-    bool stored = from < container && mw_node_get_str(&w->inf->words->nouns, mw_node_get(&w->inf->words->nouns, 0, "products"),
-                                                      w->toks->at[container - 1].low) != MW_NODE_NONE;
+    bool stored =
+        from < container &&
+        mw_node_get_str(&w->inf->words->nouns, mw_node_get(&w->inf->words->nouns, 0, "products"),
+                        w->toks->at[container - 1].low) != MW_NODE_NONE;
     if (stored)
         return container - 1;
     bool state = false;
-    while (from < container && (mw_phrase_at(&w->inf->verbs, w->toks, from, MW_FORM_BASE) != NULL) && from + 1 < container && !state)
+    while (from < container &&
+           (mw_phrase_at(&w->inf->verbs, w->toks, from, MW_FORM_BASE) != NULL) &&
+           from + 1 < container && !state)
         from++; /* "create blood donation service" */
     return from;
 }
@@ -120,9 +134,11 @@ static void head_list(struct walk *w, uint32_t container)
             return;
         name_service(w, from, from, end == container ? container + 1 : end, low_of(w, from, end));
         uint32_t gap = from;
-        while (gap > 0 && (kind_at(w, gap - 1, MW_TOK_COMMA) || mw_tok_is(w->toks, gap - 1, "and") || listed(w, gap - 1, "articles")))
+        while (gap > 0 && (kind_at(w, gap - 1, MW_TOK_COMMA) ||
+                           mw_tok_is(w->toks, gap - 1, "and") || listed(w, gap - 1, "articles")))
             gap--;
-        if (gap == from || !(mw_tok_is(w->toks, from - 1, "and") || kind_at(w, from - 1, MW_TOK_COMMA) || listed(w, from - 1, "articles")))
+        if (gap == from || !(mw_tok_is(w->toks, from - 1, "and") ||
+                             kind_at(w, from - 1, MW_TOK_COMMA) || listed(w, from - 1, "articles")))
             return;
         end = gap;
     }
@@ -142,7 +158,9 @@ static void reverse_services(struct mw_bp *bp)
 
 static bool is_plural_container(const struct walk *w, uint32_t i)
 {
-    return one_of(w, i, (const char *const[]){"services", "apps", "applications", "apis", "systems", "microservices", "modules", NULL});
+    return one_of(w, i,
+                  (const char *const[]){"services", "apps", "applications", "apis", "systems",
+                                        "microservices", "modules", NULL});
 }
 
 static void find_compounds(struct walk *w)
@@ -176,7 +194,8 @@ static void find_heads(struct walk *w)
             uint32_t from = noun_before(w, end);
             if (from < end)
                 name_service(w, from, from, i + 1, low_of(w, from, end));
-        } else if (word_at(w, i) && !w->toks->at[i].used && !is_container(w, i + 1) && w->inf->bp->service_count == 0 &&
+        } else if (word_at(w, i) && !w->toks->at[i].used && !is_container(w, i + 1) &&
+                   w->inf->bp->service_count == 0 &&
                    mw_node_get_str(nouns, products, w->toks->at[i].low) != MW_NODE_NONE) {
             name_service(w, i, i, i + 1, w->toks->at[i].low);
         }
@@ -194,9 +213,11 @@ static struct mw_bp_service *owner_of(struct walk *w, struct mw_str low)
         return w->service;
     if (w->inf->bp->services != NULL)
         return w->inf->bp->services;
-    struct mw_bp_service *made = mw_bp_add_service(w->inf->bp, mw_words_singular(w->inf->words, low));
+    struct mw_bp_service *made =
+        mw_bp_add_service(w->inf->bp, mw_words_singular(w->inf->words, low));
     if (made != NULL)
-        mw_infer_note(w->inf, true, made, NULL, mw_infer_quote(w->inf, made->name), MW_STR("no service is named: called after its first record"));
+        mw_infer_note(w->inf, true, made, NULL, mw_infer_quote(w->inf, made->name),
+                      MW_STR("no service is named: called after its first record"));
     return made;
 }
 
@@ -212,7 +233,8 @@ static struct mw_bp_entity *speak_of(struct walk *w, uint32_t from, uint32_t to)
     if (entity == NULL)
         return NULL;
     use(w, from, to);
-    mw_infer_note(w->inf, false, entity, NULL, mw_infer_quote(w->inf, entity->name), mw_tokens_text(w->toks, from, to));
+    mw_infer_note(w->inf, false, entity, NULL, mw_infer_quote(w->inf, entity->name),
+                  mw_tokens_text(w->toks, from, to));
     w->service = service;
     w->entity = entity;
     w->subject_here = true;
@@ -227,7 +249,8 @@ static uint32_t noun_len(const struct walk *w, uint32_t i)
         for (uint32_t k = i; k < i + len; k++)
             words = words && word_at(w, k) && !w->toks->at[k].compound;
         struct mw_bp_service *service = NULL;
-        if (words && (is_noun(w, i, i + len) || mw_infer_entity(w->inf, w->service, low_of(w, i, i + len), &service) != NULL))
+        if (words && (is_noun(w, i, i + len) ||
+                      mw_infer_entity(w->inf, w->service, low_of(w, i, i + len), &service) != NULL))
             return len;
     }
     return 0;
@@ -244,14 +267,18 @@ static bool is_trigger(const struct walk *w, uint32_t i)
 static bool starts_verbs(const struct walk *w, uint32_t i)
 {
     uint32_t verb = i;
-    while (one_of(w, verb, (const char *const[]){"to", "that", "which", "who", "for", "users", "people", NULL}))
+    while (
+        one_of(w, verb,
+               (const char *const[]){"to", "that", "which", "who", "for", "users", "people", NULL}))
         verb++;
     if (is_trigger(w, i) || is_trigger(w, verb))
         return true;
     if (verb == i || one_of(w, i, (const char *const[]){"users", NULL}))
         return false;
-    return mw_phrase_at(&w->inf->verbs, w->toks, verb, mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL ||
-           mw_phrase_at(&w->inf->states, w->toks, verb, mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL;
+    return mw_phrase_at(&w->inf->verbs, w->toks, verb,
+                        mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL ||
+           mw_phrase_at(&w->inf->states, w->toks, verb,
+                        mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL;
 }
 
 static const char *const taken[] = {"id", "createdAt", "updatedAt", "ownerId", NULL};
@@ -269,7 +296,8 @@ static void declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_fie
     if (w->entity == NULL || w->entity->field_count > MW_BP_FIELDS_MAX)
         return;
     mw_infer_declare(w->inf, w->service, w->entity, field);
-    mw_infer_note(w->inf, false, mw_bp_field_of(w->entity, field->name), NULL, mw_infer_quote(w->inf, field->name), said);
+    mw_infer_note(w->inf, false, mw_bp_field_of(w->entity, field->name), NULL,
+                  mw_infer_quote(w->inf, field->name), said);
 }
 
 /* "has many comments": each comment refers back. */
@@ -282,14 +310,19 @@ static uint32_t has_many(struct walk *w, uint32_t i)
     len = len == 0 ? 1 : len;
     struct mw_bp_entity *one = w->entity;
     struct mw_bp_service *service = w->service;
-    struct mw_bp_entity *other = mw_infer_add_entity(w->inf, service, low_of(w, i + 1, i + 1 + len));
+    struct mw_bp_entity *other =
+        mw_infer_add_entity(w->inf, service, low_of(w, i + 1, i + 1 + len));
     struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
     if (other == NULL || field == NULL || other == one)
         return i;
-    *field = (struct mw_bp_field){.name = mw_name_camel(w->inf->arena, one->name), .type = MW_BP_REFERENCE, .type_said = true, .entity = one->name};
+    *field = (struct mw_bp_field){.name = mw_name_camel(w->inf->arena, one->name),
+                                  .type = MW_BP_REFERENCE,
+                                  .type_said = true,
+                                  .entity = one->name};
     mw_infer_declare(w->inf, service, other, field);
     use(w, i, i + 1 + len);
-    mw_infer_note(w->inf, false, mw_bp_field_of(other, field->name), NULL, mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, i + 1 + len));
+    mw_infer_note(w->inf, false, mw_bp_field_of(other, field->name), NULL,
+                  mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, i + 1 + len));
     return i + 1 + len;
 }
 
@@ -298,15 +331,20 @@ static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
     *ret_len = noun_len(w, i);
     bool opens = kind_at(w, i + *ret_len, MW_TOK_OPEN) && w->entity == NULL;
     if (*ret_len > 0)
-        return w->entity == NULL && (mw_words_is_plural(w->inf->words, w->toks->at[i + *ret_len - 1].low) || opens);
+        return w->entity == NULL &&
+               (mw_words_is_plural(w->inf->words, w->toks->at[i + *ret_len - 1].low) || opens);
     struct mw_str name = MW_STR_NONE;
-    bool plural = word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) && w->entity == NULL;
-    bool known = mw_node_get_str(&w->inf->words->fields, mw_node_get(&w->inf->words->fields, 0, "exact"), w->toks->at[i].low) != MW_NODE_NONE;
-    bool alone = kind_at(w, i + 1, MW_TOK_COMMA) || kind_at(w, i + 1, MW_TOK_BREAK) || kind_at(w, i + 1, MW_TOK_OPEN) ||
-                 mw_tok_is(w->toks, i + 1, "and");
+    bool plural =
+        word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) && w->entity == NULL;
+    bool known =
+        mw_node_get_str(&w->inf->words->fields, mw_node_get(&w->inf->words->fields, 0, "exact"),
+                        w->toks->at[i].low) != MW_NODE_NONE;
+    bool alone = kind_at(w, i + 1, MW_TOK_COMMA) || kind_at(w, i + 1, MW_TOK_BREAK) ||
+                 kind_at(w, i + 1, MW_TOK_OPEN) || mw_tok_is(w->toks, i + 1, "and");
     (void)name;
     *ret_len = 1;
-    return plural && !known && alone && !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+    return plural && !known && alone &&
+           !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
 }
 
 /* "title, due date and priority low|normal|high" at i. Returns the index after it. */
@@ -314,8 +352,12 @@ static uint32_t field_list(struct walk *w, uint32_t i)
 {
     bool service_level = w->entity == NULL;
     for (;;) {
-        while (kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) || (i < w->toks->count && w->toks->at[i].tech) ||
-               one_of(w, i, (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) || one_of(w, i, field_words))
+        while (
+            kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) ||
+            (i < w->toks->count && w->toks->at[i].tech) ||
+            one_of(w, i,
+                   (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) ||
+            one_of(w, i, field_words))
             i++;
         uint32_t after = has_many(w, i), len = 0;
         if (after > i) {
@@ -325,19 +367,24 @@ static uint32_t field_list(struct walk *w, uint32_t i)
         uint32_t start = i;
         while (listed(w, start, "articles") && word_at(w, start + 1))
             start++;
-        if (!word_at(w, start) || w->heads[start] != NULL || starts_verbs(w, i) || is_container(w, start) ||
-            one_of(w, start, (const char *const[]){"ability", "possibility", "option", "support", "endpoints", "operations", "use", NULL}))
+        if (!word_at(w, start) || w->heads[start] != NULL || starts_verbs(w, i) ||
+            is_container(w, start) ||
+            one_of(w, start,
+                   (const char *const[]){"ability", "possibility", "option", "support", "endpoints",
+                                         "operations", "use", NULL}))
             return i;
         if (service_level)
             w->entity = NULL;
         if (item_is_entity(w, start, &len) && speak_of(w, start, start + len) != NULL) {
             i = start + len;
-            if (one_of(w, i, having) || kind_at(w, i, MW_TOK_OPEN) || starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}))
+            if (one_of(w, i, having) || kind_at(w, i, MW_TOK_OPEN) || kind_at(w, i, MW_TOK_COLON) ||
+                starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}))
                 return i;
             continue;
         }
         uint32_t follow = start + (len > 0 ? len : 1);
-        if (one_of(w, follow, strict_having) && !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
+        if (one_of(w, follow, strict_having) &&
+            !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
             return i; /* "and each list has a name": another sentence */
         struct mw_bp_field *field = NULL;
         after = mw_infer_field(w->inf, w->toks, i, w->service, &field);
@@ -345,18 +392,26 @@ static uint32_t field_list(struct walk *w, uint32_t i)
             return i;
         declare(w, i, after, field);
         i = after;
-        if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") && !(i < w->toks->count && w->toks->at[i].tech) &&
-            !mw_tok_is(w->toks, i, "plus"))
+        if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") &&
+            !(i < w->toks->count && w->toks->at[i].tech) && !mw_tok_is(w->toks, i, "plus"))
             return i;
     }
 }
 
 /* --- statements --- */
 
+static bool may_be_field(const struct walk *w, uint32_t i)
+{
+    return !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
+           !is_noun(w, i, i + 1) &&
+           one_of(w, i + 1, (const char *const[]){"is", "are", "must", "should", NULL});
+}
+
 /* "the title is required", "priority must be between 1 and 5" */
 static uint32_t field_statement(struct walk *w, uint32_t i)
 {
-    static const char *const says[] = {"is", "are", "must", "should", "can", "has", "defaults", "may", NULL};
+    static const char *const says[] = {"is",  "are",      "must", "should", "can",
+                                       "has", "defaults", "may",  NULL};
     struct mw_bp_service *service = w->service != NULL ? w->service : w->inf->bp->services;
     for (uint32_t len = 3; len > 0; len--) {
         bool words = true;
@@ -368,16 +423,27 @@ static uint32_t field_statement(struct walk *w, uint32_t i)
         struct mw_str name = mw_name_camel(w->inf->arena, low_of(w, i, i + len));
         struct mw_bp_entity *entity = w->entity;
         struct mw_bp_field *field = entity != NULL ? mw_bp_field_of(entity, name) : NULL;
-        for (struct mw_bp_entity *e = service != NULL ? service->entities : NULL; e != NULL && field == NULL; e = e->next) {
+        for (struct mw_bp_entity *e = service != NULL ? service->entities : NULL;
+             e != NULL && field == NULL; e = e->next) {
             field = mw_bp_field_of(e, name);
             entity = e;
         }
-        if (field == NULL)
+        if (field == NULL && !colon && len == 1 && may_be_field(w, i)) {
+            /* "Pages must be at least 1" of a record whose fields nobody listed: the table's fields, and this one. */
+            entity = w->entity != NULL ? w->entity : service != NULL ? service->entities : NULL;
+            if (entity != NULL && entity->fields == NULL)
+                mw_infer_default_fields(w->inf, service, entity);
+            name = mw_name_camel(w->inf->arena, low_of(w, i, i + len));
+            field = entity != NULL ? mw_bp_field_of(entity, name) : NULL;
+        } else if (field == NULL) {
+            continue;
+        }
+        if (entity == NULL)
             continue;
         struct mw_bp_field *said = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
         if (said == NULL)
             return i;
-        said->name = field->name;
+        said->name = field != NULL ? field->name : name;
         uint32_t after = mw_infer_attributes(w->inf, w->toks, i + len, service, said);
         if (after == i + len)
             return i;
@@ -391,7 +457,8 @@ static uint32_t field_statement(struct walk *w, uint32_t i)
 }
 
 /* Verbs at i after a trigger that began at from. The subject becomes what the last verb was about. */
-static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form form, bool unknown_too)
+static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form form,
+                         bool unknown_too)
 {
     struct mw_item **first = w->inf->next_item;
     uint32_t after = mw_infer_verbs(w->inf, w->toks, from, i, form, unknown_too);
@@ -405,7 +472,8 @@ static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form
     }
     use(w, from, i);
     bool describes = one_of(w, after, having) || kind_at(w, after, MW_TOK_OPEN);
-    if (last != NULL && describes && last->object_to == after && last->object_to > last->object_from)
+    if (last != NULL && describes && last->object_to == after &&
+        last->object_to > last->object_from)
         (void)speak_of(w, last->object_from, last->object_to);
     return after;
 }
@@ -432,12 +500,14 @@ static uint32_t passive_at(struct walk *w, uint32_t from, uint32_t noun_to, uint
 static uint32_t actor_at(struct walk *w, uint32_t i)
 {
     for (uint32_t k = i; k < i + 4 && k < w->toks->count; k++) {
-        const struct mw_phrase *trigger = mw_phrase_at(&w->inf->triggers_base, w->toks, k, MW_FORM_BASE);
+        const struct mw_phrase *trigger =
+            mw_phrase_at(&w->inf->triggers_base, w->toks, k, MW_FORM_BASE);
         if (trigger != NULL && !w->toks->at[k].tech) {
             uint32_t after = k + trigger->words;
             bool be = mw_tok_is(w->toks, after, "be") && !mw_tok_is(w->toks, after + 1, "able");
             if (be && k > i)
-                return passive_at(w, i, k, after + 1) > after + 1 ? passive_at(w, i, k, after + 1) : i;
+                return passive_at(w, i, k, after + 1) > after + 1 ? passive_at(w, i, k, after + 1)
+                                                                  : i;
             while (kind_at(w, after, MW_TOK_COLON))
                 after++;
             uint32_t to = verbs_at(w, i, after, MW_FORM_BASE, true);
@@ -455,7 +525,9 @@ static uint32_t trigger_at(struct walk *w, uint32_t i)
     const struct {
         const struct mw_phrases *phrases;
         enum mw_form form;
-    } kinds[] = {{&w->inf->triggers_ing, MW_FORM_ING}, {&w->inf->triggers_s, MW_FORM_S}, {&w->inf->triggers_maybe, MW_FORM_BASE}};
+    } kinds[] = {{&w->inf->triggers_ing, MW_FORM_ING},
+                 {&w->inf->triggers_s, MW_FORM_S},
+                 {&w->inf->triggers_maybe, MW_FORM_BASE}};
     for (size_t k = 0; k < MW_COUNT(kinds); k++) {
         const struct mw_phrase *p = mw_phrase_at(kinds[k].phrases, w->toks, i, MW_FORM_BASE);
         if (p == NULL)
@@ -474,7 +546,8 @@ static uint32_t order_to_build(struct walk *w, uint32_t i)
         return i;
     uint32_t at = i + 1;
     while (word_at(w, at) && w->heads[at] == NULL && at < i + 6 &&
-           (listed(w, at, "articles") || mw_words_has(&w->inf->words->stop, "stop", w->toks->at[at].low)))
+           (listed(w, at, "articles") ||
+            mw_words_has(&w->inf->words->stop, "stop", w->toks->at[at].low)))
         at++;
     bool container = false;
     for (uint32_t k = i + 1; k < at; k++)
@@ -482,7 +555,8 @@ static uint32_t order_to_build(struct walk *w, uint32_t i)
     if ((at >= w->toks->count || w->heads[at] == NULL) && !container)
         return i;
     use(w, i, i + 1);
-    mw_infer_note(w->inf, false, at < w->toks->count ? (const void *)w->heads[at] : NULL, "services", MW_STR("\"build\""), mw_tokens_text(w->toks, i, at));
+    mw_infer_note(w->inf, false, at < w->toks->count ? (const void *)w->heads[at] : NULL,
+                  "services", MW_STR("\"build\""), mw_tokens_text(w->toks, i, at));
     return at;
 }
 
@@ -490,7 +564,8 @@ static uint32_t imperative_at(struct walk *w, uint32_t i)
 {
     bool verb = word_at(w, i) && (mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) != NULL ||
                                   mw_phrase_at(&w->inf->states, w->toks, i, MW_FORM_BASE) != NULL);
-    bool noun = one_of(w, i + 1, strict_having) || one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
+    bool noun = one_of(w, i + 1, strict_having) ||
+                one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
                 kind_at(w, i + 1, MW_TOK_COLON) || kind_at(w, i + 1, MW_TOK_OPEN);
     if (!verb || noun)
         return i;
@@ -499,7 +574,8 @@ static uint32_t imperative_at(struct walk *w, uint32_t i)
 
 static bool describes_next(const struct walk *w, uint32_t i)
 {
-    return one_of(w, i, strict_having) || kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN) || mw_tok_is(w->toks, i, "with") ||
+    return one_of(w, i, strict_having) || kind_at(w, i, MW_TOK_COLON) ||
+           kind_at(w, i, MW_TOK_OPEN) || mw_tok_is(w->toks, i, "with") ||
            (one_of(w, i, (const char *const[]){"that", "which", NULL}) && one_of(w, i + 1, having));
 }
 
@@ -508,8 +584,10 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
     uint32_t len = noun_len(w, i);
     bool article = i > 0 && listed(w, i - 1, "articles");
     if (len == 0) { /* nobody knows it: only "X has …" makes it a record */
-        bool names = word_at(w, i) && !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
-                     (one_of(w, i + 1, strict_having) || ((w->sentence_start || article) && describes_next(w, i + 1)));
+        bool names = word_at(w, i) &&
+                     !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
+                     (one_of(w, i + 1, strict_having) ||
+                      ((w->sentence_start || article) && describes_next(w, i + 1)));
         uint32_t words = 1;
         if (!names && plain_word(w, i) && plain_word(w, i + 1) && one_of(w, i + 2, strict_having))
             names = true, words = 2;
@@ -518,7 +596,8 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
     bool plural = mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low);
     bool actor = len == 1 && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
     bool describes = describes_next(w, i + len);
-    if (actor ? !describes || mw_tok_is(w->toks, i + len, "with") : !plural && !describes && !article && !w->sentence_start)
+    if (actor ? !describes || mw_tok_is(w->toks, i + len, "with")
+              : !plural && !describes && !article && !w->sentence_start)
         return i;
     return speak_of(w, i, i + len) != NULL ? i + len : i;
 }
@@ -533,13 +612,16 @@ static uint32_t description_at(struct walk *w, uint32_t i)
         at++;
     bool colon = (kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN)) && w->subject_here;
     bool belongs = one_of(w, at, (const char *const[]){"belongs", "belong", NULL});
-    bool fields = one_of(w, at, field_words) && (kind_at(w, at + 1, MW_TOK_COLON) || one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
+    bool fields =
+        one_of(w, at, field_words) && (kind_at(w, at + 1, MW_TOK_COLON) ||
+                                       one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
     if (!colon && !belongs && !fields && !one_of(w, at, having))
         return i;
     if (w->service == NULL)
         w->service = w->inf->bp->services;
     uint32_t from = belongs ? at : at + 1;
-    while (one_of(w, from, (const char *const[]){"of", "are", "is", "following", NULL}) || one_of(w, from, field_words) || kind_at(w, from, MW_TOK_COLON))
+    while (one_of(w, from, (const char *const[]){"of", "are", "is", "following", NULL}) ||
+           one_of(w, from, field_words) || kind_at(w, from, MW_TOK_COLON))
         from++;
     uint32_t after = field_list(w, from);
     if (after == from)
@@ -557,7 +639,8 @@ static uint32_t description_at(struct walk *w, uint32_t i)
 
 static uint32_t step(struct walk *w, uint32_t i)
 {
-    uint32_t (*const readers[])(struct walk *, uint32_t) = {field_statement, actor_at, trigger_at, noun_at, description_at};
+    uint32_t (*const readers[])(struct walk *, uint32_t) = {field_statement, actor_at, trigger_at,
+                                                            noun_at, description_at};
     uint32_t after = i;
     if (w->sentence_start) {
         after = order_to_build(w, i);
@@ -585,12 +668,14 @@ static void walk_prompt(struct walk *w)
             w->entity = NULL;
             w->subject_here = true;
             w->sentence_start = false;
-            while (i < w->toks->count && (w->toks->at[i].used || is_container(w, i)) && (w->heads[i] == NULL || w->heads[i] == w->service))
+            while (i < w->toks->count && (w->toks->at[i].used || is_container(w, i)) &&
+                   (w->heads[i] == NULL || w->heads[i] == w->service))
                 i++;
             continue;
         }
         uint32_t after = tok->tech ? i : step(w, i);
-        bool small = tok->kind == MW_TOK_WORD && mw_words_has(&w->inf->words->stop, "stop", tok->low);
+        bool small =
+            tok->kind == MW_TOK_WORD && mw_words_has(&w->inf->words->stop, "stop", tok->low);
         if (after == i && !small)
             w->subject_here = w->subject_here && tok->tech;
         if (after > i || !small)
@@ -601,16 +686,20 @@ static void walk_prompt(struct walk *w)
 
 /* --- all of it --- */
 
-static void load_rows(struct mw_infer *inf, struct mw_phrases *phrases, const struct mw_tape *table, const char *key)
+static void load_rows(struct mw_infer *inf, struct mw_phrases *phrases, const struct mw_tape *table,
+                      const char *key)
 {
     uint32_t rows = mw_node_get(table, 0, key);
-    for (uint32_t row = mw_node_first(table, rows); row != MW_NODE_NONE; row = mw_node_after(table, rows, row))
+    for (uint32_t row = mw_node_first(table, rows); row != MW_NODE_NONE;
+         row = mw_node_after(table, rows, row))
         mw_phrases_add(inf->arena, phrases, table, row, mw_node_get(table, row, "say"));
 }
 
-void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape *task, uint32_t answers)
+void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape *task,
+                   uint32_t answers)
 {
-    *inf = (struct mw_infer){.arena = bp->arena, .words = bp->words, .bp = bp, .answers = task, .answers_node = answers};
+    *inf = (struct mw_infer){
+        .arena = bp->arena, .words = bp->words, .bp = bp, .answers = task, .answers_node = answers};
     inf->next_note = &inf->first_note;
     inf->next_item = &inf->first_item;
     const struct mw_tape *verbs = &bp->words->verbs;
@@ -621,7 +710,8 @@ void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape 
     mw_phrases_add(inf->arena, &inf->triggers_base, verbs, 0, mw_node_get(verbs, triggers, "base"));
     mw_phrases_add(inf->arena, &inf->triggers_ing, verbs, 0, mw_node_get(verbs, triggers, "ing"));
     mw_phrases_add(inf->arena, &inf->triggers_s, verbs, 0, mw_node_get(verbs, triggers, "s"));
-    mw_phrases_add(inf->arena, &inf->triggers_maybe, verbs, 0, mw_node_get(verbs, triggers, "maybe"));
+    mw_phrases_add(inf->arena, &inf->triggers_maybe, verbs, 0,
+                   mw_node_get(verbs, triggers, "maybe"));
 }
 
 bool mw_infer_is_left(const struct mw_infer *inf, const struct mw_tok *tok)
@@ -635,20 +725,24 @@ bool mw_infer_is_left(const struct mw_infer *inf, const struct mw_tok *tok)
 
 static void ask_for_anything(struct mw_infer *inf)
 {
-    static const char *const options[] = {"a todo app with title and due date", "a NotificationService with MongoDB and JWT auth",
+    static const char *const options[] = {"a todo app with title and due date",
+                                          "a NotificationService with MongoDB and JWT auth",
                                           "leave it out: start with a plain item service", NULL};
-    mw_infer_ask(inf, MW_STR("prompt"), MW_STR("What shall be built? Name a service or the records it keeps."),
+    mw_infer_ask(inf, MW_STR("prompt"),
+                 MW_STR("What shall be built? Name a service or the records it keeps."),
                  MW_STR("the prompt names no service, no record and no use case"), options);
 }
 
-enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw_str name_wish, struct mw_toks *ret_toks,
-                           struct mw_err *err)
+enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw_str name_wish,
+                           struct mw_toks *ret_toks, struct mw_err *err)
 {
     struct mw_str answer = MW_STR_NONE;
     if (prompt.len > MW_PROMPT_MAX)
-        return MW_FAIL(err, MW_E_INPUT, "/prompt: %zu bytes; a prompt has at most %d bytes", prompt.len, MW_PROMPT_MAX);
+        return MW_FAIL(err, MW_E_INPUT, "/prompt: %zu bytes; a prompt has at most %d bytes",
+                       prompt.len, MW_PROMPT_MAX);
     if (mw_infer_answer(inf, MW_STR("prompt"), &answer) && answer.len <= MW_PROMPT_MAX) {
-        struct mw_str more = mw_infer_leaves_out(inf, answer) ? MW_STR("a plain item service") : answer;
+        struct mw_str more =
+            mw_infer_leaves_out(inf, answer) ? MW_STR("a plain item service") : answer;
         if (mw_str_starts(more, MW_STR("leave it out: ")))
             more = mw_str_sub(more, sizeof("leave it out: ") - 1, more.len);
         prompt = mw_arena_format(inf->arena, "%.*s\n\n%.*s", MW_STR_ARG(prompt), MW_STR_ARG(more));

@@ -31,9 +31,9 @@ struct mw_tok {
     struct mw_str text; /* borrowed from the source, as written */
     struct mw_str low;  /* folded */
     enum mw_tok_kind kind;
-    bool used;      /* understood: a note names it */
-    bool tech;      /* belongs to a store, an authentication or a flag: nothing else may take it */
-    bool compound;  /* "UserProfileService": starts a service by itself */
+    bool used;     /* understood: a note names it */
+    bool tech;     /* belongs to a store, an authentication or a flag: nothing else may take it */
+    bool compound; /* "UserProfileService": starts a service by itself */
 };
 
 struct mw_toks {
@@ -58,8 +58,8 @@ struct mw_phrases {
 struct mw_note {
     struct mw_note *next;
     bool assumed;
-    const void *part; /* service, entity, field or use case; NULL: path */
-    const char *path; /* such as "auth" */
+    const void *part;    /* service, entity, field or use case; NULL: path */
+    const char *path;    /* such as "auth" */
     struct mw_str value; /* JSON text */
     struct mw_str why;
 };
@@ -97,42 +97,49 @@ struct mw_infer {
     struct mw_note *first_note, **next_note;
     bool asked;
     struct mw_ask ask;
-    struct mw_phrases technologies, verbs, states, triggers_base, triggers_ing, triggers_s, triggers_maybe;
+    struct mw_phrases technologies, verbs, states, triggers_base, triggers_ing, triggers_s,
+        triggers_maybe;
     struct mw_item *first_item, **next_item;
-    bool entities_closed; /* the entities were given: a use case may not add one */
+    bool entities_closed;             /* the entities were given: a use case may not add one */
     struct mw_str storage, algorithm; /* decided so far; algorithm empty: none */
     bool storage_known, auth_known;
 };
 
-void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape *task, uint32_t answers);
+void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape *task,
+                   uint32_t answers);
 
 /* --- infer_ask.c: questions, answers, notes --- */
 /* The last answer given to a field; false when there is none. */
 bool mw_infer_answer(const struct mw_infer *inf, struct mw_str field, struct mw_str *ret_answer);
 /* Keeps the first question. An unusable answer to it becomes part of the reason. Options: a NULL-terminated list of C strings. */
-void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str question, struct mw_str reason,
-                  const char *const *options);
+void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str question,
+                  struct mw_str reason, const char *const *options);
 bool mw_infer_leaves_out(const struct mw_infer *inf, struct mw_str answer);
-void mw_infer_note(struct mw_infer *inf, bool assumed, const void *part, const char *path, struct mw_str value_json,
-                   struct mw_str why);
+void mw_infer_note(struct mw_infer *inf, bool assumed, const void *part, const char *path,
+                   struct mw_str value_json, struct mw_str why);
 struct mw_str mw_infer_quote(const struct mw_infer *inf, struct mw_str text); /* as a JSON string */
 struct mw_str mw_infer_note_path(const struct mw_infer *inf, const struct mw_note *note);
 /* A flag that cannot be built: asks, and is true when the answer is to leave it out. */
-bool mw_infer_drop(struct mw_infer *inf, struct mw_str field, struct mw_str what, struct mw_str said);
+bool mw_infer_drop(struct mw_infer *inf, struct mw_str field, struct mw_str what,
+                   struct mw_str said);
 /* Decides a store or an authentication by its name in the tables; asks when it cannot be built. False: asked. */
-bool mw_infer_storage(struct mw_infer *inf, struct mw_str named, struct mw_str field, struct mw_str *ret_storage);
-bool mw_infer_auth(struct mw_infer *inf, struct mw_str named, struct mw_str field, struct mw_str *ret_algorithm);
+bool mw_infer_storage(struct mw_infer *inf, struct mw_str named, struct mw_str field,
+                      struct mw_str *ret_storage);
+bool mw_infer_auth(struct mw_infer *inf, struct mw_str named, struct mw_str field,
+                   struct mw_str *ret_algorithm);
 
 /* --- infer_tokens.c --- */
 struct mw_toks mw_tokens(struct mw_arena *arena, struct mw_str text);
-struct mw_str mw_tokens_text(const struct mw_toks *toks, uint32_t from, uint32_t to); /* as written */
-struct mw_str mw_tokens_low(struct mw_arena *arena, const struct mw_toks *toks, uint32_t from, uint32_t to);
+struct mw_str mw_tokens_text(const struct mw_toks *toks, uint32_t from,
+                             uint32_t to); /* as written */
+struct mw_str mw_tokens_low(struct mw_arena *arena, const struct mw_toks *toks, uint32_t from,
+                            uint32_t to);
 bool mw_tok_is(const struct mw_toks *toks, uint32_t i, const char *low);
-void mw_phrases_add(struct mw_arena *arena, struct mw_phrases *phrases, const struct mw_tape *table, uint32_t row,
-                    uint32_t list);
+void mw_phrases_add(struct mw_arena *arena, struct mw_phrases *phrases, const struct mw_tape *table,
+                    uint32_t row, uint32_t list);
 /* The longest phrase at i, or NULL. form inflects the first word. */
-const struct mw_phrase *mw_phrase_at(const struct mw_phrases *phrases, const struct mw_toks *toks, uint32_t i,
-                                     enum mw_form form);
+const struct mw_phrase *mw_phrase_at(const struct mw_phrases *phrases, const struct mw_toks *toks,
+                                     uint32_t i, enum mw_form form);
 
 /* --- infer_tech.c: stores, authentication, flags --- */
 void mw_infer_technologies(struct mw_infer *inf, struct mw_toks *toks);
@@ -140,39 +147,44 @@ void mw_infer_technologies(struct mw_infer *inf, struct mw_toks *toks);
 /* --- infer_field.c --- */
 /* Reads one field at i: "required title up to 120 characters", "price: number min 0". Returns the index after it; *ret_field: NULL when
  * there is no name. entity: for references to entities and notes; may be NULL. */
-uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i, struct mw_bp_service *service,
-                        struct mw_bp_field **ret_field);
+uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                        struct mw_bp_service *service, struct mw_bp_field **ret_field);
 /* Reads only what can follow a name ("required", "one of a, b"). */
-uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_t i, struct mw_bp_service *service,
-                             struct mw_bp_field *field);
+uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                             struct mw_bp_service *service, struct mw_bp_field *field);
 /* Fills in the type from the name when nobody said it, and the assumption that goes with it. */
-void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                           struct mw_bp_field *field);
+void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service,
+                           struct mw_bp_entity *entity, struct mw_bp_field *field);
 /* A field as a text of the tables or of a blueprint file; every word must be understood. NULL: *ret_bad names the word. */
-struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text, struct mw_bp_service *service,
-                                        struct mw_str *ret_bad);
+struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text,
+                                        struct mw_bp_service *service, struct mw_str *ret_bad);
 /* Adds a declared field, or merges it with what the same name said before; a conflict is asked. */
-void mw_infer_declare(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                      struct mw_bp_field *field);
+void mw_infer_declare(struct mw_infer *inf, struct mw_bp_service *service,
+                      struct mw_bp_entity *entity, struct mw_bp_field *field);
 
 /* --- infer_case.c --- */
 /* Reads a list of verbs at i; false at the first word that is none. Items are added to inf's list. Returns the index after it. */
-uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t from, uint32_t i, enum mw_form form,
-                        bool unknown_too);
+uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t from, uint32_t i,
+                        enum mw_form form, bool unknown_too);
 /* The entity that a phrase names: one of the service's, of another service, or NULL. */
-struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_service *service, struct mw_str low,
-                                     struct mw_bp_service **ret_service);
+struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_service *service,
+                                     struct mw_str low, struct mw_bp_service **ret_service);
 /* Makes the use cases of one item. exact: exactly one, under the given name (empty: derived). *ret_why: not derivable because. */
 bool mw_infer_item(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                   const struct mw_item *item, bool assumed, struct mw_str exact_name, struct mw_str *ret_why);
+                   const struct mw_item *item, bool assumed, struct mw_str exact_name,
+                   struct mw_str *ret_why);
 /* The use case of one text ("Mark as read", "CreateOrder"); false: asked, or not derivable. */
-bool mw_infer_case_text(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                        struct mw_str text, bool assumed, struct mw_str exact_name, struct mw_str *ret_why);
+bool mw_infer_case_text(struct mw_infer *inf, struct mw_bp_service *service,
+                        struct mw_bp_entity *entity, struct mw_str text, bool assumed,
+                        struct mw_str exact_name, struct mw_str *ret_why);
 
 /* --- infer_parts.c: what the noun tables know --- */
-struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_service *service, struct mw_str low);
-void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity);
-void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity);
+struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_service *service,
+                                         struct mw_str low);
+void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service,
+                             struct mw_bp_entity *entity);
+void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
+                            struct mw_bp_entity *entity);
 /* "task manager" gives "task": the noun of a service without words that say "a program". */
 struct mw_str mw_infer_noun(const struct mw_infer *inf, struct mw_str base);
 
@@ -184,8 +196,9 @@ struct mw_bp_entity *mw_infer_main_entity(struct mw_infer *inf, struct mw_bp_ser
 
 /* --- infer.c --- */
 /* The whole prompt. After it either inf->asked or inf->bp is complete. *ret_toks: for what was not understood. */
-MW_MUST enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw_str name_wish,
-                                   struct mw_toks *ret_toks, struct mw_err *err);
+MW_MUST enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt,
+                                   struct mw_str name_wish, struct mw_toks *ret_toks,
+                                   struct mw_err *err);
 /* True for a word that nobody used and that is no stop word. */
 bool mw_infer_is_left(const struct mw_infer *inf, const struct mw_tok *tok);
 

@@ -19,7 +19,8 @@ static struct mw_str answer_text(const struct mw_tape *t, uint32_t node)
     }
 }
 
-static bool answers(const struct mw_infer *inf, uint32_t node, struct mw_str field, struct mw_str *ret_answer)
+static bool answers(const struct mw_infer *inf, uint32_t node, struct mw_str field,
+                    struct mw_str *ret_answer)
 {
     if (mw_node_type(inf->answers, node) != MW_NODE_OBJECT ||
         !mw_str_eq(mw_node_get_text(inf->answers, node, "field"), field))
@@ -41,8 +42,8 @@ bool mw_infer_answer(const struct mw_infer *inf, struct mw_str field, struct mw_
     return found;
 }
 
-void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str question, struct mw_str reason,
-                  const char *const *options)
+void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str question,
+                  struct mw_str reason, const char *const *options)
 {
     struct mw_str given = MW_STR_NONE;
     if (inf->asked)
@@ -50,8 +51,9 @@ void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str quest
     inf->asked = true;
     inf->ask = (struct mw_ask){.field = field, .question = question, .reason = reason};
     if (mw_infer_answer(inf, field, &given))
-        inf->ask.reason = mw_arena_format(inf->arena, "the answer '%.*s' cannot be used here; %.*s",
-                                          MW_STR_ARG(mw_str_sub(given, 0, 200)), MW_STR_ARG(reason));
+        inf->ask.reason =
+            mw_arena_format(inf->arena, "the answer '%.*s' cannot be used here; %.*s",
+                            MW_STR_ARG(mw_str_sub(given, 0, 200)), MW_STR_ARG(reason));
     for (; *options != NULL && inf->ask.option_count < MW_ASK_OPTIONS_MAX; options++)
         inf->ask.options[inf->ask.option_count++] = mw_str_of(*options);
 }
@@ -77,19 +79,20 @@ struct mw_str mw_infer_quote(const struct mw_infer *inf, struct mw_str text)
     return mw_buf_str(&buf);
 }
 
-void mw_infer_note(struct mw_infer *inf, bool assumed, const void *part, const char *path, struct mw_str value_json,
-                   struct mw_str why)
+void mw_infer_note(struct mw_infer *inf, bool assumed, const void *part, const char *path,
+                   struct mw_str value_json, struct mw_str why)
 {
     struct mw_note *note = mw_arena_array(inf->arena, struct mw_note, 1);
     if (note == NULL)
         return;
-    *note = (struct mw_note){.assumed = assumed, .part = part, .path = path, .value = value_json, .why = why};
+    *note = (struct mw_note){
+        .assumed = assumed, .part = part, .path = path, .value = value_json, .why = why};
     *inf->next_note = note;
     inf->next_note = &note->next;
 }
 
-static struct mw_str entity_path(const struct mw_infer *inf, const struct mw_bp_service *s, uint32_t at,
-                                 const void *part)
+static struct mw_str entity_path(const struct mw_infer *inf, const struct mw_bp_service *s,
+                                 uint32_t at, const void *part)
 {
     uint32_t i = 0;
     for (const struct mw_bp_entity *e = s->entities; e != NULL; e = e->next, i++) {
@@ -122,21 +125,26 @@ struct mw_str mw_infer_note_path(const struct mw_infer *inf, const struct mw_not
     return MW_STR("services");
 }
 
-bool mw_infer_drop(struct mw_infer *inf, struct mw_str field, struct mw_str what, struct mw_str said)
+bool mw_infer_drop(struct mw_infer *inf, struct mw_str field, struct mw_str what,
+                   struct mw_str said)
 {
     static const char *const options[] = {"leave it out", NULL};
     struct mw_str answer = MW_STR_NONE;
     if (mw_infer_answer(inf, field, &answer) && mw_infer_leaves_out(inf, answer))
         return true;
-    mw_infer_ask(inf, field,
-                 mw_arena_format(inf->arena, "'%.*s' asks for %.*s, which cannot be built yet. Leave it out?",
-                                 MW_STR_ARG(mw_str_sub(said, 0, 200)), MW_STR_ARG(what)),
-                 mw_arena_format(inf->arena, "no generator for %.*s is installed", MW_STR_ARG(what)), options);
+    mw_infer_ask(
+        inf, field,
+        mw_arena_format(inf->arena,
+                        "'%.*s' asks for %.*s, which cannot be built yet. Leave it out?",
+                        MW_STR_ARG(mw_str_sub(said, 0, 200)), MW_STR_ARG(what)),
+        mw_arena_format(inf->arena, "no generator for %.*s is installed", MW_STR_ARG(what)),
+        options);
     return false;
 }
 
 /* The value of the row whose words are the whole text, or empty. */
-static struct mw_str named(struct mw_infer *inf, struct mw_str text, const char *kind, struct mw_str *ret_algorithm)
+static struct mw_str named(struct mw_infer *inf, struct mw_str text, const char *kind,
+                           struct mw_str *ret_algorithm)
 {
     struct mw_toks toks = mw_tokens(inf->arena, text);
     for (uint32_t i = 0; toks.at != NULL && i + 1 < toks.count; i++) {
@@ -170,13 +178,16 @@ static struct mw_str store_name(struct mw_infer *inf, struct mw_str text)
     return value;
 }
 
-bool mw_infer_storage(struct mw_infer *inf, struct mw_str said, struct mw_str field, struct mw_str *ret_storage)
+bool mw_infer_storage(struct mw_infer *inf, struct mw_str said, struct mw_str field,
+                      struct mw_str *ret_storage)
 {
-    static const char *const options[] = {"MongoDB", "File", "Memory", "leave it out (File is used)", NULL};
+    static const char *const options[] = {"MongoDB", "File", "Memory",
+                                          "leave it out (File is used)", NULL};
     struct mw_str answer = MW_STR_NONE, store = store_name(inf, said);
     if (mw_infer_answer(inf, field, &answer)) {
         struct mw_str chosen = store_name(inf, answer);
-        bool leaves = mw_infer_leaves_out(inf, answer) || mw_str_starts(answer, MW_STR("leave it out"));
+        bool leaves =
+            mw_infer_leaves_out(inf, answer) || mw_str_starts(answer, MW_STR("leave it out"));
         if (leaves || is_buildable_store(chosen)) {
             *ret_storage = leaves ? MW_STR("File") : chosen;
             return true;
@@ -187,9 +198,10 @@ bool mw_infer_storage(struct mw_infer *inf, struct mw_str said, struct mw_str fi
         return true;
     }
     struct mw_str question =
-        said.len == 0 ? MW_STR("Where shall the records be kept: MongoDB, File or Memory?")
-                      : mw_arena_format(inf->arena, "%.*s cannot be built yet; MongoDB, File or Memory?",
-                                        MW_STR_ARG(mw_str_sub(store.len > 0 ? store : said, 0, 100)));
+        said.len == 0
+            ? MW_STR("Where shall the records be kept: MongoDB, File or Memory?")
+            : mw_arena_format(inf->arena, "%.*s cannot be built yet; MongoDB, File or Memory?",
+                              MW_STR_ARG(mw_str_sub(store.len > 0 ? store : said, 0, 100)));
     mw_infer_ask(inf, field, question,
                  said.len == 0 ? MW_STR("the blueprint does not say its storage")
                                : MW_STR("generators exist for MongoDB, File and Memory"),
@@ -199,7 +211,8 @@ bool mw_infer_storage(struct mw_infer *inf, struct mw_str said, struct mw_str fi
 
 static bool is_none(const struct mw_infer *inf, struct mw_str text)
 {
-    static const char *const none[] = {"no authentication", "no auth", "public", "anonymous", "open"};
+    static const char *const none[] = {"no authentication", "no auth", "public", "anonymous",
+                                       "open"};
     struct mw_str low = mw_name_fold(inf->arena, text);
     for (size_t i = 0; i < MW_COUNT(none); i++)
         if (mw_str_is(low, none[i]))
@@ -216,13 +229,16 @@ static bool auth_value(struct mw_infer *inf, struct mw_str text, struct mw_str *
     }
     struct mw_str value = named(inf, text, "auth", &algorithm);
     if (mw_str_is(value, "JWT") || mw_str_is(value, "false")) {
-        *ret_algorithm = mw_str_is(value, "false") ? MW_STR_NONE : algorithm.len > 0 ? algorithm : MW_STR("HS256");
+        *ret_algorithm = mw_str_is(value, "false") ? MW_STR_NONE
+                         : algorithm.len > 0       ? algorithm
+                                                   : MW_STR("HS256");
         return true;
     }
     return false;
 }
 
-bool mw_infer_auth(struct mw_infer *inf, struct mw_str said, struct mw_str field, struct mw_str *ret_algorithm)
+bool mw_infer_auth(struct mw_infer *inf, struct mw_str said, struct mw_str field,
+                   struct mw_str *ret_algorithm)
 {
     static const char *const options[] = {"JWT", "no authentication", "leave it out", NULL};
     struct mw_str answer = MW_STR_NONE;

@@ -31,12 +31,15 @@ static bool one_of(const struct list *l, uint32_t i, const char *const *words)
 }
 
 static const char *const ands[] = {"and", "or", "then", "plus", "nor", NULL};
-static const char *const fillers[] = {"also", "then", "to", "be", "able", "can", "either", "even", NULL};
+static const char *const fillers[] = {"also", "then",   "to",   "be", "able",
+                                      "can",  "either", "even", NULL};
 static const char *const prepositions[] = {"as", "to", "by", "of", "from", NULL};
-static const char *const object_ends[] = {"as", "to", "by", "of", "from", "with", "for", "in", "on", "when", "so", "which", "that",
-                                          "using", "and", "or", "but", "via", "into", "at", "where", "has", "have", "is", "are",
-                                          "then", "can", "while", "who", "without", "through", "after", "before", "within", "if",
-                                          "per", "plus", "not", "must", "should", "belongs", "belong", "having", "between", NULL};
+static const char *const object_ends[] = {
+    "as",    "to",  "by",      "of",      "from",    "with",   "for",    "in",      "on",
+    "when",  "so",  "which",   "that",    "using",   "and",    "or",     "but",     "via",
+    "into",  "at",  "where",   "has",     "have",    "is",     "are",    "then",    "can",
+    "while", "who", "without", "through", "after",   "before", "within", "if",      "per",
+    "plus",  "not", "must",    "should",  "belongs", "belong", "having", "between", NULL};
 
 static const struct mw_phrase *verb_at(const struct list *l, uint32_t i, bool *ret_is_state)
 {
@@ -67,19 +70,37 @@ static uint32_t skip_articles(const struct list *l, uint32_t i)
 static uint32_t words_until(const struct list *l, uint32_t i, uint32_t max)
 {
     uint32_t to = i;
-    while (to < i + max && word_at(l, to) && !l->toks->at[to].compound && !one_of(l, to, object_ends) && !in(l, to, "pronouns"))
+    while (to < i + max && word_at(l, to) && !l->toks->at[to].compound &&
+           !one_of(l, to, object_ends) && !in(l, to, "pronouns"))
         to++;
+    return to;
+}
+
+/* "invoices stored somewhere": a known plural ends the object, unless the longer words are known too. */
+static uint32_t noun_end(const struct list *l, uint32_t from, uint32_t to)
+{
+    struct mw_str name = MW_STR_NONE;
+    for (uint32_t end = to; end > from; end--) {
+        struct mw_str low = mw_tokens_low(l->inf->arena, l->toks, from, end);
+        if (mw_words_is_plural(l->inf->words, low) &&
+            mw_words_noun(l->inf->words, mw_words_singular(l->inf->words, low), &name) !=
+                MW_NODE_NONE)
+            return end;
+    }
     return to;
 }
 
 /* "by id" says only that one is meant. */
 static uint32_t skip_by_id(const struct list *l, uint32_t i)
 {
-    if (mw_tok_is(l->toks, i, "by") && one_of(l, i + 1, (const char *const[]){"id", "ids", "identifier", NULL})) {
+    if (mw_tok_is(l->toks, i, "by") &&
+        one_of(l, i + 1, (const char *const[]){"id", "ids", "identifier", NULL})) {
         l->toks->at[i + 1].used = true;
         return i + 2;
     }
-    if (mw_tok_is(l->toks, i, "by") && one_of(l, i + 1, (const char *const[]){"its", "their", NULL}) && mw_tok_is(l->toks, i + 2, "id"))
+    if (mw_tok_is(l->toks, i, "by") &&
+        one_of(l, i + 1, (const char *const[]){"its", "their", NULL}) &&
+        mw_tok_is(l->toks, i + 2, "id"))
         return i + 3;
     return i;
 }
@@ -92,7 +113,7 @@ static uint32_t read_object(const struct list *l, struct mw_item *item, uint32_t
         i++;
     } else {
         item->object_from = i;
-        item->object_to = i = words_until(l, i, 4);
+        item->object_to = i = noun_end(l, i, words_until(l, i, 4));
     }
     i = skip_by_id(l, i);
     item->to = i;
@@ -103,7 +124,8 @@ static uint32_t read_object(const struct list *l, struct mw_item *item, uint32_t
         to++;
     else
         to = words_until(l, from, 3);
-    bool takes = to > from && (item->is_state || item->phrase == NULL || !mw_tok_is(l->toks, i, "from"));
+    bool takes =
+        to > from && (item->is_state || item->phrase == NULL || !mw_tok_is(l->toks, i, "from"));
     if (!takes)
         return i;
     item->preposition = l->toks->at[i].low;
@@ -116,12 +138,19 @@ static uint32_t read_object(const struct list *l, struct mw_item *item, uint32_t
     return to;
 }
 
-static struct mw_item *add(struct list *l, const struct mw_phrase *phrase, bool is_state, uint32_t i, uint32_t to)
+static struct mw_item *add(struct list *l, const struct mw_phrase *phrase, bool is_state,
+                           uint32_t i, uint32_t to)
 {
     struct mw_item *item = mw_arena_array(l->inf->arena, struct mw_item, 1);
     if (item == NULL)
         return NULL;
-    *item = (struct mw_item){.toks = l->toks, .phrase = phrase, .is_state = is_state, .from = i, .verb = i, .verb_to = to, .to = to};
+    *item = (struct mw_item){.toks = l->toks,
+                             .phrase = phrase,
+                             .is_state = is_state,
+                             .from = i,
+                             .verb = i,
+                             .verb_to = to,
+                             .to = to};
     if (l->last == NULL)
         item->from = l->from;
     *l->inf->next_item = item;
@@ -150,7 +179,8 @@ static uint32_t separator(const struct list *l, uint32_t i)
         enum mw_tok_kind kind = l->toks->at[at].kind;
         if (kind == MW_TOK_COMMA || kind == MW_TOK_BAR || one_of(l, at, ands))
             at++;
-        else if (mw_tok_is(l->toks, at, "as") && mw_tok_is(l->toks, at + 1, "well") && mw_tok_is(l->toks, at + 2, "as"))
+        else if (mw_tok_is(l->toks, at, "as") && mw_tok_is(l->toks, at + 1, "well") &&
+                 mw_tok_is(l->toks, at + 2, "as"))
             at += 3;
         else if (l->toks->at[at].tech && at > i)
             at++;
@@ -199,7 +229,9 @@ static void share_objects(struct mw_item *first)
         struct mw_item *b = a->next;
         while (b != NULL && b->object_to == b->object_from)
             b = b->next;
-        const struct mw_item *from = last != NULL && b == NULL ? last : b != NULL && last == NULL ? b : last;
+        const struct mw_item *from = last != NULL && b == NULL   ? last
+                                     : b != NULL && last == NULL ? b
+                                                                 : last;
         if (from != NULL) {
             a->object_from = from->object_from;
             a->object_to = from->object_to;
@@ -207,17 +239,19 @@ static void share_objects(struct mw_item *first)
     }
 }
 
-uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t from, uint32_t i, enum mw_form form,
-                        bool unknown_too)
+uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t from, uint32_t i,
+                        enum mw_form form, bool unknown_too)
 {
-    struct list l = {.inf = inf, .toks = toks, .form = form, .unknown_too = unknown_too, .from = from};
+    struct list l = {
+        .inf = inf, .toks = toks, .form = form, .unknown_too = unknown_too, .from = from};
     struct mw_item **first = inf->next_item;
     uint32_t end = i, at = skip(&l, i, fillers);
     for (;;) {
         bool is_state = false;
         const struct mw_phrase *verb = verb_at(&l, at, &is_state);
         if (verb != NULL || is_unknown_verb(&l, at)) {
-            struct mw_item *item = add(&l, verb, is_state, at, at + (verb != NULL ? verb->words : 1));
+            struct mw_item *item =
+                add(&l, verb, is_state, at, at + (verb != NULL ? verb->words : 1));
             if (item == NULL)
                 break;
             end = read_object(&l, item, item->verb_to);

@@ -7,10 +7,10 @@ struct plan {
     struct mw_bp_service *service;
     struct mw_bp_entity *entity;
     const struct mw_item *item;
-    struct mw_str verb;    /* base form, folded: "mark" */
-    struct mw_str field;   /* the object is this field of the entity, or empty */
-    struct mw_str rest;    /* after the preposition, as written */
-    struct mw_str exact;   /* the name the use case must have */
+    struct mw_str verb;  /* base form, folded: "mark" */
+    struct mw_str field; /* the object is this field of the entity, or empty */
+    struct mw_str rest;  /* after the preposition, as written */
+    struct mw_str exact; /* the name the use case must have */
     bool is_exact;
     bool plural;
     bool assumed;
@@ -41,15 +41,19 @@ static bool fail(struct plan *p, struct mw_str why)
 
 /* --- the entity --- */
 
-struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_service *service, struct mw_str low,
-                                     struct mw_bp_service **ret_service)
+struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_service *service,
+                                     struct mw_str low, struct mw_bp_service **ret_service)
 {
-    struct mw_str one = mw_name_pascal(inf->arena, mw_words_singular(inf->words, low)), noun = MW_STR_NONE;
-    if (mw_words_noun(inf->words, mw_words_singular(inf->words, low), &noun) != MW_NODE_NONE && mw_str_is(noun, "todo"))
+    struct mw_str one = mw_name_pascal(inf->arena, mw_words_singular(inf->words, low)),
+                  noun = MW_STR_NONE;
+    if (mw_words_noun(inf->words, mw_words_singular(inf->words, low), &noun) != MW_NODE_NONE &&
+        mw_str_is(noun, "todo"))
         one = mw_name_pascal(inf->arena, noun);
-    struct mw_bp_entity *found = service != NULL && low.len > 0 ? mw_bp_entity_of(service, one) : NULL;
+    struct mw_bp_entity *found =
+        service != NULL && low.len > 0 ? mw_bp_entity_of(service, one) : NULL;
     *ret_service = service;
-    for (struct mw_bp_service *s = inf->bp->services; s != NULL && found == NULL && low.len > 0; s = s->next) {
+    for (struct mw_bp_service *s = inf->bp->services; s != NULL && found == NULL && low.len > 0;
+         s = s->next) {
         found = mw_bp_entity_of(s, one);
         *ret_service = s;
     }
@@ -92,9 +96,15 @@ static bool takes_field(const struct plan *p)
     if (p->item->phrase == NULL)
         return false;
     struct mw_str special = p->item->is_state ? row_text(p->item, "special") : MW_STR_NONE;
-    bool assigns = p->item->is_state && mw_node_bool(p->item->phrase->table, row_node(p->item, "from_body"), false);
-    bool updates = !p->item->is_state && mw_node_pointer(p->item->phrase->table, p->item->phrase->row, MW_STR("/effects/0")) != MW_NODE_NONE &&
-                   mw_str_is(mw_node_str(p->item->phrase->table, mw_node_at(p->item->phrase->table, row_node(p->item, "effects"), 0)), "update");
+    bool assigns = p->item->is_state &&
+                   mw_node_bool(p->item->phrase->table, row_node(p->item, "from_body"), false);
+    bool updates =
+        !p->item->is_state &&
+        mw_node_pointer(p->item->phrase->table, p->item->phrase->row, MW_STR("/effects/0")) !=
+            MW_NODE_NONE &&
+        mw_str_is(mw_node_str(p->item->phrase->table,
+                              mw_node_at(p->item->phrase->table, row_node(p->item, "effects"), 0)),
+                  "update");
     return special.len > 0 || assigns || updates;
 }
 
@@ -107,12 +117,15 @@ static bool object_is_field(struct plan *p)
     struct mw_bp_service *service = p->service;
     struct mw_str rest = mw_tokens_low(p->inf->arena, item->toks, item->rest_from, item->rest_to);
     struct mw_bp_entity *owner = mw_infer_entity(p->inf, p->service, rest, &service);
-    if (owner != NULL && (mw_str_is(item->preposition, "of") || mw_str_is(item->preposition, "to"))) {
+    if (owner != NULL &&
+        (mw_str_is(item->preposition, "of") || mw_str_is(item->preposition, "to"))) {
         p->entity = owner;
         p->service = service;
         p->rest = MW_STR_NONE;
     }
-    struct mw_str name = mw_name_camel(p->inf->arena, mw_tokens_low(p->inf->arena, item->toks, item->object_from, item->object_to));
+    struct mw_str name =
+        mw_name_camel(p->inf->arena,
+                      mw_tokens_low(p->inf->arena, item->toks, item->object_from, item->object_to));
     bool there = p->entity != NULL && mw_bp_field_of(p->entity, name) != NULL;
     if (!there && owner == NULL)
         return false;
@@ -127,16 +140,19 @@ static bool find_entity(struct plan *p)
         return p->entity != NULL || fail(p, MW_STR("nothing says what it is done to"));
     if (split_object(p) || object_is_field(p))
         return true;
-    struct mw_str low = mw_tokens_low(p->inf->arena, item->toks, item->object_from, item->object_to);
+    struct mw_str low =
+        mw_tokens_low(p->inf->arena, item->toks, item->object_from, item->object_to);
     bool mark = item->phrase != NULL && item->is_state && row_text(item, "special").len > 0;
     if (mark && p->entity != NULL) { /* "MarkRead", "set done" */
-        p->rest = p->rest.len > 0 ? p->rest : mw_tokens_text(item->toks, item->object_from, item->object_to);
+        p->rest = p->rest.len > 0 ? p->rest
+                                  : mw_tokens_text(item->toks, item->object_from, item->object_to);
         if (mw_str_is(item->preposition, "to"))
             p->field = mw_name_camel(p->inf->arena, low);
         return true;
     }
     if (p->inf->entities_closed)
-        return fail(p, mw_arena_format(p->inf->arena, "there is no entity '%.*s'", MW_STR_ARG(low)));
+        return fail(p,
+                    mw_arena_format(p->inf->arena, "there is no entity '%.*s'", MW_STR_ARG(low)));
     p->entity = mw_infer_add_entity(p->inf, p->service, low);
     p->plural = mw_words_is_plural(p->inf->words, low);
     if (p->entity != NULL && p->entity->fields == NULL)
@@ -155,22 +171,26 @@ static void note_case(struct plan *p, const struct mw_bp_case *made)
         return;
     }
     for (uint32_t i = item->from; i < item->to; i++) {
-        bool object = i >= item->object_from && i < item->object_to, rest = i >= item->rest_from && i < item->rest_to;
+        bool object = i >= item->object_from && i < item->object_to,
+             rest = i >= item->rest_from && i < item->rest_to;
         if (object || rest || i < item->verb_to)
             item->toks->at[i].used = true;
     }
-    mw_infer_note(p->inf, false, made, NULL, value, mw_tokens_text(item->toks, item->from, item->to));
+    mw_infer_note(p->inf, false, made, NULL, value,
+                  mw_tokens_text(item->toks, item->from, item->to));
 }
 
 static bool same_route(const struct mw_bp_case *a, const struct mw_bp_case *b)
 {
     bool acts = a->effect >= MW_BP_SET && b->effect >= MW_BP_SET;
-    return mw_str_eq(a->entity, b->entity) && (acts ? mw_str_eq(a->action, b->action) : a->effect == b->effect);
+    return mw_str_eq(a->entity, b->entity) &&
+           (acts ? mw_str_eq(a->action, b->action) : a->effect == b->effect);
 }
 
 static bool names_entity(const struct plan *p, struct mw_str name)
 {
-    struct mw_str words = mw_arena_format(p->inf->arena, " %.*s ", MW_STR_ARG(mw_name_words(p->inf->arena, name)));
+    struct mw_str words =
+        mw_arena_format(p->inf->arena, " %.*s ", MW_STR_ARG(mw_name_words(p->inf->arena, name)));
     struct mw_str entity = mw_name_words(p->inf->arena, p->entity->name);
     const struct mw_str wanted[] = {entity, mw_words_plural(p->inf->words, entity)};
     for (size_t w = 0; w < MW_COUNT(wanted); w++) {
@@ -212,7 +232,8 @@ static struct mw_str plural_name(const struct plan *p)
 
 /* --- fields that a use case changes --- */
 
-static struct mw_bp_field *add_field(struct plan *p, struct mw_str name, enum mw_bp_type type, const char *default_text)
+static struct mw_bp_field *add_field(struct plan *p, struct mw_str name, enum mw_bp_type type,
+                                     const char *default_text)
 {
     struct mw_bp_field *field = mw_arena_array(p->inf->arena, struct mw_bp_field, 1);
     if (field == NULL || !mw_name_is_camel(name))
@@ -225,24 +246,29 @@ static struct mw_bp_field *add_field(struct plan *p, struct mw_str name, enum mw
         field->default_text = mw_str_of(default_text);
     }
     mw_bp_add_field(p->entity, field);
-    mw_infer_note(p->inf, true, field, NULL, mw_infer_quote(p->inf, mw_str_of(mw_bp_type_name(type))),
-                  mw_arena_format(p->inf->arena, "verbs.yaml: '%.*s' changes the field '%.*s'", MW_STR_ARG(p->verb), MW_STR_ARG(name)));
+    mw_infer_note(p->inf, true, field, NULL,
+                  mw_infer_quote(p->inf, mw_str_of(mw_bp_type_name(type))),
+                  mw_arena_format(p->inf->arena, "verbs.yaml: '%.*s' changes the field '%.*s'",
+                                  MW_STR_ARG(p->verb), MW_STR_ARG(name)));
     return field;
 }
 
-static bool add_set(struct plan *p, struct mw_bp_case *made, const struct mw_bp_field *field, struct mw_str value)
+static bool add_set(struct plan *p, struct mw_bp_case *made, const struct mw_bp_field *field,
+                    struct mw_str value)
 {
     struct mw_str why = MW_STR_NONE, json = mw_bp_value(p->inf->arena, field, value, &why);
     struct mw_bp_set *set = mw_arena_array(p->inf->arena, struct mw_bp_set, 1);
     if (json.len == 0 || set == NULL)
-        return fail(p, mw_arena_format(p->inf->arena, "the field '%.*s': %.*s", MW_STR_ARG(field->name), MW_STR_ARG(why)));
+        return fail(p, mw_arena_format(p->inf->arena, "the field '%.*s': %.*s",
+                                       MW_STR_ARG(field->name), MW_STR_ARG(why)));
     *set = (struct mw_bp_set){.field = field->name, .json = json};
     made->set = set;
     return true;
 }
 
 /* An enum field with one of the values; *ret_value: which. */
-static struct mw_bp_field *enum_with(const struct plan *p, struct mw_str value, struct mw_str *ret_value)
+static struct mw_bp_field *enum_with(const struct plan *p, struct mw_str value,
+                                     struct mw_str *ret_value)
 {
     for (struct mw_bp_field *f = p->entity->fields; f != NULL; f = f->next)
         for (uint32_t i = 0; i < f->value_count; i++)
@@ -257,14 +283,15 @@ static struct mw_bp_field *boolean_field(const struct plan *p, struct mw_str nam
 {
     struct mw_bp_field *f = mw_bp_field_of(p->entity, name);
     if (f == NULL)
-        f = mw_bp_field_of(p->entity, mw_arena_format(p->inf->arena, "is%.*s", MW_STR_ARG(pascal(p, name))));
+        f = mw_bp_field_of(p->entity,
+                           mw_arena_format(p->inf->arena, "is%.*s", MW_STR_ARG(pascal(p, name))));
     return f;
 }
 
 static struct mw_str set_name(const struct plan *p, const char *joint, struct mw_str tail)
 {
-    return mw_arena_format(p->inf->arena, "%.*s%.*s%s%.*s", MW_STR_ARG(pascal(p, p->verb)), MW_STR_ARG(p->entity->name), joint,
-                           MW_STR_ARG(pascal(p, tail)));
+    return mw_arena_format(p->inf->arena, "%.*s%.*s%s%.*s", MW_STR_ARG(pascal(p, p->verb)),
+                           MW_STR_ARG(p->entity->name), joint, MW_STR_ARG(pascal(p, tail)));
 }
 
 static bool set_state(struct plan *p)
@@ -274,12 +301,15 @@ static bool set_state(struct plan *p)
     struct mw_bp_case *made = new_case(p, MW_BP_SET);
     struct mw_bp_field *field = NULL;
     uint32_t values = row_node(p->item, "values"), also = row_node(p->item, "also");
-    for (uint32_t i = mw_node_first(t, values); i != MW_NODE_NONE && field == NULL; i = mw_node_after(t, values, i))
+    for (uint32_t i = mw_node_first(t, values); i != MW_NODE_NONE && field == NULL;
+         i = mw_node_after(t, values, i))
         field = enum_with(p, mw_node_str(t, i), &value);
     if (field == NULL) {
-        value = mw_node_bool(t, row_node(p->item, "value"), true) ? MW_STR("true") : MW_STR("false");
+        value =
+            mw_node_bool(t, row_node(p->item, "value"), true) ? MW_STR("true") : MW_STR("false");
         field = boolean_field(p, name);
-        for (uint32_t i = mw_node_first(t, also); i != MW_NODE_NONE && field == NULL; i = mw_node_after(t, also, i))
+        for (uint32_t i = mw_node_first(t, also); i != MW_NODE_NONE && field == NULL;
+             i = mw_node_after(t, also, i))
             field = boolean_field(p, mw_node_str(t, i));
     }
     if (field == NULL)
@@ -310,7 +340,8 @@ static bool set_marked(struct plan *p)
     }
     bool negative = mw_str_starts(word, MW_STR("un")) || mw_str_starts(word, MW_STR("not "));
     if (field == NULL && negative) {
-        struct mw_str positive = mw_str_sub(word, mw_str_starts(word, MW_STR("un")) ? 2 : 4, word.len);
+        struct mw_str positive =
+            mw_str_sub(word, mw_str_starts(word, MW_STR("un")) ? 2 : 4, word.len);
         field = boolean_field(p, positive);
         if (field == NULL && mw_str_starts(word, MW_STR("not ")))
             field = add_field(p, mw_name_camel(p->inf->arena, positive), MW_BP_BOOLEAN, "false");
@@ -321,7 +352,9 @@ static bool set_marked(struct plan *p)
     if (field == NULL || !add_set(p, made, field, value))
         return p->why_not.len > 0 ? false : fail(p, MW_STR("what it becomes gives no usable name"));
     made->name = set_name(p, "As", word);
-    made->action = mw_name_slug(p->inf->arena, mw_arena_format(p->inf->arena, "%.*s as %.*s", MW_STR_ARG(p->verb), MW_STR_ARG(word)));
+    made->action =
+        mw_name_slug(p->inf->arena, mw_arena_format(p->inf->arena, "%.*s as %.*s",
+                                                    MW_STR_ARG(p->verb), MW_STR_ARG(word)));
     keep_case(p, made);
     return true;
 }
@@ -331,16 +364,21 @@ static bool set_value(struct plan *p)
 {
     struct mw_bp_case *made = new_case(p, MW_BP_SET);
     struct mw_bp_field *field = mw_bp_field_of(p->entity, p->field);
-    struct mw_str number = mw_bp_decimal(p->inf->arena, p->rest), low = mw_name_fold(p->inf->arena, p->rest);
+    struct mw_str number = mw_bp_decimal(p->inf->arena, p->rest),
+                  low = mw_name_fold(p->inf->arena, p->rest);
     if (field == NULL && (mw_str_is(low, "true") || mw_str_is(low, "false")))
         field = add_field(p, p->field, MW_BP_BOOLEAN, "false");
     else if (field == NULL)
         field = add_field(p, p->field, number.len > 0 ? MW_BP_NUMBER : MW_BP_STRING, NULL);
     if (made == NULL || field == NULL || !add_set(p, made, field, p->rest))
         return p->why_not.len > 0 ? false : fail(p, MW_STR("the field has no usable name"));
-    struct mw_str tail = mw_arena_format(p->inf->arena, "%.*s to %.*s", MW_STR_ARG(field->name), MW_STR_ARG(p->rest));
+    struct mw_str tail = mw_arena_format(p->inf->arena, "%.*s to %.*s", MW_STR_ARG(field->name),
+                                         MW_STR_ARG(p->rest));
     made->name = set_name(p, "", p->renamed ? MW_STR_NONE : tail);
-    made->action = mw_name_slug(p->inf->arena, p->renamed ? p->verb : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb), MW_STR_ARG(tail)));
+    made->action = mw_name_slug(
+        p->inf->arena, p->renamed ? p->verb
+                                  : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb),
+                                                    MW_STR_ARG(tail)));
     keep_case(p, made);
     return true;
 }
@@ -355,7 +393,11 @@ static bool assign_field(struct plan *p, const struct mw_bp_field *field, bool v
     made->fields = name;
     verb_says_it = verb_says_it || p->renamed;
     made->name = set_name(p, "", verb_says_it ? MW_STR_NONE : field->name);
-    made->action = mw_name_slug(p->inf->arena, verb_says_it ? p->verb : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb), MW_STR_ARG(field->name)));
+    made->action =
+        mw_name_slug(p->inf->arena,
+                     verb_says_it ? p->verb
+                                  : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb),
+                                                    MW_STR_ARG(field->name)));
     keep_case(p, made);
     return true;
 }
@@ -392,18 +434,24 @@ static bool increment(struct plan *p, struct mw_str name, bool verb_says_it)
     struct mw_bp_field *field = mw_bp_field_of(p->entity, name);
     int64_t by = mw_node_int(t, row_node(p->item, "by"), 1);
     int64_t said = 0;
-    if (mw_str_is(p->item->preposition, "by") && mw_str_to_i64(p->rest, &said) && said > 0 && said < 1000000000)
+    if (mw_str_is(p->item->preposition, "by") && mw_str_to_i64(p->rest, &said) && said > 0 &&
+        said < 1000000000)
         by *= said;
     if (field == NULL && name.len > 0)
         field = add_field(p, name, MW_BP_INTEGER, "0");
     struct mw_bp_case *made = new_case(p, MW_BP_INCREMENT);
-    if (made == NULL || field == NULL || (field->type != MW_BP_INTEGER && field->type != MW_BP_NUMBER))
+    if (made == NULL || field == NULL ||
+        (field->type != MW_BP_INTEGER && field->type != MW_BP_NUMBER))
         return fail(p, MW_STR("it does not say which number it changes"));
     made->field = field->name;
     made->by = mw_arena_format(p->inf->arena, "%ld", (long)by);
     verb_says_it = verb_says_it || p->renamed;
     made->name = set_name(p, "", verb_says_it ? MW_STR_NONE : field->name);
-    made->action = mw_name_slug(p->inf->arena, verb_says_it ? p->verb : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb), MW_STR_ARG(field->name)));
+    made->action =
+        mw_name_slug(p->inf->arena,
+                     verb_says_it ? p->verb
+                                  : mw_arena_format(p->inf->arena, "%.*s %.*s", MW_STR_ARG(p->verb),
+                                                    MW_STR_ARG(field->name)));
     keep_case(p, made);
     return true;
 }
@@ -416,7 +464,11 @@ static bool make_state(struct plan *p)
     if (mw_str_is(special, "set") && p->rest.len > 0 && p->field.len > 0)
         return set_value(p);
     if (mw_str_is(special, "set"))
-        return assign_field(p, mw_bp_field_of(p->entity, p->field.len > 0 ? p->field : mw_name_camel(p->inf->arena, p->rest)), false);
+        return assign_field(p,
+                            mw_bp_field_of(p->entity, p->field.len > 0
+                                                          ? p->field
+                                                          : mw_name_camel(p->inf->arena, p->rest)),
+                            false);
     if (mw_str_is(special, "increase"))
         return increment(p, p->field, false);
     if (row_node(p->item, "by") != MW_NODE_NONE)
@@ -433,11 +485,14 @@ static void plain_case(struct plan *p, enum mw_bp_effect effect)
     struct mw_bp_case *made = new_case(p, effect);
     if (made == NULL)
         return;
-    struct mw_str named = mw_node_get_text(p->item->phrase->table, row_node(p->item, "names"), mw_bp_effect_name(effect));
+    struct mw_str named = mw_node_get_text(p->item->phrase->table, row_node(p->item, "names"),
+                                           mw_bp_effect_name(effect));
     struct mw_str verb = named.len > 0 && !p->renamed ? named : pascal(p, p->verb);
     if (effect == MW_BP_READ && !p->renamed)
         verb = MW_STR("Get");
-    made->name = mw_arena_format(p->inf->arena, "%.*s%.*s", MW_STR_ARG(verb), MW_STR_ARG(effect == MW_BP_LIST ? plural_name(p) : p->entity->name));
+    made->name =
+        mw_arena_format(p->inf->arena, "%.*s%.*s", MW_STR_ARG(verb),
+                        MW_STR_ARG(effect == MW_BP_LIST ? plural_name(p) : p->entity->name));
     keep_case(p, made);
 }
 
@@ -453,8 +508,9 @@ static bool by_one(const struct plan *p)
 {
     const struct mw_item *item = p->item;
     uint32_t i = item->object_from;
-    bool article = i > 0 && (mw_tok_is(item->toks, i - 1, "a") || mw_tok_is(item->toks, i - 1, "an") ||
-                             mw_tok_is(item->toks, i - 1, "one") || mw_tok_is(item->toks, i - 1, "single"));
+    bool article =
+        i > 0 && (mw_tok_is(item->toks, i - 1, "a") || mw_tok_is(item->toks, i - 1, "an") ||
+                  mw_tok_is(item->toks, i - 1, "one") || mw_tok_is(item->toks, i - 1, "single"));
     return !p->plural && (article || mw_tok_is(item->toks, item->object_to, "by"));
 }
 
@@ -464,13 +520,15 @@ static bool make_plain(struct plan *p)
     uint32_t effects = row_node(p->item, "effects"), count = mw_node_count(t, effects);
     if (p->is_exact && count > 2)
         return fail(p, MW_STR("it names several use cases; write each one"));
-    for (uint32_t i = mw_node_first(t, effects); i != MW_NODE_NONE; i = mw_node_after(t, effects, i)) {
+    for (uint32_t i = mw_node_first(t, effects); i != MW_NODE_NONE;
+         i = mw_node_after(t, effects, i)) {
         enum mw_bp_effect effect = MW_BP_CREATE;
         if (!mw_bp_effect_of(mw_node_str(t, i), &effect) || !wanted(p, effect, count))
             continue;
         if (effect == MW_BP_LIST && count == 2 && by_one(p))
             continue;
-        if (effect == MW_BP_UPDATE && p->field.len > 0 && p->rest.len > 0 && mw_str_is(p->item->preposition, "to"))
+        if (effect == MW_BP_UPDATE && p->field.len > 0 && p->rest.len > 0 &&
+            mw_str_is(p->item->preposition, "to"))
             return set_value(p);
         if (effect == MW_BP_UPDATE && p->field.len > 0)
             return assign_field(p, mw_bp_field_of(p->entity, p->field), false);
@@ -501,14 +559,20 @@ static struct mw_item *read_answer(struct mw_infer *inf, struct mw_str text)
 
 static bool ask_effect(struct plan *p, struct mw_str verb)
 {
-    static const char *const options[] = {"leave it out", "sets FIELD to VALUE (such as: sets done to true)", "changes FIELD",
-                                          "creates one", "deletes it", NULL};
+    static const char *const options[] = {
+        "leave it out",  "sets FIELD to VALUE (such as: sets done to true)",
+        "changes FIELD", "creates one",
+        "deletes it",    NULL};
     struct mw_str said = mw_tokens_text(p->item->toks, p->item->verb, p->item->to);
-    mw_infer_ask(p->inf, mw_arena_format(p->inf->arena, "use_cases/%.*s", MW_STR_ARG(verb)),
-                 mw_arena_format(p->inf->arena, "What does '%.*s' do? Say which field it changes, or leave it out.",
-                                 MW_STR_ARG(mw_str_sub(said, 0, 200))),
-                 p->why_not.len > 0 ? p->why_not : mw_arena_format(p->inf->arena, "the effect of '%.*s' is not known", MW_STR_ARG(verb)),
-                 options);
+    mw_infer_ask(
+        p->inf, mw_arena_format(p->inf->arena, "use_cases/%.*s", MW_STR_ARG(verb)),
+        mw_arena_format(p->inf->arena,
+                        "What does '%.*s' do? Say which field it changes, or leave it out.",
+                        MW_STR_ARG(mw_str_sub(said, 0, 200))),
+        p->why_not.len > 0
+            ? p->why_not
+            : mw_arena_format(p->inf->arena, "the effect of '%.*s' is not known", MW_STR_ARG(verb)),
+        options);
     return false;
 }
 
@@ -541,21 +605,29 @@ static bool make_answered(struct plan *p, struct mw_str answer)
     p->renamed = true;
     p->rest = mw_tokens_text(told->toks, told->rest_from, told->rest_to);
     struct mw_str object = mw_tokens_text(told->toks, told->object_from, told->object_to);
-    bool plain_object = mw_bp_same_name(object, MW_STR("one")) || mw_bp_same_name(object, p->entity->name);
+    bool plain_object =
+        mw_bp_same_name(object, MW_STR("one")) || mw_bp_same_name(object, p->entity->name);
     p->field = plain_object ? MW_STR_NONE : mw_name_camel(p->inf->arena, object);
     bare->preposition = told->preposition;
     return bare->is_state ? make_state(p) : make_plain(p);
 }
 
 bool mw_infer_item(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                   const struct mw_item *item, bool assumed, struct mw_str exact_name, struct mw_str *ret_why)
+                   const struct mw_item *item, bool assumed, struct mw_str exact_name,
+                   struct mw_str *ret_why)
 {
-    struct plan p = {.inf = inf, .service = service, .entity = entity, .item = item, .assumed = assumed, .exact = exact_name};
+    struct plan p = {.inf = inf,
+                     .service = service,
+                     .entity = entity,
+                     .item = item,
+                     .assumed = assumed,
+                     .exact = exact_name};
     struct mw_str answer = MW_STR_NONE;
     p.is_exact = exact_name.len > 0;
     p.rest = mw_tokens_text(item->toks, item->rest_from, item->rest_to);
-    p.verb = item->phrase != NULL ? mw_tokens_low(inf->arena, &item->phrase->toks, 0, item->phrase->words)
-                                  : mw_tokens_low(inf->arena, item->toks, item->verb, item->verb_to);
+    p.verb = item->phrase != NULL
+                 ? mw_tokens_low(inf->arena, &item->phrase->toks, 0, item->phrase->words)
+                 : mw_tokens_low(inf->arena, item->toks, item->verb, item->verb_to);
     struct mw_str verb = p.verb;
     struct plan clean = p;
     if (make(&p))
@@ -570,7 +642,8 @@ bool mw_infer_item(struct mw_infer *inf, struct mw_bp_service *service, struct m
             item->toks->at[i].used = true;
         mw_infer_note(inf, false, NULL, "use_cases", MW_STR("null"),
                       mw_arena_format(inf->arena, "%.*s; answered: %.*s",
-                                      MW_STR_ARG(mw_tokens_text(item->toks, item->from, item->to)), MW_STR_ARG(answer)));
+                                      MW_STR_ARG(mw_tokens_text(item->toks, item->from, item->to)),
+                                      MW_STR_ARG(answer)));
         return true;
     }
     if (make_answered(&clean, answer))
@@ -580,8 +653,9 @@ bool mw_infer_item(struct mw_infer *inf, struct mw_bp_service *service, struct m
     return ask_effect(&clean, verb);
 }
 
-bool mw_infer_case_text(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                        struct mw_str text, bool assumed, struct mw_str exact_name, struct mw_str *ret_why)
+bool mw_infer_case_text(struct mw_infer *inf, struct mw_bp_service *service,
+                        struct mw_bp_entity *entity, struct mw_str text, bool assumed,
+                        struct mw_str exact_name, struct mw_str *ret_why)
 {
     struct mw_toks *toks = mw_arena_array(inf->arena, struct mw_toks, 1);
     if (toks == NULL)

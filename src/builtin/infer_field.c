@@ -46,16 +46,21 @@ static const char *const may_words[] = {"optional", "optionally", NULL};
 static const char *const min_words[] = {"min", "minimum", "minlength", "from", NULL};
 static const char *const max_words[] = {"max", "maximum", "maxlength", NULL};
 static const char *const default_words[] = {"default", "defaults", "defaulting", "initially", NULL};
-static const char *const unit_words[] = {"characters", "character", "chars", "char", "letters", "long", "length", NULL};
-static const char *const refuse_words[] = {"unique", "indexed", "encrypted", "hashed", "auto-generated", "automatically",
-                                           "generated", "computed", "multiline", "readonly", "read-only", NULL};
-static const char *const hard_types[] = {"string", "integer", "int", "boolean", "bool", "float", "double", "decimal", "enum",
-                                         "varchar", "datetime", "timestamp", "reference", "ref", "numeric", NULL};
-static const char *const name_ends[] = {"with", "that", "which", "where", "who", "can", "could", "has", "have", "having", "is",
-                                        "are", "must", "should", "as", "by", "for", "to", "from", "in", "on", "but", "belongs",
-                                        "belong", "using", "so", "either", "via", "users", "each", "every", "may", "will",
-                                        "when", "if", "being", "linked", "references", "points", "not", "at", "up", "of",
-                                        "between", "also", "without", "whose", NULL};
+static const char *const unit_words[] = {"characters", "character", "chars",  "char",
+                                         "letters",    "long",      "length", NULL};
+static const char *const refuse_words[] = {
+    "unique",    "indexed",  "encrypted", "hashed",   "auto-generated", "automatically",
+    "generated", "computed", "multiline", "readonly", "read-only",      NULL};
+static const char *const hard_types[] = {
+    "string", "integer", "int",      "boolean",   "bool",      "float", "double",  "decimal",
+    "enum",   "varchar", "datetime", "timestamp", "reference", "ref",   "numeric", NULL};
+static const char *const name_ends[] = {
+    "with",  "that",   "which",   "where", "who",     "can",        "could",   "has",
+    "have",  "having", "is",      "are",   "must",    "should",     "as",      "by",
+    "for",   "to",     "from",    "in",    "on",      "but",        "belongs", "belong",
+    "using", "so",     "either",  "via",   "users",   "each",       "every",   "may",
+    "will",  "when",   "if",      "being", "linked",  "references", "not",     "at",
+    "up",    "of",     "between", "also",  "without", "whose",      NULL};
 
 static bool type_at(const struct reader *r, uint32_t i, enum mw_bp_type *ret_type)
 {
@@ -105,7 +110,8 @@ static uint32_t range(const struct reader *r, uint32_t i)
 
 static uint32_t glue_words(const struct reader *r, uint32_t i)
 {
-    static const char *const glue[] = {"of", "is", "length", "value", "to", "be", "a", "an", "the", "number", NULL};
+    static const char *const glue[] = {"of", "is", "length", "value",  "to", "be",
+                                       "a",  "an", "the",    "number", NULL};
     while (one_of(r, i, glue) || kind_is(r, i, MW_TOK_COLON))
         i++;
     return i;
@@ -145,7 +151,8 @@ static uint32_t bounds(const struct reader *r, uint32_t i)
     if (one_of(r, i, min_words) && !is(r, i, "from"))
         return one_bound(r, i, i + 1, false);
     if (is(r, i, "positive") || is(r, i, "non-negative")) {
-        r->field->min = is(r, i, "positive") && r->field->type != MW_BP_NUMBER ? MW_STR("1") : MW_STR("0");
+        r->field->min =
+            is(r, i, "positive") && r->field->type != MW_BP_NUMBER ? MW_STR("1") : MW_STR("0");
         return use(r, i, i + 1);
     }
     /* "120 characters", "120 characters max" */
@@ -166,16 +173,18 @@ static bool starts_attribute(const struct reader *r, uint32_t i)
            (is(r, i, "at") && (is(r, i + 1, "least") || is(r, i + 1, "most"))) ||
            (is(r, i, "up") && is(r, i + 1, "to")) || (is(r, i, "one") && is(r, i + 1, "of")) ||
            (kind_is(r, i, MW_TOK_NUMBER) && one_of(r, i + 1, unit_words)) ||
-           (is(r, i, "no") && (is(r, i + 1, "more") || is(r, i + 1, "less"))) || is(r, i, "positive") ||
-           is(r, i, "non-negative") || (is(r, i, "not") && (is(r, i + 1, "empty") || is(r, i + 1, "null")));
+           (is(r, i, "no") && (is(r, i + 1, "more") || is(r, i + 1, "less"))) ||
+           is(r, i, "positive") || is(r, i, "non-negative") ||
+           (is(r, i, "not") && (is(r, i + 1, "empty") || is(r, i + 1, "null")));
 }
 
 /* One value: up to three words. Returns the index after it, or i. */
 static uint32_t value_at(const struct reader *r, uint32_t i, struct mw_str *ret_value)
 {
     uint32_t to = i;
-    while (to < i + 3 && (free_word(r, to) || kind_is(r, to, MW_TOK_NUMBER)) && !one_of(r, to, separators) &&
-           !one_of(r, to, name_ends + 1) && !(to > i && starts_attribute(r, to)))
+    while (to < i + 3 && (free_word(r, to) || kind_is(r, to, MW_TOK_NUMBER)) &&
+           !one_of(r, to, separators) && !one_of(r, to, name_ends + 1) &&
+           !(to > i && starts_attribute(r, to)))
         to++;
     /* "in progress": a value may begin with a small word that ends names. */
     if (to == i && is(r, i, "in") && free_word(r, i + 1) && !one_of(r, i + 1, name_ends))
@@ -255,11 +264,13 @@ static uint32_t enum_values(const struct reader *r, uint32_t i)
 
 static uint32_t reference_target(const struct reader *r, uint32_t i)
 {
-    while (kind_is(r, i, MW_TOK_COLON) || one_of(r, i, (const char *const[]){"to", "a", "an", "the", "one", "exactly", "of", NULL}))
+    while (
+        kind_is(r, i, MW_TOK_COLON) ||
+        one_of(r, i, (const char *const[]){"to", "a", "an", "the", "one", "exactly", "of", NULL}))
         i++;
     uint32_t to = i;
-    while (to < i + 3 && free_word(r, to) && !one_of(r, to, separators) && !one_of(r, to, name_ends) &&
-           !starts_attribute(r, to))
+    while (to < i + 3 && free_word(r, to) && !one_of(r, to, separators) &&
+           !one_of(r, to, name_ends) && !starts_attribute(r, to))
         to++;
     if (to == i)
         return i;
@@ -272,9 +283,10 @@ static uint32_t reference_target(const struct reader *r, uint32_t i)
 
 static bool is_reference(const struct reader *r, uint32_t i, uint32_t *ret_to)
 {
-    bool two = (is(r, i, "belongs") || is(r, i, "belong") || is(r, i, "linked") || is(r, i, "reference") ||
-                is(r, i, "refers") || is(r, i, "points") || is(r, i, "ref") || is(r, i, "link")) &&
-               (is(r, i + 1, "to") || kind_is(r, i + 1, MW_TOK_COLON));
+    bool two =
+        (is(r, i, "belongs") || is(r, i, "belong") || is(r, i, "linked") || is(r, i, "reference") ||
+         is(r, i, "refers") || is(r, i, "points") || is(r, i, "ref") || is(r, i, "link")) &&
+        (is(r, i + 1, "to") || kind_is(r, i + 1, MW_TOK_COLON));
     bool one = is(r, i, "references") || is(r, i, "ref") || is(r, i, "reference");
     *ret_to = i + (two ? 2 : 1);
     return two || one;
@@ -285,7 +297,8 @@ static bool is_reference(const struct reader *r, uint32_t i, uint32_t *ret_to)
 static uint32_t default_value(const struct reader *r, uint32_t i)
 {
     uint32_t from = i + 1;
-    while (one_of(r, from, (const char *const[]){"to", "is", "of", "value", "being", NULL}) || kind_is(r, from, MW_TOK_COLON))
+    while (one_of(r, from, (const char *const[]){"to", "is", "of", "value", "being", NULL}) ||
+           kind_is(r, from, MW_TOK_COLON))
         from++;
     uint32_t to = from;
     if (kind_is(r, from, MW_TOK_NUMBER))
@@ -321,7 +334,8 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         return set_required(r, i, i + 1, true);
     if (one_of(r, i, may_words))
         return set_required(r, i, i + 1, false);
-    if (is(r, i, "not") && (is(r, i + 1, "empty") || is(r, i + 1, "null") || is(r, i + 1, "required")))
+    if (is(r, i, "not") &&
+        (is(r, i + 1, "empty") || is(r, i + 1, "null") || is(r, i + 1, "required")))
         return set_required(r, i, i + 2, !is(r, i + 1, "required"));
     if (one_of(r, i, default_words))
         return default_value(r, i);
@@ -359,7 +373,8 @@ static bool is_value_list(const struct reader *r, uint32_t i)
     for (; i < r->toks->count && !kind_is(r, i, MW_TOK_CLOSE); i++) {
         if (kind_is(r, i, MW_TOK_COMMA) || is(r, i, "or") || kind_is(r, i, MW_TOK_BAR))
             commas++;
-        else if (!free_word(r, i) || starts_attribute(r, i) || one_of(r, i, refuse_words) || type_at(r, i, &type))
+        else if (!free_word(r, i) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
+                 type_at(r, i, &type))
             return false;
         else
             words++;
@@ -384,16 +399,19 @@ static uint32_t parenthesis(const struct reader *r, uint32_t i)
 /* Small words between a name and its attribute: only when an attribute follows. */
 static uint32_t skip_glue(const struct reader *r, uint32_t i)
 {
-    static const char *const glue[] = {"a", "an", "the", "as", "of", "is", "are", "be", "must", "should", "can", "has", "have", "with",
-                                       "that", "which", "type", "value", "to", "field", "it", "also", "only", NULL};
+    static const char *const glue[] = {"a",    "an",    "the",  "as",     "of",   "is",
+                                       "are",  "be",    "must", "should", "can",  "has",
+                                       "have", "with",  "that", "which",  "type", "value",
+                                       "to",   "field", "it",   "also",   "only", NULL};
     uint32_t at = i;
     enum mw_bp_type type;
     bool colon = kind_is(r, at, MW_TOK_COLON);
     while (one_of(r, at, glue) || kind_is(r, at, MW_TOK_COLON))
         at++;
     uint32_t reference;
-    bool follows = starts_attribute(r, at) || type_at(r, at, &type) || is_yes_no(r, at) || is(r, at, "either") ||
-                   kind_is(r, at + 1, MW_TOK_BAR) || kind_is(r, at, MW_TOK_OPEN) || is_reference(r, at, &reference);
+    bool follows = starts_attribute(r, at) || type_at(r, at, &type) || is_yes_no(r, at) ||
+                   is(r, at, "either") || kind_is(r, at + 1, MW_TOK_BAR) ||
+                   kind_is(r, at, MW_TOK_OPEN) || is_reference(r, at, &reference);
     if (colon && !follows && (free_word(r, at) && kind_is(r, at + 1, MW_TOK_COMMA)))
         return at; /* "priority: low, normal, high" is read by the caller */
     return follows ? at : i;
@@ -403,13 +421,13 @@ static uint32_t skip_glue(const struct reader *r, uint32_t i)
 static bool goes_on(const struct reader *r, uint32_t i)
 {
     if (one_of(r, i, must_words) || one_of(r, i, may_words))
-        return kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) || kind_is(r, i + 1, MW_TOK_CLOSE) ||
-               one_of(r, i + 1, separators);
+        return kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) ||
+               kind_is(r, i + 1, MW_TOK_CLOSE) || one_of(r, i + 1, separators);
     return starts_attribute(r, i);
 }
 
-uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_t i, struct mw_bp_service *service,
-                             struct mw_bp_field *field)
+uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                             struct mw_bp_service *service, struct mw_bp_field *field)
 {
     struct reader r = {.inf = inf, .toks = toks, .service = service, .field = field};
     for (;;) {
@@ -431,11 +449,16 @@ uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_
 
 static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
 {
+    if (i == from && (is(r, i, "is") || is(r, i, "has")) && free_word(r, i + 1) &&
+        !starts_attribute(r, i + 1))
+        return false; /* is vaccinated */
     if (!free_word(r, i) || r->toks->at[i].compound || one_of(r, i, separators))
         return true;
-    if (is(r, i, "of") && i > from && free_word(r, i + 1) && !is(r, i + 1, "type") && !one_of(r, i + 1, name_ends))
+    if (is(r, i, "of") && i > from && free_word(r, i + 1) && !is(r, i + 1, "type") &&
+        !one_of(r, i + 1, name_ends))
         return false; /* date of birth */
-    if (one_of(r, i, name_ends) || starts_attribute(r, i) || one_of(r, i, refuse_words) || one_of(r, i, default_words))
+    if (one_of(r, i, name_ends) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
+        one_of(r, i, default_words))
         return true;
     if (i == from)
         return false;
@@ -449,7 +472,8 @@ static uint32_t leading(const struct reader *r, uint32_t i)
             set_required(r, i, i + 1, true);
         else if (one_of(r, i, may_words))
             set_required(r, i, i + 1, false);
-        else if (!free_word(r, i) || !mw_words_has(&r->inf->words->stop, "articles", r->toks->at[i].low) ||
+        else if (!free_word(r, i) ||
+                 !mw_words_has(&r->inf->words->stop, "articles", r->toks->at[i].low) ||
                  (!free_word(r, i + 1)))
             return i;
     }
@@ -458,14 +482,14 @@ static uint32_t leading(const struct reader *r, uint32_t i)
 static uint32_t colon_values(const struct reader *r, uint32_t i)
 {
     enum mw_bp_type type;
-    if (kind_is(r, i, MW_TOK_COLON) && free_word(r, i + 1) && !type_at(r, i + 1, &type) && !starts_attribute(r, i + 1) &&
-        (kind_is(r, i + 2, MW_TOK_COMMA) || is(r, i + 2, "or")))
+    if (kind_is(r, i, MW_TOK_COLON) && free_word(r, i + 1) && !type_at(r, i + 1, &type) &&
+        !starts_attribute(r, i + 1) && (kind_is(r, i + 2, MW_TOK_COMMA) || is(r, i + 2, "or")))
         return values(r, i + 1, true);
     return i;
 }
 
-uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i, struct mw_bp_service *service,
-                        struct mw_bp_field **ret_field)
+uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                        struct mw_bp_service *service, struct mw_bp_field **ret_field)
 {
     struct reader r = {.inf = inf, .toks = toks, .service = service};
     *ret_field = NULL;
@@ -486,15 +510,16 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i, 
         return i;
     struct mw_str written = mw_tokens_text(toks, from, to);
     r.field->name = mw_name_is_camel(written) ? written : mw_name_camel(inf->arena, written);
-    if (r.field->name.len == 0 || r.field->name.len > MW_NAME_MAX || !mw_name_is_camel(r.field->name))
+    if (r.field->name.len == 0 || r.field->name.len > MW_NAME_MAX ||
+        !mw_name_is_camel(r.field->name))
         return i;
     use(&r, from, to);
     *ret_field = r.field;
     return mw_infer_attributes(inf, toks, colon_values(&r, to), service, r.field);
 }
 
-struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text, struct mw_bp_service *service,
-                                        struct mw_str *ret_bad)
+struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text,
+                                        struct mw_bp_service *service, struct mw_str *ret_bad)
 {
     struct mw_toks toks = mw_tokens(inf->arena, text);
     struct mw_bp_field *field = NULL;
@@ -505,7 +530,8 @@ struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text
     if (field == NULL)
         return NULL;
     for (uint32_t i = 0; i < toks.count; i++)
-        if ((toks.at[i].kind == MW_TOK_WORD || toks.at[i].kind == MW_TOK_NUMBER) && mw_infer_is_left(inf, &toks.at[i])) {
+        if ((toks.at[i].kind == MW_TOK_WORD || toks.at[i].kind == MW_TOK_NUMBER) &&
+            mw_infer_is_left(inf, &toks.at[i])) {
             *ret_bad = toks.at[i].text;
             return NULL;
         }

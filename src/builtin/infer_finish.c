@@ -4,7 +4,8 @@
 
 struct mw_bp_entity *mw_infer_main_entity(struct mw_infer *inf, struct mw_bp_service *service)
 {
-    return mw_infer_add_entity(inf, service, mw_infer_noun(inf, mw_bp_base(inf->arena, service->name)));
+    return mw_infer_add_entity(inf, service,
+                               mw_infer_noun(inf, mw_bp_base(inf->arena, service->name)));
 }
 
 static void product_entities(struct mw_infer *inf, struct mw_bp_service *service)
@@ -15,14 +16,16 @@ static void product_entities(struct mw_infer *inf, struct mw_bp_service *service
     for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i)) {
         struct mw_bp_entity *entity = mw_infer_add_entity(inf, service, mw_node_str(t, i));
         if (entity != NULL)
-            mw_infer_note(inf, true, entity, NULL, mw_infer_quote(inf, entity->name),
-                          mw_arena_format(inf->arena, "nouns.yaml: products %.*s", MW_STR_ARG(noun)));
+            mw_infer_note(
+                inf, true, entity, NULL, mw_infer_quote(inf, entity->name),
+                mw_arena_format(inf->arena, "nouns.yaml: products %.*s", MW_STR_ARG(noun)));
     }
     if (service->entities != NULL)
         return;
     struct mw_bp_entity *entity = mw_infer_main_entity(inf, service);
     if (entity != NULL)
-        mw_infer_note(inf, true, entity, NULL, mw_infer_quote(inf, entity->name), MW_STR("the service's own name"));
+        mw_infer_note(inf, true, entity, NULL, mw_infer_quote(inf, entity->name),
+                      MW_STR("the service's own name"));
 }
 
 /* Objects of verbs are records too, unless they are fields of what was spoken of. */
@@ -31,11 +34,16 @@ static void object_entities(struct mw_infer *inf)
     for (struct mw_item *item = inf->first_item; item != NULL; item = item->next) {
         if (item->phrase == NULL || item->is_state || item->object_to == item->object_from)
             continue;
-        struct mw_str low = mw_tokens_low(inf->arena, item->toks, item->object_from, item->object_to);
-        struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services, *found = NULL;
-        bool creates = mw_str_is(mw_node_str(item->phrase->table,
-                                             mw_node_at(item->phrase->table, mw_node_get(item->phrase->table, item->phrase->row, "effects"), 0)),
-                                 "create");
+        struct mw_str low =
+            mw_tokens_low(inf->arena, item->toks, item->object_from, item->object_to);
+        struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services,
+                             *found = NULL;
+        bool creates = mw_str_is(
+            mw_node_str(item->phrase->table,
+                        mw_node_at(item->phrase->table,
+                                   mw_node_get(item->phrase->table, item->phrase->row, "effects"),
+                                   0)),
+            "create");
         if (creates && mw_infer_entity(inf, service, low, &found) == NULL)
             (void)mw_infer_add_entity(inf, service, low);
     }
@@ -49,8 +57,9 @@ static bool repair_field(struct mw_infer *inf, struct mw_bp_field *field, struct
         return field->type != MW_BP_ENUM || field->value_count > 0;
     }
     struct mw_str bad = MW_STR_NONE;
-    struct mw_bp_field *now =
-        mw_infer_field_text(inf, mw_arena_format(inf->arena, "%.*s: %.*s", MW_STR_ARG(field->name), MW_STR_ARG(answer)), NULL, &bad);
+    struct mw_bp_field *now = mw_infer_field_text(
+        inf, mw_arena_format(inf->arena, "%.*s: %.*s", MW_STR_ARG(field->name), MW_STR_ARG(answer)),
+        NULL, &bad);
     if (now == NULL)
         return false;
     if (now->type_said) {
@@ -66,29 +75,39 @@ static bool repair_field(struct mw_infer *inf, struct mw_bp_field *field, struct
     return true;
 }
 
-static void check_field(struct mw_infer *inf, const struct mw_bp_entity *entity, struct mw_bp_field *field)
+static void check_field(struct mw_infer *inf, const struct mw_bp_entity *entity,
+                        struct mw_bp_field *field)
 {
-    static const char *const options[] = {"leave it out (without default and bounds)", "between 1 and 100", "one of low, high (default low)", NULL};
+    static const char *const options[] = {"leave it out (without default and bounds)",
+                                          "between 1 and 100", "one of low, high (default low)",
+                                          NULL};
     struct mw_str why = mw_bp_field_wrong(inf->arena, field), answer = MW_STR_NONE;
     if (why.len == 0)
         return;
-    struct mw_str path = mw_arena_format(inf->arena, "fields/%.*s.%.*s", MW_STR_ARG(entity->name), MW_STR_ARG(field->name));
+    struct mw_str path = mw_arena_format(inf->arena, "fields/%.*s.%.*s", MW_STR_ARG(entity->name),
+                                         MW_STR_ARG(field->name));
     if (mw_infer_answer(inf, path, &answer)) {
         if (mw_str_starts(answer, MW_STR("leave it out")))
             answer = MW_STR("leave it out");
         if (repair_field(inf, field, answer) && mw_bp_field_wrong(inf->arena, field).len == 0)
             return;
     }
-    mw_infer_ask(inf, path,
-                 mw_arena_format(inf->arena, "The field '%.*s' of %.*s contradicts itself: %.*s. What shall it be?", MW_STR_ARG(field->name),
-                                 MW_STR_ARG(entity->name), MW_STR_ARG(why)),
-                 why, options);
+    mw_infer_ask(
+        inf, path,
+        mw_arena_format(inf->arena,
+                        "The field '%.*s' of %.*s contradicts itself: %.*s. What shall it be?",
+                        MW_STR_ARG(field->name), MW_STR_ARG(entity->name), MW_STR_ARG(why)),
+        why, options);
 }
 
 static void finish_fields(struct mw_infer *inf, struct mw_bp_service *service)
 {
-    for (struct mw_bp_entity *e = service->entities; e != NULL && !inf->arena->exhausted; e = e->next) {
-        if (e->fields == NULL) {
+    for (struct mw_bp_entity *e = service->entities; e != NULL && !inf->arena->exhausted;
+         e = e->next) {
+        bool only_references = true; /* "belongs to a list" says nothing of what it holds itself */
+        for (const struct mw_bp_field *f = e->fields; f != NULL; f = f->next)
+            only_references = only_references && f->type == MW_BP_REFERENCE && f->type_said;
+        if (only_references) {
             mw_infer_default_fields(inf, service, e);
             continue;
         }
@@ -102,11 +121,13 @@ static void finish_fields(struct mw_infer *inf, struct mw_bp_service *service)
 static void make_cases(struct mw_infer *inf)
 {
     uint32_t made = 0;
-    for (struct mw_item *item = inf->first_item; item != NULL && !inf->asked && !inf->arena->exhausted; item = item->next) {
+    for (struct mw_item *item = inf->first_item;
+         item != NULL && !inf->asked && !inf->arena->exhausted; item = item->next) {
         struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services;
         struct mw_bp_entity *entity = item->entity != NULL ? item->entity : service->entities;
         struct mw_str why = MW_STR_NONE;
-        (void)mw_infer_item(inf, service, entity, item, false, MW_STR_NONE, &why); /* what cannot be derived is asked */
+        (void)mw_infer_item(inf, service, entity, item, false, MW_STR_NONE,
+                            &why); /* what cannot be derived is asked */
         if (++made > MW_BP_CASES_MAX * 4)
             return;
     }
@@ -133,7 +154,8 @@ static void name_product(struct mw_infer *inf, struct mw_str wish)
     if (bp->service_count > 1)
         bp->name = mw_arena_format(inf->arena, "%.*sApp", MW_STR_ARG(bp->name));
     bp->slug = mw_name_slug(inf->arena, bp->name);
-    mw_infer_note(inf, true, NULL, "name", mw_infer_quote(inf, bp->name), MW_STR("called after its first service"));
+    mw_infer_note(inf, true, NULL, "name", mw_infer_quote(inf, bp->name),
+                  MW_STR("called after its first service"));
 }
 
 static void settle(struct mw_infer *inf)
@@ -141,10 +163,12 @@ static void settle(struct mw_infer *inf)
     struct mw_bp *bp = inf->bp;
     if (!inf->storage_known) {
         inf->storage = MW_STR("File");
-        mw_infer_note(inf, true, NULL, "storage", MW_STR("\"File\""), MW_STR("nothing is said about storage"));
+        mw_infer_note(inf, true, NULL, "storage", MW_STR("\"File\""),
+                      MW_STR("nothing is said about storage"));
     }
     if (!inf->auth_known)
-        mw_infer_note(inf, true, NULL, "auth", MW_STR("false"), MW_STR("nothing is said about authentication"));
+        mw_infer_note(inf, true, NULL, "auth", MW_STR("false"),
+                      MW_STR("nothing is said about authentication"));
     bp->test_scope = MW_STR("[\"Unit\",\"Integration\"]");
     for (struct mw_bp_service *s = bp->services; s != NULL; s = s->next) {
         s->storage = inf->storage;
@@ -166,7 +190,8 @@ void mw_infer_finish(struct mw_infer *inf, struct mw_str name_wish)
         return;
     make_cases(inf);
     for (struct mw_bp_service *s = bp->services; s != NULL; s = s->next)
-        for (struct mw_bp_entity *e = s->entities; e != NULL && !inf->arena->exhausted; e = e->next) {
+        for (struct mw_bp_entity *e = s->entities; e != NULL && !inf->arena->exhausted;
+             e = e->next) {
             if (e->fields == NULL)
                 mw_infer_default_fields(inf, s, e);
             if (!has_cases(s, e))

@@ -16,23 +16,27 @@ static bool camel_ends(struct mw_str name, struct mw_str tail)
 
 static bool camel_begins(struct mw_str name, struct mw_str head)
 {
-    return name.len > head.len && mw_str_starts(name, head) && name.ptr[head.len] >= 'A' && name.ptr[head.len] <= 'Z';
+    return name.len > head.len && mw_str_starts(name, head) && name.ptr[head.len] >= 'A' &&
+           name.ptr[head.len] <= 'Z';
 }
 
 /* The row of fields.yaml that knows the name; empty when none does. */
-static struct mw_str rule_for(const struct mw_infer *inf, struct mw_str name, struct mw_str *ret_row)
+static struct mw_str rule_for(const struct mw_infer *inf, struct mw_str name,
+                              struct mw_str *ret_row)
 {
     const struct mw_tape *t = &inf->words->fields;
     uint32_t exact = mw_node_get_str(t, mw_node_get(t, 0, "exact"), name);
     if (exact != MW_NODE_NONE)
-        return *ret_row = mw_arena_format(inf->arena, "fields.yaml: exact %.*s", MW_STR_ARG(name)), mw_node_str(t, exact);
+        return *ret_row = mw_arena_format(inf->arena, "fields.yaml: exact %.*s", MW_STR_ARG(name)),
+               mw_node_str(t, exact);
     static const char *const maps[] = {"ends", "begins"};
     for (size_t m = 0; m < MW_COUNT(maps); m++) {
         uint32_t map = mw_node_get(t, 0, maps[m]);
         for (uint32_t i = mw_node_first(t, map); i != MW_NODE_NONE; i = mw_node_after(t, map, i)) {
             struct mw_str key = mw_node_str(t, i);
             if (m == 0 ? camel_ends(name, key) : camel_begins(name, key))
-                return *ret_row = mw_arena_format(inf->arena, "fields.yaml: %s %.*s", maps[m], MW_STR_ARG(key)),
+                return *ret_row = mw_arena_format(inf->arena, "fields.yaml: %s %.*s", maps[m],
+                                                  MW_STR_ARG(key)),
                        mw_node_str(t, i + 1);
         }
     }
@@ -41,7 +45,8 @@ static struct mw_str rule_for(const struct mw_infer *inf, struct mw_str name, st
 
 static bool looks_boolean(struct mw_str text)
 {
-    return mw_str_is(text, "true") || mw_str_is(text, "false") || mw_str_is(text, "yes") || mw_str_is(text, "no");
+    return mw_str_is(text, "true") || mw_str_is(text, "false") || mw_str_is(text, "yes") ||
+           mw_str_is(text, "no");
 }
 
 static void type_from_form(struct mw_infer *inf, struct mw_bp_field *field, struct mw_str *ret_row)
@@ -51,7 +56,8 @@ static void type_from_form(struct mw_infer *inf, struct mw_bp_field *field, stru
         field->type = MW_BP_BOOLEAN;
         *ret_row = MW_STR("fields.yaml: its default is true or false");
     } else if (bounded && !mw_words_has(&inf->words->fields, "required", field->name)) {
-        bool fraction = mw_str_find(field->min, '.', 0) != SIZE_MAX || mw_str_find(field->max, '.', 0) != SIZE_MAX;
+        bool fraction = mw_str_find(field->min, '.', 0) != SIZE_MAX ||
+                        mw_str_find(field->max, '.', 0) != SIZE_MAX;
         field->type = fraction ? MW_BP_NUMBER : MW_BP_INTEGER;
         *ret_row = MW_STR("fields.yaml: it has bounds and no unit");
     } else {
@@ -60,8 +66,8 @@ static void type_from_form(struct mw_infer *inf, struct mw_bp_field *field, stru
     }
 }
 
-void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                           struct mw_bp_field *field)
+void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service,
+                           struct mw_bp_entity *entity, struct mw_bp_field *field)
 {
     struct mw_str row = MW_STR_NONE;
     bool said_somewhere = false;
@@ -70,16 +76,19 @@ void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service, 
     if (!field->required_said && !said_somewhere && !field->default_given &&
         mw_words_has(&inf->words->fields, "required", field->name)) {
         field->required = true;
-        mw_infer_note(inf, true, field, NULL, MW_STR("\"required\""),
-                      mw_arena_format(inf->arena, "fields.yaml: required %.*s", MW_STR_ARG(field->name)));
+        mw_infer_note(
+            inf, true, field, NULL, MW_STR("\"required\""),
+            mw_arena_format(inf->arena, "fields.yaml: required %.*s", MW_STR_ARG(field->name)));
     }
     if (field->type_said)
         return;
     struct mw_bp_entity *other = service != NULL ? mw_bp_entity_of(service, field->name) : NULL;
-    if (other != NULL && other != entity && field->min.len == 0 && field->max.len == 0 && !field->default_given) {
+    if (other != NULL && other != entity && field->min.len == 0 && field->max.len == 0 &&
+        !field->default_given) {
         field->type = MW_BP_REFERENCE;
         field->entity = other->name;
-        row = mw_arena_format(inf->arena, "the service has the entity %.*s", MW_STR_ARG(other->name));
+        row =
+            mw_arena_format(inf->arena, "the service has the entity %.*s", MW_STR_ARG(other->name));
     } else {
         struct mw_str type = rule_for(inf, field->name, &row);
         bool known = type.len > 0 && mw_bp_type_of(type, &field->type);
@@ -88,7 +97,8 @@ void mw_infer_field_finish(struct mw_infer *inf, struct mw_bp_service *service, 
         if (!known)
             type_from_form(inf, field, &row);
     }
-    mw_infer_note(inf, true, field, NULL, mw_infer_quote(inf, mw_str_of(mw_bp_type_name(field->type))), row);
+    mw_infer_note(inf, true, field, NULL,
+                  mw_infer_quote(inf, mw_str_of(mw_bp_type_name(field->type))), row);
 }
 
 /* --- declaring --- */
@@ -97,7 +107,8 @@ static struct mw_str describe(const struct mw_infer *inf, const struct mw_bp_fie
 {
     struct mw_str text = mw_arena_format(inf->arena, "%s", mw_bp_type_name(field->type));
     for (uint32_t i = 0; i < field->value_count; i++)
-        text = mw_arena_format(inf->arena, "%.*s%s%.*s", MW_STR_ARG(text), i == 0 ? " " : "|", MW_STR_ARG(field->values[i]));
+        text = mw_arena_format(inf->arena, "%.*s%s%.*s", MW_STR_ARG(text), i == 0 ? " " : "|",
+                               MW_STR_ARG(field->values[i]));
     return text;
 }
 
@@ -119,10 +130,11 @@ static void take_type(struct mw_bp_field *to, const struct mw_bp_field *from)
 }
 
 /* Two types for one field: a person decides; the answer is read like a field's text. */
-static void type_conflict(struct mw_infer *inf, const struct mw_bp_entity *entity, struct mw_bp_field *old,
-                          const struct mw_bp_field *now)
+static void type_conflict(struct mw_infer *inf, const struct mw_bp_entity *entity,
+                          struct mw_bp_field *old, const struct mw_bp_field *now)
 {
-    struct mw_str path = mw_arena_format(inf->arena, "fields/%.*s.%.*s", MW_STR_ARG(entity->name), MW_STR_ARG(old->name));
+    struct mw_str path = mw_arena_format(inf->arena, "fields/%.*s.%.*s", MW_STR_ARG(entity->name),
+                                         MW_STR_ARG(old->name));
     struct mw_str answer = MW_STR_NONE, bad = MW_STR_NONE;
     if (mw_infer_answer(inf, path, &answer)) {
         if (mw_infer_leaves_out(inf, answer)) {
@@ -131,7 +143,8 @@ static void type_conflict(struct mw_infer *inf, const struct mw_bp_entity *entit
             old->type_said = false;
             return;
         }
-        struct mw_str text = mw_arena_format(inf->arena, "%.*s: %.*s", MW_STR_ARG(old->name), MW_STR_ARG(answer));
+        struct mw_str text =
+            mw_arena_format(inf->arena, "%.*s: %.*s", MW_STR_ARG(old->name), MW_STR_ARG(answer));
         struct mw_bp_field *chosen = mw_infer_field_text(inf, text, NULL, &bad);
         if (chosen != NULL && chosen->type_said) {
             take_type(old, chosen);
@@ -139,10 +152,13 @@ static void type_conflict(struct mw_infer *inf, const struct mw_bp_entity *entit
         }
     }
     struct mw_str first = describe(inf, old), second = describe(inf, now);
-    const char *const options[] = {first.ptr, second.ptr, "leave it out (its type is then taken from its name)", NULL};
+    const char *const options[] = {first.ptr, second.ptr,
+                                   "leave it out (its type is then taken from its name)", NULL};
     mw_infer_ask(inf, path,
-                 mw_arena_format(inf->arena, "The field '%.*s' of %.*s is said to be %.*s and %.*s. Which one?",
-                                 MW_STR_ARG(old->name), MW_STR_ARG(entity->name), MW_STR_ARG(first), MW_STR_ARG(second)),
+                 mw_arena_format(inf->arena,
+                                 "The field '%.*s' of %.*s is said to be %.*s and %.*s. Which one?",
+                                 MW_STR_ARG(old->name), MW_STR_ARG(entity->name), MW_STR_ARG(first),
+                                 MW_STR_ARG(second)),
                  MW_STR("two statements conflict"), options);
 }
 
@@ -150,7 +166,8 @@ static void merge(struct mw_infer *inf, const struct mw_bp_entity *entity, struc
                   const struct mw_bp_field *now)
 {
     if (now->type_said && old->type_said &&
-        (now->type != old->type || !same_values(now, old) || !mw_bp_same_name(now->entity, old->entity)))
+        (now->type != old->type || !same_values(now, old) ||
+         !mw_bp_same_name(now->entity, old->entity)))
         type_conflict(inf, entity, old, now);
     else if (now->type_said && !old->type_said)
         take_type(old, now);
@@ -166,8 +183,8 @@ static void merge(struct mw_infer *inf, const struct mw_bp_entity *entity, struc
     old->max = now->max.len > 0 ? now->max : old->max;
 }
 
-void mw_infer_declare(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity,
-                      struct mw_bp_field *field)
+void mw_infer_declare(struct mw_infer *inf, struct mw_bp_service *service,
+                      struct mw_bp_entity *entity, struct mw_bp_field *field)
 {
     struct mw_bp_field *old = mw_bp_field_of(entity, field->name);
     if (field->type == MW_BP_REFERENCE && service != NULL) {
@@ -199,10 +216,12 @@ struct mw_str mw_infer_noun(const struct mw_infer *inf, struct mw_str base)
     }
 }
 
-struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_service *service, struct mw_str low)
+struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_service *service,
+                                         struct mw_str low)
 {
     struct mw_str name = MW_STR_NONE, singular = mw_words_singular(inf->words, low);
-    if (mw_words_noun(inf->words, singular, &name) != MW_NODE_NONE && mw_str_eq(name, MW_STR("todo")))
+    if (mw_words_noun(inf->words, singular, &name) != MW_NODE_NONE &&
+        mw_str_eq(name, MW_STR("todo")))
         singular = name; /* "to-do" and "todo item" are one thing */
     if (mw_name_pascal(inf->arena, singular).len == 0)
         return NULL;
@@ -210,15 +229,19 @@ struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_serv
     return old != NULL ? old : mw_bp_add_entity(inf->bp, service, singular);
 }
 
-static uint32_t noun_row(const struct mw_infer *inf, const struct mw_bp_entity *entity, struct mw_str *ret_row)
+static uint32_t noun_row(const struct mw_infer *inf, const struct mw_bp_entity *entity,
+                         struct mw_str *ret_row)
 {
     struct mw_str name = MW_STR_NONE;
     uint32_t row = mw_words_noun(inf->words, mw_name_words(inf->arena, entity->name), &name);
-    *ret_row = row == MW_NODE_NONE ? MW_STR("nouns.yaml: unknown") : mw_arena_format(inf->arena, "nouns.yaml: %.*s", MW_STR_ARG(name));
+    *ret_row = row == MW_NODE_NONE
+                   ? MW_STR("nouns.yaml: unknown")
+                   : mw_arena_format(inf->arena, "nouns.yaml: %.*s", MW_STR_ARG(name));
     return row == MW_NODE_NONE ? mw_node_get(&inf->words->nouns, 0, "unknown") : row;
 }
 
-void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity)
+void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service,
+                             struct mw_bp_entity *entity)
 {
     const struct mw_tape *t = &inf->words->nouns;
     struct mw_str row = MW_STR_NONE, bad = MW_STR_NONE;
@@ -232,11 +255,13 @@ void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service
     }
 }
 
-void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service, struct mw_bp_entity *entity)
+void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
+                            struct mw_bp_entity *entity)
 {
     const struct mw_tape *t = &inf->words->nouns;
     struct mw_str row = MW_STR_NONE, why = MW_STR_NONE;
     uint32_t list = mw_node_get(t, noun_row(inf, entity, &row), "use_cases");
     for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i))
-        (void)mw_infer_case_text(inf, service, entity, mw_node_str(t, i), true, MW_STR_NONE, &why); /* our own table; a test holds it */
+        (void)mw_infer_case_text(inf, service, entity, mw_node_str(t, i), true, MW_STR_NONE,
+                                 &why); /* our own table; a test holds it */
 }

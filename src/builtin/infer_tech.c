@@ -13,16 +13,19 @@ struct hit {
 
 static bool is_glue(const struct mw_infer *inf, const struct mw_toks *toks, uint32_t i)
 {
-    return toks->at[i].kind == MW_TOK_WORD && mw_words_has(&inf->words->stop, "articles", toks->at[i].low);
+    return toks->at[i].kind == MW_TOK_WORD &&
+           mw_words_has(&inf->words->stop, "articles", toks->at[i].low);
 }
 
 static bool is_negator(const struct mw_infer *inf, const struct mw_toks *toks, uint32_t i)
 {
-    return toks->at[i].kind == MW_TOK_WORD && mw_words_has(&inf->words->stop, "negators", toks->at[i].low);
+    return toks->at[i].kind == MW_TOK_WORD &&
+           mw_words_has(&inf->words->stop, "negators", toks->at[i].low);
 }
 
 /* "after": the row's words count only behind certain words. */
-static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i)
+static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p,
+                         const struct mw_toks *toks, uint32_t i)
 {
     uint32_t list = mw_node_get(p->table, p->row, "after");
     if (list == MW_NODE_NONE)
@@ -33,18 +36,20 @@ static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p, 
         return false;
     if (toks->at[i - 1].tech)
         return true;
-    for (uint32_t a = mw_node_first(p->table, list); a != MW_NODE_NONE; a = mw_node_after(p->table, list, a))
+    for (uint32_t a = mw_node_first(p->table, list); a != MW_NODE_NONE;
+         a = mw_node_after(p->table, list, a))
         if (mw_str_eq(mw_node_str(p->table, a), toks->at[i - 1].low))
             return true;
     return toks->at[i - 1].kind == MW_TOK_COLON;
 }
 
 /* "not" reaches over "or" and "nor", and over "and" and commas between flags: "without a frontend, gateway or mobile app". */
-static bool is_negated(const struct mw_infer *inf, const struct mw_toks *toks, const struct hit *hit,
-                       const struct hit *before, uint32_t *ret_from)
+static bool is_negated(const struct mw_infer *inf, const struct mw_toks *toks,
+                       const struct hit *hit, const struct hit *before, uint32_t *ret_from)
 {
-    static const char *const fillers[] = {"need", "needs", "want", "require", "requires", "any", "use", "using", "have", "has",
-                                          "with", "required", "to", "do", "of", "is", "a", "an", "include", "be"};
+    static const char *const fillers[] = {
+        "need", "needs",    "want", "require", "requires", "any", "use", "using", "have",    "has",
+        "with", "required", "to",   "do",      "of",       "is",  "a",   "an",    "include", "be"};
     bool joined = false, loose = false;
     uint32_t i = hit->from;
     while (i > 0) {
@@ -86,7 +91,8 @@ static bool is_negated_after(const struct mw_toks *toks, struct hit *hit)
         hit->to = i + 2;
         return true;
     }
-    bool off = mw_tok_is(toks, i, "false") || (i > hit->to && (mw_tok_is(toks, i, "none") || mw_tok_is(toks, i, "off")));
+    bool off = mw_tok_is(toks, i, "false") ||
+               (i > hit->to && (mw_tok_is(toks, i, "none") || mw_tok_is(toks, i, "off")));
     if (off)
         hit->to = i + 1;
     return off;
@@ -124,14 +130,16 @@ static void conflict(struct mw_infer *inf, const char *field, struct mw_str a, s
                      const char *const *options)
 {
     mw_infer_ask(inf, mw_str_of(field),
-                 mw_arena_format(inf->arena, "'%.*s' and '%.*s' contradict each other. Which one?", MW_STR_ARG(a),
-                                 MW_STR_ARG(b)),
+                 mw_arena_format(inf->arena, "'%.*s' and '%.*s' contradict each other. Which one?",
+                                 MW_STR_ARG(a), MW_STR_ARG(b)),
                  MW_STR("two statements of the prompt conflict"), options);
 }
 
-static void take_store(struct mw_infer *inf, const struct mw_toks *toks, const struct hit *hits, uint32_t count)
+static void take_store(struct mw_infer *inf, const struct mw_toks *toks, const struct hit *hits,
+                       uint32_t count)
 {
-    static const char *const options[] = {"MongoDB", "File", "Memory", "leave it out (File is used)", NULL};
+    static const char *const options[] = {"MongoDB", "File", "Memory",
+                                          "leave it out (File is used)", NULL};
     const struct hit *first = NULL;
     struct mw_str store = MW_STR_NONE, answer = MW_STR_NONE;
     bool conflicts = false;
@@ -142,7 +150,8 @@ static void take_store(struct mw_infer *inf, const struct mw_toks *toks, const s
             mw_infer_note(inf, false, NULL, "storage", MW_STR("null"), words_of(toks, &hits[i]));
             continue;
         }
-        mw_infer_note(inf, false, NULL, "storage", mw_infer_quote(inf, hits[i].value), words_of(toks, &hits[i]));
+        mw_infer_note(inf, false, NULL, "storage", mw_infer_quote(inf, hits[i].value),
+                      words_of(toks, &hits[i]));
         if (first != NULL && !mw_str_eq(first->value, hits[i].value) && !conflicts) {
             conflicts = true;
             if (!mw_infer_answer(inf, MW_STR("storage"), &answer))
@@ -153,7 +162,8 @@ static void take_store(struct mw_infer *inf, const struct mw_toks *toks, const s
     if (first == NULL)
         return;
     /* After a conflict only the answer decides: the first statement is not more right than the second. */
-    if (mw_infer_storage(inf, conflicts ? MW_STR("two stores at once") : first->value, MW_STR("storage"), &store)) {
+    if (mw_infer_storage(inf, conflicts ? MW_STR("two stores at once") : first->value,
+                         MW_STR("storage"), &store)) {
         inf->storage = store;
         inf->storage_known = true;
     }
@@ -170,17 +180,21 @@ static void note_auth(struct mw_infer *inf, const struct mw_toks *toks, const st
 {
     struct mw_str value = auth_of(hit);
     bool none = mw_str_is(value, "false");
-    mw_infer_note(inf, false, NULL, "auth", none ? MW_STR("false") : mw_infer_quote(inf, value), words_of(toks, hit));
-    if (!none && mw_node_bool(hit->phrase->table, mw_node_get(hit->phrase->table, hit->phrase->row, "assumed"), false))
+    mw_infer_note(inf, false, NULL, "auth", none ? MW_STR("false") : mw_infer_quote(inf, value),
+                  words_of(toks, hit));
+    if (!none && mw_node_bool(hit->phrase->table,
+                              mw_node_get(hit->phrase->table, hit->phrase->row, "assumed"), false))
         mw_infer_note(inf, true, NULL, "auth", MW_STR("\"JWT\""),
                       MW_STR("technologies.yaml: authentication of no named kind is JWT"));
 }
 
-static void take_auth(struct mw_infer *inf, const struct mw_toks *toks, const struct hit *hits, uint32_t count)
+static void take_auth(struct mw_infer *inf, const struct mw_toks *toks, const struct hit *hits,
+                      uint32_t count)
 {
     static const char *const options[] = {"JWT", "no authentication", "leave it out", NULL};
     const struct hit *first = NULL;
-    struct mw_str algorithm = MW_STR_NONE, answer = MW_STR_NONE, said = MW_STR_NONE, wished = MW_STR_NONE;
+    struct mw_str algorithm = MW_STR_NONE, answer = MW_STR_NONE, said = MW_STR_NONE,
+                  wished = MW_STR_NONE;
     bool conflicts = false, algorithm_said = false;
     for (uint32_t i = 0; i < count; i++) {
         const struct hit *hit = &hits[i];
@@ -192,13 +206,20 @@ static void take_auth(struct mw_infer *inf, const struct mw_toks *toks, const st
             continue;
         struct mw_str own = mw_node_get_text(hit->phrase->table, hit->phrase->row, "algorithm");
         bool other_algorithm = own.len > 0 && algorithm_said && !mw_str_eq(own, wished);
-        bool generic = mw_node_bool(hit->phrase->table, mw_node_get(hit->phrase->table, hit->phrase->row, "assumed"), false);
+        bool generic =
+            mw_node_bool(hit->phrase->table,
+                         mw_node_get(hit->phrase->table, hit->phrase->row, "assumed"), false);
         /* "OAuth2 authentication": the general word adds nothing to the named kind. */
-        if (first != NULL && !other_algorithm && generic && !hit->negated && !mw_str_is(said, "false"))
+        if (first != NULL && !other_algorithm && generic && !hit->negated &&
+            !mw_str_is(said, "false"))
             continue;
-        bool named_later = first != NULL && !first->negated && mw_str_is(said, "JWT") && !mw_str_is(auth_of(hit), "false") &&
-                           mw_node_bool(first->phrase->table, mw_node_get(first->phrase->table, first->phrase->row, "assumed"), false);
-        if (first != NULL && !named_later && (other_algorithm || !mw_str_eq(auth_of(hit), said)) && !conflicts) {
+        bool named_later =
+            first != NULL && !first->negated && mw_str_is(said, "JWT") &&
+            !mw_str_is(auth_of(hit), "false") &&
+            mw_node_bool(first->phrase->table,
+                         mw_node_get(first->phrase->table, first->phrase->row, "assumed"), false);
+        if (first != NULL && !named_later && (other_algorithm || !mw_str_eq(auth_of(hit), said)) &&
+            !conflicts) {
             conflicts = true;
             if (!mw_infer_answer(inf, MW_STR("auth"), &answer))
                 conflict(inf, "auth", words_of(toks, first), words_of(toks, hit), options);
@@ -210,8 +231,10 @@ static void take_auth(struct mw_infer *inf, const struct mw_toks *toks, const st
     }
     if (first == NULL)
         return;
-    if (mw_infer_auth(inf, conflicts ? MW_STR("two kinds of authentication at once") : said, MW_STR("auth"), &algorithm)) {
-        bool plain = algorithm.len > 0 && mw_str_is(algorithm, "HS256") && algorithm_said && !conflicts;
+    if (mw_infer_auth(inf, conflicts ? MW_STR("two kinds of authentication at once") : said,
+                      MW_STR("auth"), &algorithm)) {
+        bool plain =
+            algorithm.len > 0 && mw_str_is(algorithm, "HS256") && algorithm_said && !conflicts;
         inf->algorithm = plain ? wished : algorithm;
         inf->auth_known = true;
     }
@@ -234,8 +257,9 @@ static void take_flag(struct mw_infer *inf, const struct mw_toks *toks, const st
     if (!mw_infer_drop(inf, field, mw_node_get_text(t, hit->phrase->row, "what"), said))
         return;
     (void)mw_infer_answer(inf, field, &answer); /* it is there: that is why it was dropped */
-    mw_infer_note(inf, false, NULL, path, MW_STR("false"),
-                  mw_arena_format(inf->arena, "%.*s; answered: %.*s", MW_STR_ARG(said), MW_STR_ARG(answer)));
+    mw_infer_note(
+        inf, false, NULL, path, MW_STR("false"),
+        mw_arena_format(inf->arena, "%.*s; answered: %.*s", MW_STR_ARG(said), MW_STR_ARG(answer)));
 }
 
 void mw_infer_technologies(struct mw_infer *inf, struct mw_toks *toks)
@@ -250,7 +274,8 @@ void mw_infer_technologies(struct mw_infer *inf, struct mw_toks *toks)
         if (mw_str_is(hits[i].kind, "flag"))
             take_flag(inf, toks, &hits[i]);
         if (mw_str_is(hits[i].kind, "given") && !hits[i].negated)
-            mw_infer_note(inf, false, NULL, "services", mw_infer_quote(inf, hits[i].value), words_of(toks, &hits[i]));
+            mw_infer_note(inf, false, NULL, "services", mw_infer_quote(inf, hits[i].value),
+                          words_of(toks, &hits[i]));
         if (mw_str_is(hits[i].kind, "given") && hits[i].negated)
             for (uint32_t k = hits[i].from; k < hits[i].to; k++)
                 toks->at[k].used = false; /* every service has it: saying no changes nothing */

@@ -73,7 +73,8 @@ static size_t number_end(struct mw_str s, size_t i)
         return 0;
     while (is_digit(at(s, end)))
         end++;
-    while (at(s, end) == ',' && end + 4 <= s.len && all_digits(s, end + 1, end + 4) && !is_digit(at(s, end + 4)))
+    while (at(s, end) == ',' && end + 4 <= s.len && all_digits(s, end + 1, end + 4) &&
+           !is_digit(at(s, end + 4)))
         end += 4;
     if (at(s, end) == '.' && is_digit(at(s, end + 1)))
         for (end++; is_digit(at(s, end));)
@@ -164,7 +165,8 @@ struct mw_toks mw_tokens(struct mw_arena *arena, struct mw_str text)
             put(&lex, MW_TOK_NUMBER, i, end);
         } else if (symbol > 0) {
             end = i + symbol;
-        } else if (is_letter(c) || is_digit(c) || (c == '.' && is_letter(at(text, i + 1)) && (i == 0 || text.ptr[i - 1] == ' '))) {
+        } else if (is_letter(c) || is_digit(c) ||
+                   (c == '.' && is_letter(at(text, i + 1)) && (i == 0 || text.ptr[i - 1] == ' '))) {
             end = word_end(text, i);
             put(&lex, MW_TOK_WORD, i, end);
             lex.toks.at[lex.toks.count - 1].compound = is_compound(mw_str_sub(text, i, end - i));
@@ -186,12 +188,14 @@ struct mw_str mw_tokens_text(const struct mw_toks *toks, uint32_t from, uint32_t
     return (struct mw_str){start, (size_t)(last.ptr + last.len - start)};
 }
 
-struct mw_str mw_tokens_low(struct mw_arena *arena, const struct mw_toks *toks, uint32_t from, uint32_t to)
+struct mw_str mw_tokens_low(struct mw_arena *arena, const struct mw_toks *toks, uint32_t from,
+                            uint32_t to)
 {
     struct mw_str low = MW_STR_NONE;
     for (uint32_t i = from; i < to; i++)
         low = low.len == 0 ? toks->at[i].low
-                           : mw_arena_format(arena, "%.*s %.*s", MW_STR_ARG(low), MW_STR_ARG(toks->at[i].low));
+                           : mw_arena_format(arena, "%.*s %.*s", MW_STR_ARG(low),
+                                             MW_STR_ARG(toks->at[i].low));
     return low;
 }
 
@@ -204,16 +208,18 @@ bool mw_tok_is(const struct mw_toks *toks, uint32_t i, const char *low)
 
 #define PHRASES_MAX 1024
 
-void mw_phrases_add(struct mw_arena *arena, struct mw_phrases *phrases, const struct mw_tape *table, uint32_t row,
-                    uint32_t list)
+void mw_phrases_add(struct mw_arena *arena, struct mw_phrases *phrases, const struct mw_tape *table,
+                    uint32_t row, uint32_t list)
 {
     if (phrases->at == NULL)
         phrases->at = mw_arena_array(arena, struct mw_phrase, PHRASES_MAX);
-    for (uint32_t i = mw_node_first(table, list); i != MW_NODE_NONE; i = mw_node_after(table, list, i)) {
+    for (uint32_t i = mw_node_first(table, list); i != MW_NODE_NONE;
+         i = mw_node_after(table, list, i)) {
         if (phrases->at == NULL || phrases->count == PHRASES_MAX)
             return;
         struct mw_phrase *p = &phrases->at[phrases->count];
-        *p = (struct mw_phrase){.table = table, .row = row, .toks = mw_tokens(arena, mw_node_str(table, i))};
+        *p = (struct mw_phrase){
+            .table = table, .row = row, .toks = mw_tokens(arena, mw_node_str(table, i))};
         if (p->toks.at == NULL || p->toks.count < 2)
             continue;
         p->words = p->toks.count - 1;
@@ -224,7 +230,8 @@ void mw_phrases_add(struct mw_arena *arena, struct mw_phrases *phrases, const st
 static bool is_with(struct mw_str word, struct mw_str stem, const char *tail)
 {
     size_t n = strlen(tail);
-    return word.len == stem.len + n && mw_str_starts(word, stem) && mw_str_ends(word, mw_str_of(tail));
+    return word.len == stem.len + n && mw_str_starts(word, stem) &&
+           mw_str_ends(word, mw_str_of(tail));
 }
 
 /* Is word the base in that form? Spelling rules of English; no dictionary. */
@@ -235,11 +242,14 @@ static bool inflected(struct mw_str base, struct mw_str word, enum mw_form form)
     struct mw_str stem = mw_str_sub(base, 0, base.len - 1);
     char last = base.ptr[base.len - 1];
     if (form == MW_FORM_S)
-        return is_with(word, base, "s") || is_with(word, base, "es") || (last == 'y' && is_with(word, stem, "ies"));
+        return is_with(word, base, "s") || is_with(word, base, "es") ||
+               (last == 'y' && is_with(word, stem, "ies"));
     if (form == MW_FORM_ED) {
-        bool doubled = word.len == base.len + 3 && mw_str_starts(word, base) && word.ptr[base.len] == last;
+        bool doubled =
+            word.len == base.len + 3 && mw_str_starts(word, base) && word.ptr[base.len] == last;
         return is_with(word, base, "ed") || (last == 'e' && is_with(word, base, "d")) ||
-               (last == 'y' && is_with(word, stem, "ied")) || (doubled && mw_str_ends(word, MW_STR("ed")));
+               (last == 'y' && is_with(word, stem, "ied")) ||
+               (doubled && mw_str_ends(word, MW_STR("ed")));
     }
     if (is_with(word, base, "ing") || (last == 'e' && is_with(word, stem, "ing")))
         return true;
@@ -247,7 +257,8 @@ static bool inflected(struct mw_str base, struct mw_str word, enum mw_form form)
            mw_str_ends(word, MW_STR("ing"));
 }
 
-static bool phrase_fits(const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i, enum mw_form form)
+static bool phrase_fits(const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i,
+                        enum mw_form form)
 {
     if (i + p->words >= toks->count)
         return false;
@@ -261,14 +272,15 @@ static bool phrase_fits(const struct mw_phrase *p, const struct mw_toks *toks, u
     return true;
 }
 
-const struct mw_phrase *mw_phrase_at(const struct mw_phrases *phrases, const struct mw_toks *toks, uint32_t i,
-                                     enum mw_form form)
+const struct mw_phrase *mw_phrase_at(const struct mw_phrases *phrases, const struct mw_toks *toks,
+                                     uint32_t i, enum mw_form form)
 {
     const struct mw_phrase *best = NULL;
     if (i >= toks->count || (form != MW_FORM_BASE && toks->at[i].kind != MW_TOK_WORD))
         return NULL;
     for (uint32_t k = 0; k < phrases->count; k++)
-        if ((best == NULL || phrases->at[k].words > best->words) && phrase_fits(&phrases->at[k], toks, i, form))
+        if ((best == NULL || phrases->at[k].words > best->words) &&
+            phrase_fits(&phrases->at[k], toks, i, form))
             best = &phrases->at[k];
     return best;
 }

@@ -12,18 +12,18 @@ static const struct {
     uint32_t from, to; /* code points, inclusive */
     const char *ascii;
 } folds[] = {
-    {0xC4, 0xC4, "ae"},   {0xE4, 0xE4, "ae"},   {0xD6, 0xD6, "oe"},   {0xF6, 0xF6, "oe"},
-    {0xDC, 0xDC, "ue"},   {0xFC, 0xFC, "ue"},   {0xDF, 0xDF, "ss"},   {0xC0, 0xC5, "a"},
-    {0xE0, 0xE5, "a"},    {0xC6, 0xC6, "ae"},   {0xE6, 0xE6, "ae"},   {0xC7, 0xC7, "c"},
-    {0xE7, 0xE7, "c"},    {0xC8, 0xCB, "e"},    {0xE8, 0xEB, "e"},    {0xCC, 0xCF, "i"},
-    {0xEC, 0xEF, "i"},    {0xD1, 0xD1, "n"},    {0xF1, 0xF1, "n"},    {0xD2, 0xD8, "o"},
-    {0xF2, 0xF8, "o"},    {0xD9, 0xDB, "u"},    {0xF9, 0xFB, "u"},    {0xDD, 0xDD, "y"},
-    {0xFD, 0xFD, "y"},    {0xFF, 0xFF, "y"},    {0x100, 0x105, "a"},  {0x106, 0x10D, "c"},
-    {0x10E, 0x111, "d"},  {0x112, 0x11B, "e"},  {0x11C, 0x123, "g"},  {0x124, 0x127, "h"},
-    {0x128, 0x131, "i"},  {0x134, 0x135, "j"},  {0x136, 0x138, "k"},  {0x139, 0x142, "l"},
-    {0x143, 0x148, "n"},  {0x14C, 0x151, "o"},  {0x152, 0x153, "oe"}, {0x154, 0x159, "r"},
-    {0x15A, 0x161, "s"},  {0x162, 0x167, "t"},  {0x168, 0x173, "u"},  {0x174, 0x175, "w"},
-    {0x176, 0x178, "y"},  {0x179, 0x17E, "z"},  {0x2018, 0x2019, "'"},
+    {0xC4, 0xC4, "ae"},  {0xE4, 0xE4, "ae"},  {0xD6, 0xD6, "oe"},    {0xF6, 0xF6, "oe"},
+    {0xDC, 0xDC, "ue"},  {0xFC, 0xFC, "ue"},  {0xDF, 0xDF, "ss"},    {0xC0, 0xC5, "a"},
+    {0xE0, 0xE5, "a"},   {0xC6, 0xC6, "ae"},  {0xE6, 0xE6, "ae"},    {0xC7, 0xC7, "c"},
+    {0xE7, 0xE7, "c"},   {0xC8, 0xCB, "e"},   {0xE8, 0xEB, "e"},     {0xCC, 0xCF, "i"},
+    {0xEC, 0xEF, "i"},   {0xD1, 0xD1, "n"},   {0xF1, 0xF1, "n"},     {0xD2, 0xD8, "o"},
+    {0xF2, 0xF8, "o"},   {0xD9, 0xDB, "u"},   {0xF9, 0xFB, "u"},     {0xDD, 0xDD, "y"},
+    {0xFD, 0xFD, "y"},   {0xFF, 0xFF, "y"},   {0x100, 0x105, "a"},   {0x106, 0x10D, "c"},
+    {0x10E, 0x111, "d"}, {0x112, 0x11B, "e"}, {0x11C, 0x123, "g"},   {0x124, 0x127, "h"},
+    {0x128, 0x131, "i"}, {0x134, 0x135, "j"}, {0x136, 0x138, "k"},   {0x139, 0x142, "l"},
+    {0x143, 0x148, "n"}, {0x14C, 0x151, "o"}, {0x152, 0x153, "oe"},  {0x154, 0x159, "r"},
+    {0x15A, 0x161, "s"}, {0x162, 0x167, "t"}, {0x168, 0x173, "u"},   {0x174, 0x175, "w"},
+    {0x176, 0x178, "y"}, {0x179, 0x17E, "z"}, {0x2018, 0x2019, "'"},
 };
 
 static bool is_upper(char c)
@@ -85,13 +85,15 @@ enum mw_rc mw_words_load(struct mw_arena *arena, struct mw_str factory, struct m
 bool mw_words_has(const struct mw_tape *table, const char *key, struct mw_str low)
 {
     uint32_t list = mw_node_get(table, 0, key);
-    for (uint32_t i = mw_node_first(table, list); i != MW_NODE_NONE; i = mw_node_after(table, list, i))
+    for (uint32_t i = mw_node_first(table, list); i != MW_NODE_NONE;
+         i = mw_node_after(table, list, i))
         if (mw_str_eq(mw_node_str(table, i), low))
             return true;
     return false;
 }
 
-uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular, struct mw_str *ret_name)
+uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular,
+                       struct mw_str *ret_name)
 {
     const struct mw_tape *t = &words->nouns;
     uint32_t map = mw_node_get(t, 0, "nouns");
@@ -184,16 +186,16 @@ struct mw_str mw_words_singular(const struct mw_words *words, struct mw_str low)
 {
     struct mw_str last = last_word(low);
     struct mw_str one = singular_word(words, last);
-    return mw_arena_format(words->arena, "%.*s%.*s", (int)(low.len - last.len), low.ptr ? low.ptr : "",
-                           MW_STR_ARG(one));
+    return mw_arena_format(words->arena, "%.*s%.*s", (int)(low.len - last.len),
+                           low.ptr ? low.ptr : "", MW_STR_ARG(one));
 }
 
 struct mw_str mw_words_plural(const struct mw_words *words, struct mw_str low)
 {
     struct mw_str last = last_word(low);
     struct mw_str more = plural_word(words, last);
-    return mw_arena_format(words->arena, "%.*s%.*s", (int)(low.len - last.len), low.ptr ? low.ptr : "",
-                           MW_STR_ARG(more));
+    return mw_arena_format(words->arena, "%.*s%.*s", (int)(low.len - last.len),
+                           low.ptr ? low.ptr : "", MW_STR_ARG(more));
 }
 
 bool mw_words_is_plural(const struct mw_words *words, struct mw_str low)
@@ -285,7 +287,8 @@ struct mw_str mw_name_words(struct mw_arena *arena, struct mw_str text)
     return (struct mw_str){out, len};
 }
 
-static struct mw_str joined(struct mw_arena *arena, struct mw_str text, bool first_upper, char between)
+static struct mw_str joined(struct mw_arena *arena, struct mw_str text, bool first_upper,
+                            char between)
 {
     struct mw_str s = mw_name_words(arena, text);
     char *out = mw_arena_array(arena, char, s.len + 1);

@@ -25,7 +25,8 @@ MW_MUST enum mw_rc mw_words_load(struct mw_arena *arena, struct mw_str factory,
 /* True when the list at key (in the root of table) holds the folded word. */
 bool mw_words_has(const struct mw_tape *table, const char *key, struct mw_str low);
 /* The row of a known noun (singular, folded, words parted by one space), or MW_NODE_NONE. *ret_name: its main name. */
-uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular, struct mw_str *ret_name);
+uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular,
+                       struct mw_str *ret_name);
 /* True for the plural of a known noun or a word that can only be a plural. */
 bool mw_words_is_plural(const struct mw_words *words, struct mw_str low);
 struct mw_str mw_words_singular(const struct mw_words *words, struct mw_str low);
