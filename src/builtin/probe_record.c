@@ -92,7 +92,7 @@ struct mw_str probe_difference(struct probe *p, struct mw_str before,
         struct mw_str name = tape->nodes[i].text;
         const struct probe_change *change = find_change(changes, change_count, name);
         uint32_t was = old.count > 0 ? mw_node_get_str(&old, 0, name) : MW_NODE_NONE;
-        if (is_own_key(name) || mw_str_is(name, "ownerId"))
+        if (is_own_key(name))
             continue;
         if (change != NULL && change->json.ptr == NULL)
             return probe_say(p, "%.*s should be absent and is %.*s", MW_STR_ARG(name),

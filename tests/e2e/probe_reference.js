@@ -158,7 +158,7 @@ const subject = (request, useCase) => {
 };
 
 // ---- use cases
-const shown = (row) => ({ id: row.id, ...row.record });
+const shown = (row) => ({ id: row.id, ...row.record, ...(fault === 'owner_shown' ? { ownerId: row.owner } : {}) });
 const effects = {
   create(u, entity, owner, row, body) {
     validate(entity, body, [], entity.fields.map((f) => f.name), owner);
