@@ -67,9 +67,11 @@ static struct mw_mustache_value derive(const struct view *view, struct mw_str na
     return value;
 }
 
-/* first, last, index: where the item stands in its array. */
+/* this: the context itself. first, last, index: where the item stands in its array. */
 static struct mw_mustache_value derive_place(const struct view *view, struct mw_str name)
 {
+    if (mw_str_is(name, "this") && view->stack != NULL)
+        return view->stack->value;
     const struct mw_mustache_frame *frame = view->stack;
     while (frame != NULL && frame->count == 0)
         frame = frame->outer;

@@ -203,6 +203,7 @@ static const struct derived {
     {"{{#pick_in_l}}{{name}}{{k}}{{/pick_in_l}}", "qv"},
     {"{{#groups}}{{name}}:{{#l_where_k}}{{name}}{{/l_where_k}} {{/groups}}", "u:pr v:q "},
     {"{{o2.n_kebab}}", "in-ner"},
+    {"{{#o}}{{#b}}{{{this_json}}};{{/b}}{{/o}}", "1;\"x, y: \\\"z\\\"\";"},
 };
 
 static struct mw_mustache_value derive_in(void *self, const struct mw_mustache_frame *stack,
