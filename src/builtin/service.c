@@ -403,6 +403,15 @@ static enum mw_rc spawn(const struct mw_command *command, bool one_pipe, struct 
     if (!one_pipe)
         (void)fcntl(errs[0], F_SETFL, O_NONBLOCK);
     int pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pid_fd < 0) { /* a sandbox may forbid it; without it nobody hears of the child's end */
+        int why = errno;
+        (void)kill(-pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+        (void)close(out[0]);
+        if (!one_pipe)
+            (void)close(errs[0]);
+        return mw_fail(err, MW_E_FAILED, why, "watch '%s'", command->words[0]);
+    }
     *ret_child = (struct child){pid, pid_fd, out[0], one_pipe ? -1 : errs[0]};
     return MW_OK;
 }
