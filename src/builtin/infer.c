@@ -304,14 +304,19 @@ static void declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_fie
 static uint32_t has_many(struct walk *w, uint32_t i)
 {
     static const char *const many[] = {"many", "multiple", "several", NULL};
-    if (!one_of(w, i, many) || w->entity == NULL || !word_at(w, i + 1))
+    uint32_t from = one_of(w, i, many) ? i + 1 : i, len = word_at(w, from) ? noun_len(w, from) : 0;
+    if (w->entity == NULL || !word_at(w, from) || (from == i && len == 0))
         return i;
-    uint32_t len = noun_len(w, i + 1);
     len = len == 0 ? 1 : len;
+    uint32_t end = from + len;
+    bool alone = kind_at(w, end, MW_TOK_COMMA) || kind_at(w, end, MW_TOK_BREAK) ||
+                 kind_at(w, end, MW_TOK_CLOSE) || mw_tok_is(w->toks, end, "and");
+    bool plural = mw_words_is_plural(w->inf->words, w->toks->at[end - 1].low);
+    if (from == i && (!alone || !plural || w->toks->at[i].used))
+        return i;
     struct mw_bp_entity *one = w->entity;
     struct mw_bp_service *service = w->service;
-    struct mw_bp_entity *other =
-        mw_infer_add_entity(w->inf, service, low_of(w, i + 1, i + 1 + len));
+    struct mw_bp_entity *other = mw_infer_add_entity(w->inf, service, low_of(w, from, end));
     struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
     if (other == NULL || field == NULL || other == one)
         return i;
@@ -320,10 +325,10 @@ static uint32_t has_many(struct walk *w, uint32_t i)
                                   .type_said = true,
                                   .entity = one->name};
     mw_infer_declare(w->inf, service, other, field);
-    use(w, i, i + 1 + len);
+    use(w, i, end);
     mw_infer_note(w->inf, false, mw_bp_field_of(other, field->name), NULL,
-                  mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, i + 1 + len));
-    return i + 1 + len;
+                  mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, end));
+    return end;
 }
 
 static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
@@ -359,7 +364,7 @@ static uint32_t field_list(struct walk *w, uint32_t i)
                    (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) ||
             one_of(w, i, field_words))
             i++;
-        uint32_t after = has_many(w, i), len = 0;
+        uint32_t after = service_level ? i : has_many(w, i), len = 0;
         if (after > i) {
             i = after;
             continue;
@@ -505,9 +510,10 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
         if (trigger != NULL && !w->toks->at[k].tech) {
             uint32_t after = k + trigger->words;
             bool be = mw_tok_is(w->toks, after, "be") && !mw_tok_is(w->toks, after + 1, "able");
-            if (be && k > i)
-                return passive_at(w, i, k, after + 1) > after + 1 ? passive_at(w, i, k, after + 1)
-                                                                  : i;
+            if (be && k > i) {
+                uint32_t done = passive_at(w, i, k, after + 1);
+                return done > after + 1 ? done : i;
+            }
             while (kind_at(w, after, MW_TOK_COLON))
                 after++;
             uint32_t to = verbs_at(w, i, after, MW_FORM_BASE, true);
@@ -567,7 +573,7 @@ static uint32_t imperative_at(struct walk *w, uint32_t i)
     bool noun = one_of(w, i + 1, strict_having) ||
                 one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
                 kind_at(w, i + 1, MW_TOK_COLON) || kind_at(w, i + 1, MW_TOK_OPEN);
-    if (!verb || noun)
+    if (!verb || noun || is_trigger(w, i))
         return i;
     return verbs_at(w, i, i, MW_FORM_BASE, true);
 }

@@ -105,9 +105,20 @@ static uint32_t skip_by_id(const struct list *l, uint32_t i)
     return i;
 }
 
+/* "a list of orders" speaks of orders. */
+static uint32_t skip_collection(const struct list *l, uint32_t i)
+{
+    static const char *const collections[] = {"list",   "lists",   "collection",
+                                              "number", "history", NULL};
+    if (!one_of(l, i, collections) || !mw_tok_is(l->toks, i + 1, "of") || !word_at(l, i + 2))
+        return i;
+    l->toks->at[i].used = true;
+    return skip_articles(l, i + 2);
+}
+
 static uint32_t read_object(const struct list *l, struct mw_item *item, uint32_t i)
 {
-    i = skip_articles(l, i);
+    i = skip_collection(l, skip_articles(l, i));
     if (in(l, i, "pronouns")) {
         l->toks->at[i].used = true;
         i++;
@@ -249,6 +260,9 @@ uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t fro
     for (;;) {
         bool is_state = false;
         const struct mw_phrase *verb = verb_at(&l, at, &is_state);
+        uint32_t object = skip_articles(&l, at + (verb != NULL ? verb->words : 1));
+        if (word_at(&l, object) && toks->at[object].used && verb != NULL && l.last == NULL)
+            break; /* "I'd like a todo service": that is no use case */
         if (verb != NULL || is_unknown_verb(&l, at)) {
             struct mw_item *item =
                 add(&l, verb, is_state, at, at + (verb != NULL ? verb->words : 1));
