@@ -107,7 +107,7 @@ static struct mw_str incremented(struct probe *p, const struct probe_use_case *u
     return probe_number(&p->scratch, strtod(text.ptr, NULL) + use_case->by);
 }
 
-static bool has_room(struct probe *p, const struct probe_use_case *use_case, struct mw_str after)
+bool probe_has_room(struct probe *p, const struct probe_use_case *use_case, struct mw_str after)
 {
     const struct probe_entity *kind = &p->entities[use_case->entity];
     uint32_t field = probe_find_field(kind, use_case->field);
@@ -179,7 +179,7 @@ uint32_t probe_stand_in(struct probe *p, uint32_t record)
                 continue;
             if (showing[i] == PROBE_INCREMENT) {
                 struct mw_str after = incremented(p, use_case, record);
-                if (after.ptr == NULL || !has_room(p, use_case, after))
+                if (after.ptr == NULL || !probe_has_room(p, use_case, after))
                     continue;
                 return k; /* it shows its own last change too */
             }
@@ -206,7 +206,7 @@ bool probe_do(struct probe *p, uint32_t index, uint32_t record, struct mw_str na
         count = changes_of_set(p, use_case, changes);
     else if (use_case->effect == PROBE_INCREMENT) {
         changes[0] = (struct probe_change){use_case->field, incremented(p, use_case, record)};
-        if (!has_room(p, use_case, changes[0].json))
+        if (!probe_has_room(p, use_case, changes[0].json))
             return true; /* what happens at the bound nobody said */
         if (changes[0].json.ptr == NULL) {
             probe_skip(p, "%.*s: a record without its field (nothing says where it begins)",
@@ -220,7 +220,7 @@ bool probe_do(struct probe *p, uint32_t index, uint32_t record, struct mw_str na
 }
 
 /* A record on which the use case makes a difference. */
-static uint32_t fresh_for(struct probe *p, const struct probe_use_case *use_case)
+uint32_t probe_fresh_for(struct probe *p, const struct probe_use_case *use_case)
 {
     const struct probe_entity *kind = &p->entities[use_case->entity];
     struct probe_change changes[PROBE_CHANGES_MAX];
@@ -255,7 +255,7 @@ static void check_state_change(struct probe *p, uint32_t index)
 {
     const struct probe_use_case *use_case = &p->use_cases[index];
     bool bodiless = use_case->effect == PROBE_SET || use_case->effect == PROBE_INCREMENT;
-    uint32_t record = fresh_for(p, use_case);
+    uint32_t record = probe_fresh_for(p, use_case);
     if (record == PROBE_NONE)
         return;
     struct mw_str name =
@@ -282,6 +282,8 @@ static void check_state_change(struct probe *p, uint32_t index)
     (void)probe_change_by(
         p, index, record, MW_STR("{}"), changes, count,
         probe_say(p, "%.*s: an empty object as body is accepted", MW_STR_ARG(use_case->name)));
+    if (use_case->effect == PROBE_INCREMENT)
+        probe_raw_together(p, index);
     if (use_case->effect == PROBE_SET && neighbour != PROBE_NONE)
         (void)probe_do(p, index, neighbour, /* one that never had the field */
                        probe_say(p, "%.*s: works on the least record", MW_STR_ARG(use_case->name)));
@@ -362,7 +364,7 @@ void probe_effects_last(struct probe *p)
                 p->records[k].owner == 0 && !p->records[k].gone && !p->records[k].vague)
                 record = k;
         if (record == PROBE_NONE)
-            record = fresh_for(p, use_case);
+            record = probe_fresh_for(p, use_case);
         if (record != PROBE_NONE)
             (void)probe_do(p, i, record,
                            probe_say(p, "%.*s: changes exactly its field after a restart",

@@ -246,6 +246,10 @@ bool probe_change_by(struct probe *p, uint32_t use_case, uint32_t record, struct
                      const struct probe_change *changes, uint32_t change_count, struct mw_str name);
 /* The record's field as JSON; ptr NULL: absent. */
 struct mw_str probe_record_field(struct probe *p, uint32_t record, struct mw_str field);
+/* A record on which the use case makes a difference. PROBE_NONE: none can be made (told). */
+uint32_t probe_fresh_for(struct probe *p, const struct probe_use_case *use_case);
+/* Whether an increment's result stays inside the field's bounds. */
+bool probe_has_room(struct probe *p, const struct probe_use_case *use_case, struct mw_str after);
 /* A state-changing use case whose answer shows the record, rather not the one that changed it last; PROBE_NONE: there is none. */
 uint32_t probe_stand_in(struct probe *p, uint32_t record);
 /* A body that assign or update accepts for this record's owner. */
@@ -262,6 +266,8 @@ struct mw_str probe_claims(struct probe *p, uint32_t owner);
 /* probe_raw.c */
 #define PROBE_SLOW_MS 1000 /* REQUEST_TIMEOUT_MS of the start that checks it */
 void probe_raw_slow(struct probe *p);
+void probe_raw_together(struct probe *p,
+                        uint32_t use_case); /* increments at the same time: all count */
 void probe_raw_burst(struct probe *p); /* creates that nobody hears the answer of, then kill -9 */
 /* A request that runs; its connection and the rest of its body. -1: it could not be begun (told as not checked). */
 int probe_raw_begin(struct probe *p, struct mw_str *ret_rest);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -119,6 +120,52 @@ void probe_raw_slow(struct probe *p)
     }
     if (fd >= 0)
         (void)close(fd);
+}
+
+static struct mw_str counted(struct probe *p, const struct probe_use_case *use_case,
+                             uint32_t record, uint32_t times)
+{
+    struct mw_str now = probe_record_field(p, record, use_case->field);
+    if (now.ptr == NULL)
+        return MW_STR_NONE;
+    struct mw_str text = mw_arena_copy(&p->scratch, now);
+    double value = strtod(text.ptr, NULL);
+    for (uint32_t i = 0; i < times; i++) /* as the service adds */
+        value += use_case->by;
+    return probe_number(&p->scratch, value);
+}
+
+void probe_raw_together(struct probe *p, uint32_t index)
+{
+    const struct probe_use_case *use_case = &p->use_cases[index];
+    uint32_t record = probe_fresh_for(p, use_case);
+    uint32_t count = BURST;
+    int fds[BURST];
+    struct mw_str body;
+    if (record == PROBE_NONE || counted(p, use_case, record, 1).ptr == NULL)
+        return;
+    while (count > 1 && !probe_has_room(p, use_case, counted(p, use_case, record, count + 1)))
+        count--;
+    if (count < 2 || p->stopped)
+        return;
+    struct probe_use_case place = {.path = probe_path(p, use_case, p->records[record].id)};
+    struct mw_str bytes = head(p, &place, 2, "Connection: close\r\n");
+    struct mw_str name = probe_say(p, "%.*s: asked %u times at once, every one counts",
+                                   MW_STR_ARG(use_case->name), count);
+    for (uint32_t i = 0; i < count; i++)
+        fds[i] = dial(p);
+    for (uint32_t i = 0; i < count; i++)
+        if (fds[i] >= 0 && put(fds[i], bytes) && put(fds[i], MW_STR("{}")))
+            p->asked_count++;
+    for (uint32_t i = 0; i < count; i++) {
+        int status = fds[i] < 0 ? 0 : take_status(p, fds[i], MW_PROBE_REQUEST_MS, false, &body);
+        (void)probe_judge(p, status == 200, name, "200 for each", said(p, status));
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    }
+    /* One more tells how many there were. */
+    struct probe_change change = {use_case->field, counted(p, use_case, record, count + 1)};
+    (void)probe_change_by(p, index, record, MW_STR("{}"), &change, 1, name);
 }
 
 void probe_raw_burst(struct probe *p)

@@ -197,8 +197,13 @@ const effects = {
     validate(entity, body, u.fields, u.fields, owner);
     return change(row, fault === 'assign_ignores' ? {} : body);
   },
-  increment: (u, entity, owner, row) => change(row, { [u.field]: fault === 'increment_sets' ? u.by : (row.record[u.field] || 0) + u.by }),
+  increment: (u, entity, owner, row) => (fault === 'lost_update' ? slowly(u, row) : change(row, { [u.field]: fault === 'increment_sets' ? u.by : (row.record[u.field] || 0) + u.by })),
 };
+async function slowly(u, row) {
+  const before = row.record[u.field] || 0;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return change(records.get(row.id), { [u.field]: before + u.by });
+}
 function change(row, values, useCase) {
   const record = { ...row.record, updatedAt: fault === 'updated_at_stays' ? row.record.updatedAt : new Date().toISOString() };
   if (fault !== 'updated_at_only')
