@@ -97,7 +97,7 @@ static struct mw_bp_service *ask_service(const struct mw_import *imp, struct mw_
     options[count] = "leave it out";
     mw_infer_ask(inf, field,
                  mw_arena_format(inf->arena, "Which service has the use case '%.*s'?",
-                                 MW_STR_ARG(mw_str_sub(name, 0, 100))),
+                                 MW_STR_ARG(mw_name_clip(name, 100))),
                  MW_STR("its name speaks of no record of any service"), options);
     return NULL;
 }
@@ -262,7 +262,7 @@ static enum mw_rc find_entity(struct reading *r)
         if (r->entity == NULL)
             return MW_FAIL(r->imp->err, MW_E_INPUT,
                            "%.*s/entity: found nothing; name the entity of '%.*s'",
-                           MW_STR_ARG(r->at), MW_STR_ARG(mw_str_sub(r->name, 0, 80)));
+                           MW_STR_ARG(r->at), MW_STR_ARG(mw_name_clip(r->name, 80)));
         return MW_OK;
     }
     enum mw_rc rc =
@@ -335,7 +335,7 @@ static enum mw_rc named_case(struct reading *r)
     bool made = mw_infer_case_text(inf, r->service, entity, r->name, false, r->name, &why);
     if (!made && !inf->asked)
         return MW_FAIL(r->imp->err, MW_E_INPUT, "%.*s: found '%.*s'; %.*s", MW_STR_ARG(r->at),
-                       MW_STR_ARG(mw_str_sub(r->name, 0, 80)), MW_STR_ARG(why));
+                       MW_STR_ARG(mw_name_clip(r->name, 80)), MW_STR_ARG(why));
     return MW_OK;
 }
 

@@ -198,7 +198,7 @@ enum mw_rc mw_bp_check(const struct mw_bp *bp, struct mw_err *err)
     if (bp->name.len == 0 || bp->name.len > 2 * MW_NAME_MAX || !mw_name_is_slug(bp->slug))
         return MW_FAIL(err, MW_E_INPUT,
                        "/name: '%.*s' gives no usable name; use some letters, at most %d bytes",
-                       MW_STR_ARG(mw_str_sub(bp->name, 0, 200)), 2 * MW_NAME_MAX);
+                       MW_STR_ARG(mw_name_clip(bp->name, 200)), 2 * MW_NAME_MAX);
     struct place p = {.bp = bp, .err = err};
     for (const struct mw_bp_service *s = bp->services; s != NULL; s = s->next, p.service++) {
         enum mw_rc rc = check_service(&p, s);

@@ -179,8 +179,7 @@ static enum mw_rc field_text(const struct mw_import *imp, struct mw_bp_service *
         return MW_FAIL(
             imp->err, MW_E_INPUT,
             "%.*s: found '%.*s', of which '%.*s' means nothing; write \"name: type required\"",
-            MW_STR_ARG(at), MW_STR_ARG(mw_str_sub(text, 0, 80)),
-            MW_STR_ARG(mw_str_sub(bad, 0, 80)));
+            MW_STR_ARG(at), MW_STR_ARG(mw_name_clip(text, 80)), MW_STR_ARG(mw_name_clip(bad, 80)));
     if (!field->type_said)
         mw_infer_field_finish(imp->inf, service, entity, field);
     *ret_field = field;
@@ -271,7 +270,7 @@ static enum mw_rc add_entity(const struct mw_import *imp, struct mw_bp_service *
         return MW_FAIL(imp->err, MW_E_INPUT,
                        "%.*s: '%.*s' gives no usable name; letters and digits, starting with a "
                        "letter, at most %d",
-                       MW_STR_ARG(at), MW_STR_ARG(mw_str_sub(name, 0, 80)), MW_NAME_MAX);
+                       MW_STR_ARG(at), MW_STR_ARG(mw_name_clip(name, 80)), MW_NAME_MAX);
     if (mw_bp_entity_of(service, pascal) != NULL)
         return MW_FAIL(imp->err, MW_E_INPUT, "%.*s: %.*s has the entity '%.*s' twice",
                        MW_STR_ARG(at), MW_STR_ARG(service->name), MW_STR_ARG(pascal));

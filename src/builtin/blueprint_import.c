@@ -184,7 +184,7 @@ static enum mw_rc read_features(struct loading *l, uint32_t node, struct mw_str 
         if (rc != MW_OK)
             return rc;
         all = mw_arena_format(l->imp.inf->arena, "%.*s%s%.*s", MW_STR_ARG(all), k == 0 ? "" : ", ",
-                              MW_STR_ARG(mw_str_sub(name, 0, 60)));
+                              MW_STR_ARG(mw_name_clip(name, 60)));
     }
     if (all.len > 0 && mw_infer_drop(l->imp.inf, MW_STR("features"), all, at))
         mw_infer_note(
@@ -315,11 +315,11 @@ static enum mw_rc add_service(struct loading *l, struct mw_str name, struct mw_s
         return MW_FAIL(l->imp.err, MW_E_INPUT,
                        "%.*s: '%.*s' gives no usable name; letters and digits, starting with a "
                        "letter, at most %d",
-                       MW_STR_ARG(at), MW_STR_ARG(mw_str_sub(name, 0, 80)), MW_NAME_MAX);
+                       MW_STR_ARG(at), MW_STR_ARG(mw_name_clip(name, 80)), MW_NAME_MAX);
     if (mw_bp_service_of(inf->bp, name) != NULL)
         return MW_FAIL(l->imp.err, MW_E_INPUT,
                        "%.*s: found the service '%.*s' twice; names have to differ", MW_STR_ARG(at),
-                       MW_STR_ARG(mw_str_sub(name, 0, 80)));
+                       MW_STR_ARG(mw_name_clip(name, 80)));
     *ret_service = mw_bp_add_service(inf->bp, base);
     if (*ret_service == NULL)
         return MW_FAIL(l->imp.err, MW_E_LIMIT, "the blueprint needs more memory than a task has");

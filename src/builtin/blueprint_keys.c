@@ -16,7 +16,7 @@ static struct mw_str squeezed(const struct mw_import *imp, struct mw_str key)
 
 struct mw_str mw_keys_at(const struct mw_import *imp, struct mw_str at, struct mw_str key)
 {
-    struct mw_str shown = mw_str_sub(key, 0, 80);
+    struct mw_str shown = mw_name_clip(key, 80);
     while (shown.len > 0 && shown.len < key.len && ((uint8_t)key.ptr[shown.len] & 0xC0) == 0x80)
         shown.len--;
     struct mw_str escaped = shown;
@@ -49,7 +49,7 @@ static struct mw_str found(const struct mw_import *imp, uint32_t node)
         return MW_STR("nothing");
     if (type == MW_NODE_STRING || type == MW_NODE_INTEGER || type == MW_NODE_NUMBER)
         return mw_arena_format(imp->inf->arena, "%s '%.*s'", names[type],
-                               MW_STR_ARG(mw_str_sub(imp->tape->nodes[node].text, 0, 80)));
+                               MW_STR_ARG(mw_name_clip(imp->tape->nodes[node].text, 80)));
     return mw_str_of(names[type]);
 }
 

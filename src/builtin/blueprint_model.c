@@ -323,7 +323,7 @@ static bool email_fits(struct mw_str s)
 
 static struct mw_str wrong(struct mw_arena *arena, struct mw_str text, const char *what)
 {
-    return mw_arena_format(arena, "'%.*s' is not %s", MW_STR_ARG(mw_str_sub(text, 0, 100)), what);
+    return mw_arena_format(arena, "'%.*s' is not %s", MW_STR_ARG(mw_name_clip(text, 100)), what);
 }
 
 static struct mw_str number_value(struct mw_arena *arena, const struct mw_bp_field *field,

@@ -501,6 +501,16 @@ static uint32_t passive_at(struct walk *w, uint32_t from, uint32_t noun_to, uint
     return after;
 }
 
+/* "cannot", "can not", "must never": what follows shall not be there. */
+static bool is_negated_trigger(const struct walk *w, uint32_t trigger, uint32_t *after)
+{
+    static const char *const whole[] = {"cannot", "can't", NULL};
+    bool negated = one_of(w, trigger, whole);
+    for (; one_of(w, *after, (const char *const[]){"not", "never", NULL}); *after += 1)
+        negated = true;
+    return negated;
+}
+
 /* An actor and a trigger: "users can …", "an admin should be able to …". Returns the index after the verbs, or i. */
 static uint32_t actor_at(struct walk *w, uint32_t i)
 {
@@ -516,7 +526,11 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
             }
             while (kind_at(w, after, MW_TOK_COLON))
                 after++;
+            bool negated = is_negated_trigger(w, k, &after);
+            struct mw_item **first = w->inf->next_item;
             uint32_t to = verbs_at(w, i, after, MW_FORM_BASE, true);
+            for (struct mw_item *item = *first; item != NULL; item = item->next)
+                item->negated = negated;
             return to > after ? to : i;
         }
         if (!word_at(w, k) || w->heads[k] != NULL || one_of(w, k, having) ||

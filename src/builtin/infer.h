@@ -80,6 +80,7 @@ struct mw_item {
     const struct mw_toks *toks;
     const struct mw_phrase *phrase; /* the verb; NULL: nobody knows it */
     bool is_state;
+    bool negated; /* "users cannot delete todos" */
     uint32_t from, verb, verb_to, to;
     uint32_t object_from, object_to;
     uint32_t rest_from, rest_to; /* after as/to/by/from/for */

@@ -51,9 +51,8 @@ void mw_infer_ask(struct mw_infer *inf, struct mw_str field, struct mw_str quest
     inf->asked = true;
     inf->ask = (struct mw_ask){.field = field, .question = question, .reason = reason};
     if (mw_infer_answer(inf, field, &given))
-        inf->ask.reason =
-            mw_arena_format(inf->arena, "the answer '%.*s' cannot be used here; %.*s",
-                            MW_STR_ARG(mw_str_sub(given, 0, 200)), MW_STR_ARG(reason));
+        inf->ask.reason = mw_arena_format(inf->arena, "the answer '%.*s' cannot be used here; %.*s",
+                                          MW_STR_ARG(mw_name_clip(given, 200)), MW_STR_ARG(reason));
     for (; *options != NULL && inf->ask.option_count < MW_ASK_OPTIONS_MAX; options++)
         inf->ask.options[inf->ask.option_count++] = mw_str_of(*options);
 }
@@ -63,7 +62,8 @@ bool mw_infer_leaves_out(const struct mw_infer *inf, struct mw_str answer)
     struct mw_str low = mw_name_fold(inf->arena, mw_str_trim(answer));
     while (low.len > 0 && (low.ptr[low.len - 1] == '.' || low.ptr[low.len - 1] == '!'))
         low.len--;
-    return mw_str_is(low, "false") || mw_words_has(&inf->words->technologies, "leave_out", low);
+    return mw_str_is(low, "false") || mw_str_starts(low, MW_STR("leave it out")) ||
+           mw_words_has(&inf->words->technologies, "leave_out", low);
 }
 
 struct mw_str mw_infer_quote(const struct mw_infer *inf, struct mw_str text)
@@ -136,7 +136,7 @@ bool mw_infer_drop(struct mw_infer *inf, struct mw_str field, struct mw_str what
         inf, field,
         mw_arena_format(inf->arena,
                         "'%.*s' asks for %.*s, which cannot be built yet. Leave it out?",
-                        MW_STR_ARG(mw_str_sub(said, 0, 200)), MW_STR_ARG(what)),
+                        MW_STR_ARG(mw_name_clip(said, 200)), MW_STR_ARG(what)),
         mw_arena_format(inf->arena, "no generator for %.*s is installed", MW_STR_ARG(what)),
         options);
     return false;
@@ -201,7 +201,7 @@ bool mw_infer_storage(struct mw_infer *inf, struct mw_str said, struct mw_str fi
         said.len == 0
             ? MW_STR("Where shall the records be kept: MongoDB, File or Memory?")
             : mw_arena_format(inf->arena, "%.*s cannot be built yet; MongoDB, File or Memory?",
-                              MW_STR_ARG(mw_str_sub(store.len > 0 ? store : said, 0, 100)));
+                              MW_STR_ARG(mw_name_clip(store.len > 0 ? store : said, 100)));
     mw_infer_ask(inf, field, question,
                  said.len == 0 ? MW_STR("the blueprint does not say its storage")
                                : MW_STR("generators exist for MongoDB, File and Memory"),
@@ -248,7 +248,7 @@ bool mw_infer_auth(struct mw_infer *inf, struct mw_str said, struct mw_str field
         return true;
     mw_infer_ask(inf, field,
                  mw_arena_format(inf->arena, "%.*s cannot be built yet; JWT, or no authentication?",
-                                 MW_STR_ARG(mw_str_sub(said, 0, 100))),
+                                 MW_STR_ARG(mw_name_clip(said, 100))),
                  MW_STR("a generator exists for JWT (HS256, RS256, ES256) only"), options);
     return false;
 }

@@ -557,18 +557,29 @@ static struct mw_item *read_answer(struct mw_infer *inf, struct mw_str text)
     return first;
 }
 
+/* The options name fields that are there, so that each can be taken as it stands. */
 static bool ask_effect(struct plan *p, struct mw_str verb)
 {
-    static const char *const options[] = {
-        "leave it out",  "sets FIELD to VALUE (such as: sets done to true)",
-        "changes FIELD", "creates one",
-        "deletes it",    NULL};
+    struct mw_str sets = MW_STR("sets done to true"), changes = MW_STR_NONE;
+    for (const struct mw_bp_field *f = p->entity != NULL ? p->entity->fields : NULL; f != NULL;
+         f = f->next) {
+        if (f->type == MW_BP_BOOLEAN)
+            sets = mw_arena_format(p->inf->arena, "sets %.*s to true", MW_STR_ARG(f->name));
+        else if (changes.len == 0)
+            changes = mw_arena_format(p->inf->arena, "changes %.*s", MW_STR_ARG(f->name));
+    }
+    const char *const options[] = {"leave it out",
+                                   sets.ptr,
+                                   "creates one",
+                                   "deletes it",
+                                   changes.len > 0 ? changes.ptr : NULL,
+                                   NULL};
     struct mw_str said = mw_tokens_text(p->item->toks, p->item->verb, p->item->to);
     mw_infer_ask(
         p->inf, mw_arena_format(p->inf->arena, "use_cases/%.*s", MW_STR_ARG(verb)),
         mw_arena_format(p->inf->arena,
                         "What does '%.*s' do? Say which field it changes, or leave it out.",
-                        MW_STR_ARG(mw_str_sub(said, 0, 200))),
+                        MW_STR_ARG(mw_name_clip(said, 200))),
         p->why_not.len > 0
             ? p->why_not
             : mw_arena_format(p->inf->arena, "the effect of '%.*s' is not known", MW_STR_ARG(verb)),

@@ -126,11 +126,65 @@ static void make_cases(struct mw_infer *inf)
         struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services;
         struct mw_bp_entity *entity = item->entity != NULL ? item->entity : service->entities;
         struct mw_str why = MW_STR_NONE;
+        if (item->negated)
+            continue;
         (void)mw_infer_item(inf, service, entity, item, false, MW_STR_NONE,
                             &why); /* what cannot be derived is asked */
         if (++made > MW_BP_CASES_MAX * 4)
             return;
     }
+}
+
+static void forget_notes(struct mw_infer *inf, const void *part)
+{
+    struct mw_note **at = &inf->first_note;
+    while (*at != NULL) {
+        if ((*at)->part == part)
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    inf->next_note = at;
+}
+
+static bool is_forbidden(const struct mw_infer *inf, const struct mw_item *item,
+                         const struct mw_bp_case *made)
+{
+    const struct mw_tape *t = item->phrase->table;
+    struct mw_str verb = mw_tokens_low(inf->arena, &item->phrase->toks, 0, item->phrase->words);
+    uint32_t effects = mw_node_get(t, item->phrase->row, "effects");
+    if (item->is_state)
+        return made->action.len > 0 && mw_str_starts(made->action, mw_name_slug(inf->arena, verb));
+    for (uint32_t i = mw_node_first(t, effects); i != MW_NODE_NONE;
+         i = mw_node_after(t, effects, i))
+        if (mw_str_is(mw_node_str(t, i), mw_bp_effect_name(made->effect)))
+            return true;
+    return false;
+}
+
+/* "Users cannot delete todos": the tables must not bring it back. */
+static void drop_forbidden(struct mw_infer *inf, const struct mw_item *item)
+{
+    struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services;
+    struct mw_str low = mw_tokens_low(inf->arena, item->toks, item->object_from, item->object_to);
+    struct mw_bp_entity *entity = mw_infer_entity(inf, service, low, &service);
+    if (entity == NULL)
+        entity = item->entity != NULL ? item->entity : service->entities;
+    for (uint32_t i = item->from; i < item->to; i++)
+        item->toks->at[i].used = true;
+    struct mw_bp_case **at = &service->cases;
+    while (*at != NULL && item->phrase != NULL && entity != NULL) {
+        struct mw_bp_case *made = *at;
+        if (!mw_str_eq(made->entity, entity->name) || !is_forbidden(inf, item, made)) {
+            at = &made->next;
+            continue;
+        }
+        forget_notes(inf, made);
+        *at = made->next;
+        service->case_count--;
+    }
+    mw_infer_note(inf, false, NULL, "use_cases", MW_STR("false"),
+                  mw_tokens_text(item->toks, item->from, item->to));
 }
 
 static bool has_cases(const struct mw_bp_service *service, const struct mw_bp_entity *entity)
@@ -197,6 +251,9 @@ void mw_infer_finish(struct mw_infer *inf, struct mw_str name_wish)
             if (!has_cases(s, e))
                 mw_infer_default_cases(inf, s, e);
         }
+    for (const struct mw_item *item = inf->first_item; item != NULL; item = item->next)
+        if (item->negated)
+            drop_forbidden(inf, item);
     name_product(inf, name_wish);
     settle(inf);
 }

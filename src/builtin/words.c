@@ -325,6 +325,15 @@ struct mw_str mw_name_slug(struct mw_arena *arena, struct mw_str text)
     return joined(arena, text, false, '-');
 }
 
+struct mw_str mw_name_clip(struct mw_str text, size_t max_bytes)
+{
+    struct mw_str clipped = mw_str_sub(text, 0, max_bytes);
+    while (clipped.len > 0 && clipped.len < text.len &&
+           ((uint8_t)text.ptr[clipped.len] & 0xC0) == 0x80)
+        clipped.len--;
+    return clipped;
+}
+
 static bool is_name(struct mw_str name, bool upper)
 {
     if (name.len == 0 || name.len > MW_NAME_MAX)

@@ -39,6 +39,8 @@ struct mw_str mw_name_words(struct mw_arena *arena, struct mw_str text);
 struct mw_str mw_name_pascal(struct mw_arena *arena, struct mw_str text);
 struct mw_str mw_name_camel(struct mw_arena *arena, struct mw_str text);
 struct mw_str mw_name_slug(struct mw_arena *arena, struct mw_str text);
+/* At most max_bytes, never cut inside a character: for messages. */
+struct mw_str mw_name_clip(struct mw_str text, size_t max_bytes);
 /* ASCII letters and digits, starting with a letter of the wanted case, at most MW_NAME_MAX. */
 #define MW_NAME_MAX 64
 bool mw_name_is_pascal(struct mw_str name);

@@ -408,6 +408,38 @@ static void an_assumption_is_listed(void **state)
     close_outcome(&o);
 }
 
+/* Every row of the noun table: its fields can be read and its use cases derived. */
+static void every_known_noun_becomes_a_service(void **state)
+{
+    struct mw_arena arena;
+    struct mw_words words;
+    struct mw_err err = {0};
+    (void)state;
+    mw_heap_arena(&arena, 16UL * 1024 * 1024);
+    assert_int_equal(mw_words_load(&arena, MW_STR(MW_SOURCE_DIR "/factory"), &words, &err), MW_OK);
+    const struct mw_tape *t = &words.nouns;
+    uint32_t map = mw_node_get(t, 0, "nouns");
+    for (uint32_t i = mw_node_first(t, map); i != MW_NODE_NONE; i = mw_node_after(t, map, i)) {
+        struct outcome o;
+        char *task = mw_heap_format("{\"payload\":{\"prompt\":\"a %.*s service\"}}",
+                                    MW_STR_ARG(mw_node_str(t, i)));
+        run_task(&o, mw_str_of(task));
+        uint32_t fields =
+            mw_node_pointer(&o.payload, 0, MW_STR("/blueprint/services/0/entities/0/fields"));
+        uint32_t made = mw_node_get(&o.payload, 0, "capabilities");
+        bool same =
+            mw_node_count(&o.payload, made) ==
+                mw_node_count(t, mw_node_get(t, i + 1, "use_cases")) &&
+            mw_node_count(&o.payload, fields) == mw_node_count(t, mw_node_get(t, i + 1, "fields"));
+        if (!same)
+            print_error("%s: %s %.*s\n", task, o.err.text, MW_STR_ARG(mw_buf_str(&o.b.answer)));
+        assert_true(same);
+        close_outcome(&o);
+        mw_heap_free(task);
+    }
+    mw_heap_arena_free(&arena);
+}
+
 static int free_arena(void **state)
 {
     (void)state;
@@ -426,6 +458,7 @@ int main(void)
         cmocka_unit_test(nul_and_bad_utf8_are_refused),
         cmocka_unit_test(the_wish_for_a_name_is_kept),
         cmocka_unit_test(an_assumption_is_listed),
+        cmocka_unit_test(every_known_noun_becomes_a_service),
     };
     return cmocka_run_group_tests(tests, NULL, free_arena);
 }
