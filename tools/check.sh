@@ -1,0 +1,65 @@
+#!/bin/sh
+# make check: everything that must hold before a change lands. MW_NIGHT=1: the long forms of the same tests.
+#
+#   check.sh [PART…]     parts: build clang lint unit conformance sim e2e; default: all
+# Ends with 'N passed, N failed' alone on a line; exit 1 when something failed.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top"
+"$top/tools/setup.sh" check
+tally=$(mktemp)
+durations=$(mktemp)
+trap 'rm -f "$tally" "$durations"' EXIT
+export MW_TALLY="$tally" MW_TESTS=ON
+begun=$(date +%s)
+
+part() {
+    name=$1
+    counts_itself=$2
+    shift 2
+    echo "== $name"
+    from=$(date +%s)
+    if "$@"; then result=ok; else result=FAILED; fi
+    if [ "$counts_itself" = no ]; then
+        if [ "$result" = ok ]; then echo "1 0 0" >>"$tally"; else echo "0 1 0" >>"$tally"; fi
+    fi
+    echo "$name $(($(date +%s) - from)) s $result" >>"$durations"
+    [ "$result" = ok ]
+}
+tests() {
+    tools/run_tests.py --build build/release --label "$1" --tally "$tally"
+}
+
+for wanted in ${*:-build clang lint unit conformance sim e2e}; do
+    case "$wanted" in
+    build)
+        if ! part build no tools/build.sh release all; then
+            echo "0 passed, 1 failed"
+            exit 1
+        fi
+        ;;
+    clang) part clang no tools/check_clang.py build/release || true ;;
+    lint) part lint yes tools/lint.sh build/release || true ;;
+    unit | conformance | sim) part "$wanted" yes tests "$wanted" || true ;;
+    e2e) part e2e yes tests/e2e/run.sh --tally "$tally" || true ;;
+    *)
+        echo "check.sh: there is no part '$wanted'" >&2
+        exit 2
+        ;;
+    esac
+done
+
+echo "== durations"
+awk '{printf "%-12s %5s %s %s\n", $1, $2, $3, $4}' "$durations"
+printf '%-12s %5s s\n' all "$(($(date +%s) - begun))"
+failed_parts=$(grep -c 'FAILED$' "$durations" || true)
+awk -v parts="$failed_parts" '
+    {passed += $1; failed += $2; skipped += $3}
+    END {
+        # A part that failed without saying how often has failed once.
+        if (parts > 0 && failed == 0) failed = parts
+        printf "%d passed, %d failed", passed, failed
+        if (skipped > 0) printf ", %d skipped", skipped
+        printf "\n"
+        exit failed > 0
+    }' "$tally"
