@@ -166,7 +166,8 @@ static enum mw_rc put_spec(const struct mw_exec_spec *spec, struct stub_fds *fds
         rc = mw_write_all(fds->spec, mw_buf_str(&buf), err);
     if (rc == MW_OK && lseek(fds->spec, 0, SEEK_SET) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "rewind the child's order");
-    explicit_bzero(buf.ptr, buf.len); /* it holds the child's secrets */
+    if (buf.len > 0)
+        explicit_bzero(buf.ptr, buf.len); /* it holds the child's secrets */
     mw_heap_buf_free(&buf);
     return rc;
 }

@@ -4,6 +4,8 @@
 #include "agent/leftovers.h"
 #include "agent/proc.h"
 
+#include <sys/prctl.h>
+
 #define GRACE_MS 2000
 
 /* A task's folder with its pid file, and a child that may be running. */
@@ -63,6 +65,7 @@ static pid_t start_innocent(bool leader, const char *mark)
     assert_int_equal(0, pipe2(started, O_CLOEXEC));
     pid_t pid = fork();
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must not leave it behind */
         if (leader)
             (void)setsid();
         (void)execle("/bin/sleep", "sleep", "1000", (char *)NULL, env);

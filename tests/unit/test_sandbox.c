@@ -243,6 +243,7 @@ static void a_process_outside_cannot_be_signalled(void **state)
     assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
     pid_t stranger = fork();
     if (stranger == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test must not leave it behind */
         pause();
         _exit(0);
     }
