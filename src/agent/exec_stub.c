@@ -116,21 +116,18 @@ static enum mw_rc settle(struct stub *stub, struct mw_err *err)
 
 static enum mw_rc take_order(struct stub *stub, struct mw_err *err)
 {
-    struct mw_buf text = mw_heap_buf(); /* lives as long as the stub: the order points into it */
+    struct mw_arena arena; /* lives as long as the stub: the order points into it */
+    struct mw_buf text = mw_heap_buf();
     enum mw_rc rc = mw_file_read(AT_FDCWD, "/proc/self/fd/3", MW_EXEC_SPEC_BYTES_MAX, &text, err);
-    if (rc != MW_OK)
-        return rc;
-    (void)close(MW_EXEC_FD_SPEC); /* only read from */
-    (void)prctl(
-        PR_SET_DUMPABLE,
-        0); /* our memory holds the child's secrets: no other process of the user reads it */
-    struct mw_arena arena;
-    mw_heap_arena(&arena, ARENA_BYTES);
-    rc = mw_exec_order_read(&arena, mw_buf_str(&text), &stub->order, err);
-    if (rc != MW_OK)
-        return rc;
-    stub->hard_at_ms = now_ms() + stub->order.hard_max_ms;
-    return MW_OK;
+    if (rc == MW_OK) {
+        (void)close(MW_EXEC_FD_SPEC);    /* only read from */
+        (void)prctl(PR_SET_DUMPABLE, 0); /* our memory holds the child's secrets: nobody reads it */
+        mw_heap_arena(&arena, ARENA_BYTES);
+        rc = mw_exec_order_read(&arena, mw_buf_str(&text), &stub->order, err);
+        stub->hard_at_ms = now_ms() + stub->order.hard_max_ms;
+    }
+    mw_heap_buf_free(&text);
+    return rc;
 }
 
 /* ---- becoming the program: everything here runs in the forked child ---- */

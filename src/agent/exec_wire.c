@@ -191,7 +191,8 @@ static void no_report(struct mw_exec_report *report, struct mw_str why)
 {
     *report = (struct mw_exec_report){.error = MW_EXEC_NO_REPORT};
     size_t len = why.len < MW_EXEC_ERROR_MAX - 1 ? why.len : MW_EXEC_ERROR_MAX - 1;
-    memcpy(report->error_text, why.ptr, len);
+    if (len > 0)
+        memcpy(report->error_text, why.ptr, len);
 }
 
 static uint64_t number(const struct mw_tape *tape, const char *key)
