@@ -30,7 +30,8 @@ tests() {
     tools/run_tests.py --build build/release --label "$1" --tally "$tally"
 }
 
-for wanted in ${*:-build clang lint unit conformance sim e2e}; do
+[ $# -gt 0 ] || set -- build clang lint unit conformance sim e2e
+for wanted in "$@"; do
     case "$wanted" in
     build)
         if ! part build no tools/build.sh release all; then
