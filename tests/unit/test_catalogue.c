@@ -681,7 +681,7 @@ static const char list_rules[] =
 
 static struct mw_rules rules_of(struct set *set, struct mw_str path, struct mw_str text)
 {
-    struct mw_rules rules;
+    struct mw_rules rules = {0};
     struct mw_err err;
     struct mw_tape tape;
     enum mw_rc rc;
