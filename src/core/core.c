@@ -12,6 +12,7 @@ struct step {
     uint32_t queue_at;
     uint32_t queue_count;
     struct mw_str timestamp;
+    const struct mw_event *freed; /* what made something ready: the cause of a dispatch */
     uint32_t record_count;
     mw_seq first;
     mw_seq trace;
@@ -43,6 +44,16 @@ void mw_core_init(struct mw_core *core, const struct mw_core_config *config)
 
 /* ---- a step ---- */
 
+/* The traceId of a trace that is gone: the caller's own, which stands in the same body, else the one that was made of the number. */
+static struct mw_str name_of_ended(struct mw_core *core, const struct mw_request *request,
+                                   const struct mw_remembered *known)
+{
+    struct mw_str wanted = mw_node_get_text(request->body, request->body_node, "traceId");
+    if (known->trace == 0 || wanted.len > 0)
+        return known->trace == 0 ? MW_STR_NONE : wanted;
+    return mw_wire_id(&core->world, &core->arena, "tr", known->trace);
+}
+
 /* Answers that need no decision: a request seen before, or one that cannot be taken now. True: answered. */
 static bool answer_at_once(struct mw_core *core, const struct mw_request *request,
                            struct mw_step_result *result)
@@ -56,7 +67,8 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
         result->first = known->seq;
         result->last = known->seq;
         result->trace = known->trace;
-        result->trace_wire_id = trace != NULL ? trace->wire_id : MW_STR_NONE;
+        result->trace_wire_id =
+            trace != NULL ? trace->wire_id : name_of_ended(core, request, known);
         return true;
     }
     if (known != NULL) {
@@ -117,20 +129,44 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
     finish(&step, ret_result);
 }
 
+/* What STEP_CONTINUED finds again in the state, so that it need not be done now. */
 static bool is_resumable(const struct mw_request *request)
 {
-    return request->kind == MW_REQ_TERMINATE || request->kind == MW_REQ_DISPATCH;
+    switch (request->kind) {
+    case MW_REQ_TERMINATE:
+    case MW_REQ_DISPATCH:
+    case MW_REQ_DELIVER:
+    case MW_REQ_ENTER_STATE:
+    case MW_REQ_CANCEL_INSIDE:
+    case MW_REQ_TAKE_UP:
+    case MW_REQ_TAKE_UP_INSIDE:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static bool is_full(const struct step *step)
 {
     return step->record_count > MW_STEP_RECORDS_MAX - 512 ||
            step->frame->len - step->frame_start > MW_STEP_BYTES_MAX / 2 ||
-           step->queue_count > MW_STEP_FOLLOWS_MAX - 1024;
+           step->queue_count - step->queue_at > MW_STEP_FOLLOWS_MAX - 1024 ||
+           step->core->arena.used_bytes > step->core->arena.size_bytes / 4 * 3;
+}
+
+/* The trace ended earlier in this step, and everything of it is gone. */
+static bool is_about_nothing(const struct step *step, const struct mw_request *request)
+{
+    return request->item != 0 && request->kind != MW_REQ_TAKE_UP &&
+           mw_world_item(&step->core->world, request->item) == NULL &&
+           mw_world_trace(&step->core->world, request->item) == NULL;
 }
 
 static void take(struct step *step, const struct mw_request *request)
 {
+    size_t mark = step->core->arena.used_bytes;
+    if (is_about_nothing(step, request))
+        return;
     struct mw_out *out = mw_arena_alloc(&step->core->arena, sizeof(*out));
     MW_ASSERT(out != NULL);
     out->arena = &step->core->arena;
@@ -142,6 +178,8 @@ static void take(struct step *step, const struct mw_request *request)
         follow(step, out->follows[i].kind, out->follows[i].item, request->cause);
     if (request->kind == MW_REQ_DISPATCH && out->event_count == 0)
         step->core->work.dirty = false;
+    if (out->event_count == 0 && !step->core->arena.exhausted)
+        step->core->arena.used_bytes = mark; /* it only looked: nothing points into its scratch */
 }
 
 /* Until quiet: what events became first; then, while something is ready and a slot is free, one dispatch after the other. */
@@ -149,12 +187,12 @@ static void run(struct step *step)
 {
     for (;;) {
         while (step->queue_at < step->queue_count) {
-            const struct mw_request *request = &step->queue[step->queue_at++];
-            if (is_resumable(request) && is_full(step)) {
+            struct mw_request request = step->queue[step->queue_at++];
+            if (is_resumable(&request) && is_full(step)) {
                 step->continues = true;
                 continue;
             }
-            take(step, request);
+            take(step, &request);
         }
         if (!mw_work_wants_dispatch(&step->core->work))
             return;
@@ -162,7 +200,7 @@ static void run(struct step *step)
             step->continues = true;
             return;
         }
-        follow(step, MW_REQ_DISPATCH, 0, NULL);
+        follow(step, MW_REQ_DISPATCH, 0, step->freed);
     }
 }
 
@@ -219,6 +257,12 @@ static void decide(const struct mw_core *core, const struct mw_request *request,
 static void follow(struct step *step, enum mw_request_kind kind, mw_seq item,
                    const struct mw_event *cause)
 {
+    if (step->queue_count == MW_STEP_FOLLOWS_MAX && step->queue_at > 0) {
+        step->queue_count -= step->queue_at;
+        memmove(step->queue, step->queue + step->queue_at,
+                step->queue_count * sizeof(*step->queue));
+        step->queue_at = 0;
+    }
     MW_ASSERT(step->queue_count < MW_STEP_FOLLOWS_MAX);
     step->queue[step->queue_count++] = (struct mw_request){.kind = kind,
                                                            .actor = step->outside->actor,
@@ -262,8 +306,11 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     if (event->kind == MW_EVT_RUN_STARTED)
         event->created_at = step->timestamp;
     event->message_id = mw_wire_id(&core->world, arena, "m", event->seq);
-    event->causation_id =
-        request->cause != NULL ? request->cause->message_id : step->outside->message_id;
+    event->causation_id = request->cause != NULL              ? request->cause->message_id
+                          : step->outside->message_id.len > 0 ? step->outside->message_id
+                          : step->outside->fence > 0
+                              ? mw_wire_id(&core->world, arena, "m", step->outside->fence)
+                              : MW_STR_NONE; /* the host began it: a journal, definitions */
     if (info->form == MW_FORM_EVENT && event->emitted_by.len == 0)
         event->emitted_by = mw_str_of(info->component);
     if (from_outside) {
@@ -305,7 +352,11 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
         step->first = event->seq;
     if (step->trace == 0)
         step->trace = event->trace;
+    bool was_dirty = core->work.dirty;
+    core->work.dirty = false;
     mw_core_apply(core, event);
+    step->freed = core->work.dirty ? event : step->freed;
+    core->work.dirty = core->work.dirty || was_dirty;
     if (info->becomes == MW_REQUEST_COUNT)
         return;
     mw_seq item = mw_core_item_of(core, event);

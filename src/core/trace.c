@@ -20,6 +20,8 @@ static void decide_definition(const struct mw_core *core, const struct mw_reques
                               struct mw_out *out);
 static void decide_continue(const struct mw_core *core, const struct mw_request *request,
                             struct mw_out *out);
+static void decide_take_up(const struct mw_core *core, const struct mw_request *request,
+                           struct mw_out *out);
 
 void mw_trace_decide(const struct mw_core *core, const struct mw_request *request,
                      struct mw_out *out)
@@ -60,6 +62,9 @@ void mw_trace_decide(const struct mw_core *core, const struct mw_request *reques
         return;
     case MW_REQ_RING_TIMER:
         decide_timer(core, request, out);
+        return;
+    case MW_REQ_TAKE_UP:
+        decide_take_up(core, request, out);
         return;
     case MW_REQ_CONTINUE:
         decide_continue(core, request, out);
@@ -282,36 +287,35 @@ static void decide_cancel(const struct mw_core *core, const struct mw_request *r
     event->reason = mw_node_get_text(request->body, request->body_node, "why");
 }
 
-static void terminate_item(const struct mw_core *core, const struct mw_item *item,
-                           struct mw_out *out)
+/* A build that somebody accepted stays what it is; one on its way or not yet reviewed is over. */
+static void terminate_build(const struct mw_core *core, const struct mw_item *journey,
+                            struct mw_str reason, struct mw_out *out)
 {
-    const struct mw_build *build;
-    struct mw_event *event;
-    switch ((enum mw_item_kind)item->kind) {
-    case MW_ITEM_TASK:
-        mw_task_cancel(&core->world, item, MW_STR("the trace was cancelled"), out);
+    const struct mw_build *build = mw_session_build_of(&core->session, journey->trace);
+    if (build == NULL || (build->state != MW_BUILD_BUILDING && build->state != MW_BUILD_DRAFT))
         return;
-    case MW_ITEM_JOURNEY:
-        build = mw_session_build_of(&core->session, item->trace);
-        event = mw_out_event(out, MW_EVT_BUILD_FAILED);
-        mw_event_about(&core->world, out, event, item);
-        event->build_id = build->build_id;
-        event->registry_id = build->registry_id;
-        event->status = MW_STR("cancelled");
-        event->reason = MW_STR("the trace was cancelled");
-        event = mw_out_event(out, MW_EVT_SCOPE_TERMINATED);
-        mw_event_about(&core->world, out, event, item);
-        return;
-    case MW_ITEM_GROUP:
-    case MW_ITEM_COORDINATOR:
-    case MW_ITEM_RUN:
-    case MW_ITEM_UNIT:
-        event = mw_out_event(out, MW_EVT_SCOPE_TERMINATED);
-        mw_event_about(&core->world, out, event, item);
-        event->reason = MW_STR("the trace was cancelled");
+    struct mw_event *event = mw_out_event(out, MW_EVT_BUILD_FAILED);
+    mw_event_about(&core->world, out, event, journey);
+    event->build_id = build->build_id;
+    event->registry_id = build->registry_id;
+    event->status = MW_STR("cancelled");
+    event->reason = reason;
+}
+
+static void terminate_item(const struct mw_core *core, const struct mw_trace *trace,
+                           const struct mw_item *item, struct mw_out *out)
+{
+    struct mw_str reason = trace->closing == MW_OUTCOME_OPEN ? MW_STR("the trace was cancelled")
+                                                             : MW_STR("the trace is over");
+    if (item->kind == MW_ITEM_TASK) {
+        mw_task_cancel(&core->world, item, reason, out);
         return;
     }
-    MW_UNREACHABLE("a kind of item that world.h does not know");
+    if (item->kind == MW_ITEM_JOURNEY)
+        terminate_build(core, item, reason, out);
+    struct mw_event *event = mw_out_event(out, MW_EVT_SCOPE_TERMINATED);
+    mw_event_about(&core->world, out, event, item);
+    event->reason = reason;
 }
 
 /* Everything open of a cancelled trace, a handful at a time; then the trace itself. */
@@ -324,20 +328,26 @@ static void decide_terminate(const struct mw_core *core, const struct mw_request
     for (const struct mw_item *item = trace->newest_item;
          item != NULL && out->event_count + 4 < MW_OUT_EVENTS_MAX; item = item->older)
         if (item->outcome == MW_OUTCOME_OPEN)
-            terminate_item(core, item, out);
+            terminate_item(core, trace, item, out);
     struct mw_event *event =
         mw_out_event(out, out->event_count > 0 ? MW_EVT_TERMINATION_STEPPED : MW_EVT_TRACE_ENDED);
     event->trace = trace->id;
-    event->outcome = MW_STR("cancelled");
+    event->build_id = trace->build_id;
+    event->outcome = trace->closing == MW_OUTCOME_OPEN
+                         ? MW_STR("cancelled")
+                         : mw_str_of(mw_outcome_name((enum mw_outcome)trace->closing));
+    event->reason = trace->closing_reason;
 }
 
+/* What the trace was opened for has ended. What is open all the same, such as members of a group that kept its late ones, ends first. */
 static void decide_end(const struct mw_core *core, const struct mw_request *request,
                        struct mw_out *out)
 {
     const struct mw_trace *trace = mw_world_trace(&core->world, request->cause->trace);
     if (trace == NULL || trace->cancelled)
         return;
-    struct mw_event *event = mw_out_event(out, MW_EVT_TRACE_ENDED);
+    struct mw_event *event =
+        mw_out_event(out, trace->open_items > 0 ? MW_EVT_TRACE_CLOSING : MW_EVT_TRACE_ENDED);
     event->trace = trace->id;
     event->outcome = request->cause->outcome;
     event->reason = request->cause->reason;
@@ -368,12 +378,24 @@ static void decide_continue(const struct mw_core *core, const struct mw_request 
         return;
     struct mw_event *event = mw_out_event(out, MW_EVT_STEP_CONTINUED);
     event->fence = request->fence;
+    mw_out_follow(out, MW_REQ_TAKE_UP, 0);
+}
+
+/* Looks for what a full step left, one trace after the other by number; the addressee is the trace before. */
+static void decide_take_up(const struct mw_core *core, const struct mw_request *request,
+                           struct mw_out *out)
+{
+    const struct mw_trace *next = NULL;
     for (uint32_t i = 0; i < core->world.traces.cap; i++) {
         const struct mw_trace *trace = core->world.traces.slots[i].value;
-        if (core->world.traces.slots[i].key != 0 && trace->cancelled &&
-            out->follow_count < MW_OUT_FOLLOWS_MAX)
-            mw_out_follow(out, MW_REQ_TERMINATE, trace->id);
+        if (core->world.traces.slots[i].key > request->item &&
+            (next == NULL || trace->id < next->id))
+            next = trace;
     }
+    if (next == NULL)
+        return;
+    mw_out_follow(out, next->cancelled ? MW_REQ_TERMINATE : MW_REQ_TAKE_UP_INSIDE, next->id);
+    mw_out_follow(out, MW_REQ_TAKE_UP, next->id);
 }
 
 static void decide_definition(const struct mw_core *core, const struct mw_request *request,
@@ -441,6 +463,9 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         core->world.journal_id = keep(core, event->journal_id);
         return;
     case MW_EVT_DEFINITION_LOADED:
+        if (core->catalogue_sha256.len > 0)
+            mw_mem_free(&core->world.mem, (void *)(uintptr_t)core->catalogue_sha256.ptr,
+                        core->catalogue_sha256.len + 1);
         core->catalogue_sha256 = keep(core, event->catalogue);
         core->work.running_max = (uint32_t)event->expected_count;
         core->work.dirty = true;
@@ -456,6 +481,11 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         return;
     case MW_EVT_TRACE_CANCELLED:
         trace->cancelled = true;
+        return;
+    case MW_EVT_TRACE_CLOSING:
+        trace->cancelled = true;
+        trace->closing = (uint8_t)mw_outcome_by_name(event->outcome);
+        trace->closing_reason = mw_pool_copy(&trace->pool, &core->world.mem, event->reason);
         return;
     case MW_EVT_SCOPE_TERMINATED:
         item = mw_world_item(&core->world, event->item);

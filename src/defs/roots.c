@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-/* What `facts` and `scope` cost to build is bounded by what fits here. */
-#define BUILT_ROOT_BYTES (64 * 1024)
-
 static bool add_document(const struct mw_world *world, const struct mw_trace *trace, uint32_t index,
                          struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots);
 static bool add_text(struct mw_arena *arena, struct mw_str name, struct mw_str json_text,
@@ -118,8 +115,7 @@ static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *t
 {
     struct mw_buf buf;
     struct mw_json json;
-    char *memory = mw_arena_alloc(arena, BUILT_ROOT_BYTES);
-    mw_buf_init(&buf, memory, memory != NULL ? BUILT_ROOT_BYTES : 0);
+    mw_arena_text_begin(arena, &buf);
     mw_json_init(&json, &buf);
     mw_json_object(&json);
     struct mw_expr_use use;
@@ -133,7 +129,7 @@ static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *t
         mw_json_raw(&json, fact->body.len > 0 ? fact->body : MW_STR("{}"));
     }
     mw_json_object_end(&json);
-    return buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
+    return mw_arena_text_keep(arena, &buf);
 }
 
 static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *arena,

@@ -73,7 +73,9 @@ struct mw_trace {
     uint32_t open_items;
     uint8_t priority; /* 0 high, 1 normal, 2 low */
     bool paused;
-    bool cancelled;
+    bool cancelled;               /* or closing: nothing new begins, what is open ends */
+    uint8_t closing;              /* enum mw_outcome; OPEN: it was cancelled */
+    struct mw_str closing_reason; /* TRACE */
 };
 
 #define MW_PROMPT_KEPT 65536

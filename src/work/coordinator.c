@@ -7,6 +7,8 @@
  * an event that comes early opens its transition when the state is entered (CO-04, V-42).
  */
 
+#define TOLD_AT_ONCE 64u
+
 static void advance(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_request *request, struct mw_out *out);
 static void note_ended(const struct mw_world *world, const struct mw_work *work,
@@ -271,13 +273,6 @@ static void end(const struct mw_world *world, const struct mw_order *order,
     if (completed && !mw_eval_bindings(world, out->arena, order->trace, &order->place, &def->result,
                                        MW_FACT_BODY_MAX, &body, &why))
         body = MW_STR("{}"); /* `why` stands in the record */
-    /* Nothing of it may go on working; groups end when they see their members end. */
-    for (const struct mw_item *item = order->trace->newest_item;
-         !completed && item != NULL && item->id > coordinator->item.id; item = item->older)
-        if (item->kind == MW_ITEM_TASK && item->outcome == MW_OUTCOME_OPEN &&
-            is_inside(world, item, coordinator->item.id) &&
-            out->event_count + 4 < MW_OUT_EVENTS_MAX)
-            mw_task_cancel(world, item, MW_STR("its coordinator ended"), out);
     struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_ENDED);
     mw_event_about(world, out, event, &coordinator->item);
     event->type = completed ? def->completes_with : MW_STR("SessionTerminated");
@@ -295,6 +290,7 @@ static void end(const struct mw_world *world, const struct mw_order *order,
         event->error_class = cause->error_class;
         event->task_type = cause->task_type;
     }
+    mw_out_follow(out, MW_REQ_CANCEL_INSIDE, coordinator->item.id); /* nothing of it works on */
 }
 
 static void note_ended(const struct mw_world *world, const struct mw_work *work,
@@ -324,8 +320,9 @@ void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_
 {
     const struct mw_item *outer = mw_world_item(world, request->item);
     MW_ASSERT(outer != NULL);
-    for (const struct mw_item *item = mw_world_trace_of(world, outer)->newest_item;
-         item != NULL && item->id > outer->id; item = item->older) {
+    const struct mw_trace *trace = mw_world_trace_of(world, outer);
+    for (const struct mw_item *item = trace->newest_item;
+         !trace->cancelled && item != NULL && item->id > outer->id; item = item->older) {
         if (item->outcome != MW_OUTCOME_OPEN || !is_inside(world, item, outer->id))
             continue;
         if (out->event_count + 8 >= MW_OUT_EVENTS_MAX) {
@@ -333,7 +330,9 @@ void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_
             return;
         }
         if (item->kind == MW_ITEM_TASK) {
-            mw_task_cancel(world, item, MW_STR("what asked for it was stopped"), out);
+            mw_task_cancel(world, item, MW_STR("what asked for it is over"), out);
+        } else if (item->kind == MW_ITEM_GROUP) {
+            mw_group_cancel(world, (const struct mw_group *)item, out);
         } else if (item->kind == MW_ITEM_COORDINATOR) {
             const struct mw_coordinator *coordinator = (const struct mw_coordinator *)item;
             struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_ENDED);
@@ -342,12 +341,21 @@ void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_
             event->key = coordinator->key;
             event->member = coordinator->member;
             event->outcome = MW_STR("cancelled");
-            event->reason = MW_STR("what asked for it was stopped");
+            event->reason = MW_STR("what asked for it is over");
         }
     }
 }
 
-/* A new fact: the coordinator whose scope it is, or all of the trace when it is the trace's. */
+/* Items older than the one with this number; all of them when it is the trace's number. */
+static const struct mw_item *first_after(const struct mw_world *world, const struct mw_trace *trace,
+                                         mw_seq cursor)
+{
+    const struct mw_item *item = mw_world_item(world, cursor);
+    return item != NULL ? item->older : trace->newest_item;
+}
+
+/* A new fact: the coordinator whose scope it is, or all of the trace when it is the trace's, some at a time: the addressee is the last
+ * one told, or the trace. */
 void mw_coordinator_deliver(const struct mw_world *world, const struct mw_request *request,
                             struct mw_out *out)
 {
@@ -362,10 +370,51 @@ void mw_coordinator_deliver(const struct mw_world *world, const struct mw_reques
             mw_out_follow(out, MW_REQ_ENTER_STATE, scope->id);
         return;
     }
-    for (const struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
-        if (item->kind == MW_ITEM_COORDINATOR && item->outcome == MW_OUTCOME_OPEN &&
-            out->follow_count < MW_OUT_FOLLOWS_MAX)
+    for (const struct mw_item *item = first_after(world, trace, request->item); item != NULL;
+         item = item->older) {
+        if (item->kind != MW_ITEM_COORDINATOR || item->outcome != MW_OUTCOME_OPEN)
+            continue;
+        mw_out_follow(out, MW_REQ_ENTER_STATE, item->id);
+        if (out->follow_count == TOLD_AT_ONCE) {
+            mw_out_follow(out, MW_REQ_DELIVER, item->id);
+            return;
+        }
+    }
+}
+
+/* The outermost item around this one that has ended and does not let the others go on; NULL: none. */
+static const struct mw_item *ended_around(const struct mw_world *world, const struct mw_item *item)
+{
+    const struct mw_item *ended = NULL;
+    for (item = mw_world_item(world, item->owner); item != NULL;
+         item = mw_world_item(world, item->owner))
+        if (item->outcome != MW_OUTCOME_OPEN && !mw_group_keeps_late(world, item))
+            ended = item;
+    return ended;
+}
+
+/* After a step that was full: what is open inside something that has ended, and coordinators that did not hear of a fact. */
+void mw_coordinator_take_up(const struct mw_world *world, const struct mw_request *request,
+                            struct mw_out *out)
+{
+    const struct mw_item *at = mw_world_item(world, request->item);
+    const struct mw_trace *trace =
+        at != NULL ? mw_world_trace_of(world, at) : mw_world_trace(world, request->item);
+    MW_ASSERT(trace != NULL);
+    for (const struct mw_item *item = first_after(world, trace, request->item);
+         item != NULL && !trace->cancelled; item = item->older) {
+        if (item->outcome != MW_OUTCOME_OPEN)
+            continue;
+        const struct mw_item *ended = ended_around(world, item);
+        if (ended != NULL)
+            mw_out_follow(out, MW_REQ_CANCEL_INSIDE, ended->id);
+        else if (item->kind == MW_ITEM_COORDINATOR)
             mw_out_follow(out, MW_REQ_ENTER_STATE, item->id);
+        if (ended != NULL || out->follow_count == TOLD_AT_ONCE) {
+            mw_out_follow(out, MW_REQ_TAKE_UP_INSIDE, item->id);
+            return;
+        }
+    }
 }
 
 void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw_seq item,

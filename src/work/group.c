@@ -370,9 +370,10 @@ static bool join(const struct mw_group *group, const struct mw_group_def *def, b
     uint32_t waiting = group->total - group->done - group->failed - group->open;
     bool can_start = waiting > 0 && next_position(group, def) != UINT32_MAX;
     bool over = group->open == 0 && !can_start;
-    uint32_t needed = def->strategy == MW_JOIN_ALL   ? group->total
-                      : def->strategy == MW_JOIN_ANY ? (group->total > 0 ? 1 : 0)
-                                                     : def->needed;
+    /* A group of no members passes at once, whatever it would have waited for. */
+    uint32_t needed = def->strategy == MW_JOIN_ALL || group->total == 0 ? group->total
+                      : def->strategy == MW_JOIN_ANY                    ? 1
+                                                                        : def->needed;
     if (def->strategy == MW_JOIN_ALL) {
         *ret_failed = group->failed > 0 || waiting > 0;
         return over;
@@ -381,14 +382,34 @@ static bool join(const struct mw_group *group, const struct mw_group_def *def, b
     return group->done >= needed || over || group->total - group->failed < needed;
 }
 
-static void cancel_open_members(const struct mw_world *world, const struct mw_group *group,
-                                struct mw_out *out)
+static struct mw_event *end_event(const struct mw_world *world, const struct mw_group *group,
+                                  struct mw_out *out)
 {
-    for (const struct mw_item *item = mw_world_trace_of(world, &group->item)->newest_item;
-         item != NULL && item->id > group->item.id; item = item->older)
-        if (item->owner == group->item.id && item->outcome == MW_OUTCOME_OPEN &&
-            item->kind == MW_ITEM_TASK && out->event_count + 2 < MW_OUT_EVENTS_MAX)
-            mw_task_cancel(world, item, MW_STR("the group needs it no more"), out);
+    struct mw_event *event = mw_out_event(out, MW_EVT_GROUP_ENDED);
+    mw_event_about(world, out, event, &group->item);
+    event->group_id = group->id;
+    event->expected_count = group->total;
+    event->completed_count = group->done;
+    event->failed_count = group->failed;
+    event->member = group->member;
+    event->ask_index = group->ask;
+    return event;
+}
+
+void mw_group_cancel(const struct mw_world *world, const struct mw_group *group, struct mw_out *out)
+{
+    struct mw_event *event = end_event(world, group, out);
+    event->outcome = MW_STR("cancelled");
+    event->status = MW_STR("failed");
+    event->reason = MW_STR("what asked for it is over");
+}
+
+bool mw_group_keeps_late(const struct mw_world *world, const struct mw_item *item)
+{
+    if (item->kind != MW_ITEM_GROUP)
+        return false;
+    const struct mw_group_def *def = def_of(world, (const struct mw_group *)item);
+    return def != NULL && def->keeps_late;
 }
 
 void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
@@ -400,30 +421,23 @@ void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
     (void)work; /* counting needs no agents */
     const struct mw_group_def *def = def_of(world, group);
     bool failed = true;
-    if (group->item.outcome != MW_OUTCOME_OPEN)
+    if (group->item.outcome != MW_OUTCOME_OPEN || mw_world_trace_of(world, &group->item)->cancelled)
         return; /* a late member: no second release */
     if (def != NULL && !join(group, def, &failed))
         return;
     bool unlaid = def == NULL ||
                   (request->cause->kind == MW_EVT_GROUP_STARTED && request->cause->reason.len > 0);
-    struct mw_event *event = mw_out_event(out, MW_EVT_GROUP_ENDED);
-    mw_event_about(world, out, event, &group->item);
-    event->group_id = group->id;
-    event->expected_count = group->total;
-    event->completed_count = group->done;
-    event->failed_count = group->failed;
+    struct mw_event *event = end_event(world, group, out);
     event->outcome = failed || unlaid ? MW_STR("failed") : MW_STR("completed");
     event->status = failed || unlaid ? MW_STR("failed") : MW_STR("complete");
-    event->member = group->member;
-    event->ask_index = group->ask;
     if (failed || unlaid) {
         event->reason = def == NULL ? MW_STR("the definitions of this trace are missing")
                                     : request->cause->reason;
         event->error_class = request->cause->error_class;
         event->task_type = request->cause->task_type;
     }
-    if (def != NULL && def->strategy == MW_JOIN_ANY && !def->keeps_late)
-        cancel_open_members(world, group, out);
+    if (group->open > 0 && !mw_group_keeps_late(world, &group->item))
+        mw_out_follow(out, MW_REQ_CANCEL_INSIDE, group->item.id);
 }
 
 /* ---- apply ---- */

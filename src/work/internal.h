@@ -67,6 +67,11 @@ void mw_group_start(const struct mw_world *world, const struct mw_work *work,
 bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
                          const struct mw_group *group, const struct mw_request *request,
                          struct mw_out *out);
+/* It ends because what asked for it is over. */
+void mw_group_cancel(const struct mw_world *world, const struct mw_group *group,
+                     struct mw_out *out);
+/* An ended group whose other members go on all the same. */
+bool mw_group_keeps_late(const struct mw_world *world, const struct mw_item *item);
 /* A member ended or was opened: the owner group's counts. */
 void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member);
 void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
@@ -80,6 +85,8 @@ void mw_coordinator_start(const struct mw_world *world, const struct mw_order *o
                           struct mw_out *out);
 void mw_coordinator_asked(struct mw_world *world, mw_seq owner, uint32_t ask, mw_seq item);
 void mw_coordinator_deliver(const struct mw_world *world, const struct mw_request *request,
+                            struct mw_out *out);
+void mw_coordinator_take_up(const struct mw_world *world, const struct mw_request *request,
                             struct mw_out *out);
 void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_request *request,
                                   struct mw_out *out);

@@ -7,6 +7,8 @@
  * empty name, because only a decide (which has the definition) can say what their next member is.
  */
 
+#define TRIED_MAX 16u
+
 static mw_seq *next_of(struct mw_item *item)
 {
     if (item->kind == MW_ITEM_TASK)
@@ -103,7 +105,8 @@ static bool start_from(const struct mw_world *world, const struct mw_work *work,
                        const struct mw_skill_queue *queue, unsigned priority,
                        const struct mw_request *request, struct mw_out *out)
 {
-    for (mw_seq at = queue->head[priority]; at != 0;) {
+    uint32_t tried = 0;
+    for (mw_seq at = queue->head[priority]; at != 0 && tried < TRIED_MAX;) {
         struct mw_item *item = mw_world_item(world, at);
         MW_ASSERT(item != NULL);
         const struct mw_trace *trace = mw_world_trace_of(world, item);
@@ -116,8 +119,10 @@ static bool start_from(const struct mw_world *world, const struct mw_work *work,
             continue;
         }
         struct mw_order order = mw_task_order(world, (const struct mw_task *)item, request);
-        /* All tasks of a queue want the same skill: when the first cannot start, the rest cannot either. */
-        return mw_task_start(world, work, &order, false, out);
+        /* All tasks of a queue want the same skill: when some cannot start, the rest hardly can. They differ in domain and in whom they tried. */
+        tried++;
+        if (order.def != NULL && mw_task_start(world, work, &order, false, out))
+            return true;
     }
     return false;
 }

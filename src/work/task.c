@@ -11,8 +11,8 @@ static void queue_or_give_up(const struct mw_world *world, const struct mw_order
                              const struct mw_choice *choice, struct mw_out *out);
 static bool reuse_fact(const struct mw_world *world, const struct mw_order *order,
                        struct mw_out *out);
-static void decide_result(const struct mw_world *world, const struct mw_request *request,
-                          struct mw_out *out);
+static void decide_result(const struct mw_world *world, const struct mw_work *work,
+                          const struct mw_request *request, struct mw_out *out);
 static void decide_failure(const struct mw_world *world, const struct mw_request *request,
                            struct mw_out *out);
 static void decide_timeout(const struct mw_world *world, const struct mw_work *work,
@@ -27,7 +27,7 @@ void mw_task_decide(const struct mw_world *world, const struct mw_work *work,
 {
     switch (request->kind) {
     case MW_REQ_RECORD_RESULT:
-        decide_result(world, request, out);
+        decide_result(world, work, request, out);
         return;
     case MW_REQ_RECORD_FAILURE:
         decide_failure(world, request, out);
@@ -214,7 +214,9 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
     event->attempt = (order->task != NULL ? order->task->attempt : 0u) + 1;
     event->component_tag = mw_component_tag(out->arena, agent->def.type, subject);
     event->routing = choice->trail;
-    event->due_us = person ? 0 : order->now_us + (int64_t)policy->timeout_ms * 1000;
+    uint32_t timeout_ms = agent->def.deadline_ms > 0 ? agent->def.deadline_ms : policy->timeout_ms;
+    event->due_us = person ? 0 : order->now_us + (int64_t)timeout_ms * 1000;
+    event->dispatched_us = order->now_us;
     event->body = payload;
 }
 
@@ -344,14 +346,31 @@ bool mw_work_wants_document(const struct mw_world *world, mw_seq task, struct mw
     return item != NULL && document_index(world, mw_world_trace_of(world, item), type) > 0;
 }
 
-static void put_result(const struct mw_world *world, const struct mw_task *task,
-                       const struct mw_task_def *def, struct mw_str type, uint32_t payload,
-                       const struct mw_request *request, struct mw_out *out)
+/* Whoever held the task says it: the agent by its id, a person by name (FH-11). */
+static void sign_result(const struct mw_world *world, const struct mw_work *work,
+                        const struct mw_task *task, const struct mw_order *order,
+                        const struct mw_request *request, struct mw_event *event,
+                        struct mw_out *out)
+{
+    MW_ASSERT(task->agent > 0);
+    const struct mw_agent *agent = &work->agents[task->agent - 1];
+    struct mw_str subject = eval_or(world, order, order->def->subject, order->def->skill, out);
+    event->agent_id = agent->id;
+    event->emitted_by =
+        task->with_person && request->actor.len > 0 ? request->actor : agent->id;
+    event->component_tag = mw_component_tag(out->arena, agent->def.type, subject);
+}
+
+static void put_result(const struct mw_world *world, const struct mw_work *work,
+                       const struct mw_task *task, const struct mw_task_def *def,
+                       struct mw_str type, uint32_t payload, const struct mw_request *request,
+                       struct mw_out *out)
 {
     const struct mw_item *owner = mw_world_item(world, task->item.owner);
     struct mw_order order = mw_task_order(world, task, request);
     struct mw_event *event = attempt_event(world, task, MW_EVT_TASK_RESULT, request, out);
     const struct mw_tape *body = request->body;
+    sign_result(world, work, task, &order, request, event, out);
     event->type = type;
     event->elapsed_ms = 0; /* the payload is the agent's own */
     event->inputs_sha256 = mw_node_get_text(body, request->body_node, "inputSha256");
@@ -386,8 +405,8 @@ static void put_result(const struct mw_world *world, const struct mw_task *task,
                             : 0;
 }
 
-static void decide_result(const struct mw_world *world, const struct mw_request *request,
-                          struct mw_out *out)
+static void decide_result(const struct mw_world *world, const struct mw_work *work,
+                          const struct mw_request *request, struct mw_out *out)
 {
     const struct mw_task *task = fenced(world, request, out);
     if (task == NULL)
@@ -423,7 +442,7 @@ static void decide_result(const struct mw_world *world, const struct mw_request 
                      out);
         return;
     }
-    put_result(world, task, def, type, payload, request, out);
+    put_result(world, work, task, def, type, payload, request, out);
 }
 
 static void decide_failure(const struct mw_world *world, const struct mw_request *request,
@@ -465,8 +484,7 @@ static void decide_timeout(const struct mw_world *world, const struct mw_work *w
     }
     if (task->state != MW_TASK_WAITING)
         return;
-    bool unrouted = task->routing_attempts > 0 && task->attempt == 0;
-    if (unrouted && catalogue != NULL &&
+    if (catalogue != NULL && task->routing_attempts > 0 &&
         task->routing_attempts >=
             catalogue->policies[catalogue->tasks[task->def]->policy].routing_attempts_max) {
         struct mw_event *failed = mw_out_event(out, MW_EVT_ROUTING_FAILED);
@@ -590,7 +608,9 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
             return;
         }
     }
-    if ((routing_failed || policy->escalates) && escalate(world, work, task, request, out))
+    /* What was never asked because its payload cannot be had, nobody can be given. */
+    bool unasked = request->cause->kind == MW_EVT_TASK_FAILED && request->cause->fence == 0;
+    if (!unasked && (routing_failed || policy->escalates) && escalate(world, work, task, request, out))
         return;
     end_failed(world, task, def, request, out);
 }
@@ -610,7 +630,6 @@ static void decide_answer(const struct mw_world *world, const struct mw_work *wo
     const struct mw_task *task = (const struct mw_task *)item;
     struct mw_order order = mw_task_order(world, task, request);
     struct mw_str action = mw_node_get_text(body, request->body_node, "action");
-    (void)work; /* nobody is chosen here */
     if (order.def == NULL) {
         mw_out_refuse(out, MW_E_CONFIG, "/item",
                       MW_STR("the definitions of this trace are missing"));
@@ -626,7 +645,7 @@ static void decide_answer(const struct mw_world *world, const struct mw_work *wo
         mw_out_refuse(out, MW_E_INPUT, "/payload", MW_STR("an answer is an object"));
         return;
     }
-    put_result(world, task, order.def, order.def->expects[0], payload, request, out);
+    put_result(world, work, task, order.def, order.def->expects[0], payload, request, out);
 }
 
 void mw_task_cancel(const struct mw_world *world, const struct mw_item *item, struct mw_str reason,
@@ -692,6 +711,8 @@ static void apply_dispatched(struct mw_world *world, struct mw_work *work,
     task->attempt = (uint16_t)event->attempt;
     task->fence = event->seq;
     task->with_person = event->agent_kind == MW_AGENT_HUMAN;
+    task->dispatched_us = event->dispatched_us;
+    task->routing_attempts = 0; /* of the next time that nobody can be found */
     task->state = MW_TASK_RUNNING;
     work->agents[agent].running++;
     work->running += task->with_person ? 0 : 1;

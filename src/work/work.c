@@ -24,8 +24,10 @@ static struct mw_order order_of_ask(const struct mw_world *world, const struct m
                              .scope = cause->scope_item,
                              .now_us = request->now_us,
                              .entropy = request->entropy};
+    /* A record without a node does not write it; the root of a document is nobody's item. */
     order.place = (struct mw_place){.scope = cause->scope_item,
-                                    .node = MW_NODE_NONE,
+                                    .document = (uint32_t)cause->document,
+                                    .node = cause->node != 0 ? (uint32_t)cause->node : MW_NODE_NONE,
                                     .outer_node = MW_NODE_NONE,
                                     .event_fact = cause->fact};
     return order;
@@ -73,6 +75,9 @@ void mw_work_decide(const struct mw_world *world, const struct mw_work *work,
     }
     case MW_REQ_DELIVER:
         mw_coordinator_deliver(world, request, out);
+        return;
+    case MW_REQ_TAKE_UP_INSIDE:
+        mw_coordinator_take_up(world, request, out);
         return;
     case MW_REQ_CANCEL_INSIDE:
         mw_coordinator_cancel_inside(world, request, out);
@@ -169,6 +174,21 @@ static bool is_utc_time(struct mw_str text)
                               is_digits(text, 20, text.len - 21));
 }
 
+/* {AgentType}:{Task} (ST-03). */
+static bool is_tag(struct mw_str tag)
+{
+    size_t colon = mw_str_find(tag, ':', 0);
+    if (colon == 0 || colon >= tag.len - 1)
+        return false;
+    for (size_t i = 0; i < tag.len; i++) {
+        char c = tag.ptr[i];
+        bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (!letter && i != colon && !(i > colon && c >= '0' && c <= '9'))
+            return false;
+    }
+    return true;
+}
+
 static const struct mw_trace *trace_by_wire_id(const struct mw_world *world, struct mw_str id)
 {
     for (uint32_t i = 0; i < world->traces.cap; i++) {
@@ -233,6 +253,11 @@ static void decide_publish(const struct mw_world *world, const struct mw_request
         mw_out_refuse(out, MW_E_DENIED, "/type",
                       mw_arena_format(out->arena, "'%.*s' is said by the control plane alone",
                                       MW_STR_ARG(type)));
+        return;
+    }
+    if (!is_tag(mw_node_get_text(body, request->body_node, "componentTag"))) {
+        mw_out_refuse(out, MW_E_INPUT, "/componentTag",
+                      MW_STR("a component tag is AgentType:Task in letters and digits"));
         return;
     }
     struct mw_str trace_id = mw_node_get_text(body, request->body_node, "traceId");

@@ -135,6 +135,24 @@ void mw_task_cancel(const struct mw_world *world, const struct mw_item *item, st
                     struct mw_out *out);
 const struct mw_agent *mw_work_agent(const struct mw_work *work,
                                      struct mw_str id); /* NULL: not registered */
+/* What the host has to know to start an attempt; strings in the arena or the state, valid until the next step. */
+struct mw_task_needs {
+    const struct mw_task_def *def;
+    const struct mw_agent *agent;
+    const struct mw_trace *trace;
+    mw_seq scope;
+    struct mw_str *owns; /* path patterns that the agent may write */
+    uint32_t owns_count;
+};
+bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, struct mw_arena *arena,
+                   mw_seq task, struct mw_task_needs *ret_needs, struct mw_str *ret_why);
+#define MW_SCOPE_TRACE UINT64_MAX
+/* Facts that a scope sees (or the whole trace), oldest first: of one type, or with an empty type those that brought files. */
+uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
+                       const struct mw_fact **ret_facts, uint32_t facts_max);
+/* Who did a task, for a commit's author line. */
+bool mw_work_author(const struct mw_world *world, const struct mw_work *work, mw_seq task,
+                    struct mw_str *ret_task_type, struct mw_str *ret_agent_id);
 /* Canonical text of everything owned, for the state hash. */
 void mw_work_dump(const struct mw_world *world, const struct mw_work *work, struct mw_buf *buf);
 void mw_work_dump_item(const struct mw_item *item, struct mw_buf *buf);

@@ -16,6 +16,8 @@ void mw_refine_decide(const struct mw_world *world, const struct mw_request *req
         struct mw_event *event = mw_out_event(out, MW_EVT_UNIT_STARTED);
         event->trace = request->cause->trace;
         event->task_def = request->cause->task_def;
+        event->document = request->cause->document;
+        event->node = request->cause->node;
         return;
     }
     MW_ASSERT(unit != NULL);
@@ -39,6 +41,8 @@ static void try_once(const struct mw_world *world, const struct mw_unit *unit, s
     struct mw_event *event = mw_out_event(out, MW_EVT_UNIT_TRIED);
     mw_event_about(world, out, event, &unit->item);
     event->task_def = unit->task_def;
+    event->document = unit->document;
+    event->node = unit->node;
     event->iteration = unit->tries + 1;
 }
 
@@ -50,6 +54,8 @@ void mw_refine_apply(struct mw_world *world, const struct mw_event *event)
         unit = (struct mw_unit *)mw_world_add_item(world, event, MW_ITEM_UNIT, sizeof(*unit));
         unit->item.scope = unit->item.id;
         unit->task_def = (uint32_t)event->task_def;
+        unit->document = (uint32_t)event->document;
+        unit->node = (uint32_t)event->node;
         return;
     case MW_EVT_UNIT_TRIED:
         MW_ASSERT(unit != NULL);
@@ -67,5 +73,6 @@ void mw_refine_apply(struct mw_world *world, const struct mw_event *event)
 void mw_refine_dump_item(const struct mw_item *item, struct mw_buf *buf)
 {
     const struct mw_unit *unit = (const struct mw_unit *)item;
-    mw_buf_printf(buf, " def=%u tries=%u", unit->task_def, unit->tries);
+    mw_buf_printf(buf, " def=%u doc=%u:%u tries=%u", unit->task_def, unit->document, unit->node,
+                  unit->tries);
 }

@@ -13,6 +13,8 @@
 struct mw_unit {
     struct mw_item item;
     uint32_t task_def;
+    uint32_t document; /* where its payload stands: `item` in the task's expressions */
+    uint32_t node;
     uint32_t tries;
 };
 

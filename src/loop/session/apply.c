@@ -60,7 +60,8 @@ static void apply_accepted(struct mw_session *session, struct mw_build *build)
     session->current = index + 1;
 }
 
-static void apply_promoted(struct mw_session *session, const struct mw_event *event)
+static void apply_promoted(struct mw_world *world, struct mw_session *session,
+                           const struct mw_event *event)
 {
     session->promotion = 0;
     if (event->kind == MW_EVT_PROMOTION_FAILED || !mw_str_is(event->target, "app"))
@@ -69,6 +70,9 @@ static void apply_promoted(struct mw_session *session, const struct mw_event *ev
     if (session->promoted != session->promoting)
         session->promoted_last = session->promoted;
     session->promoted = session->promoting;
+    mw_mem_free(&world->mem, (void *)(uintptr_t)session->promoted_sha256.ptr,
+                session->promoted_sha256.len);
+    session->promoted_sha256 = keep(world, event->sha256);
 }
 
 void mw_session_apply(struct mw_world *world, struct mw_session *session,
@@ -136,7 +140,7 @@ void mw_session_apply(struct mw_world *world, struct mw_session *session,
         return;
     case MW_EVT_APP_PROMOTED:
     case MW_EVT_PROMOTION_FAILED:
-        apply_promoted(session, event);
+        apply_promoted(world, session, event);
         return;
     case MW_EVT_JOURNEY_ENDED:
         mw_world_end_item(world, mw_world_item(world, event->item),

@@ -87,6 +87,19 @@ static void refuse_state(const struct mw_build *build, const char *wanted, struc
                                   mw_build_state_name((enum mw_build_state)build->state), wanted));
 }
 
+/* Only the current version can be promoted, so nothing can come of the one before any more: its journey is over. */
+static void end_superseded(const struct mw_world *world, const struct mw_session *session,
+                           uint32_t accepted, struct mw_out *out)
+{
+    if (session->current == 0 || session->current == accepted + 1)
+        return;
+    const struct mw_item *journey =
+        mw_world_item(world, session->builds[session->current - 1].journey);
+    if (journey != NULL && journey->outcome == MW_OUTCOME_OPEN)
+        mw_journey_end(world, (const struct mw_journey *)journey, MW_STR("completed"),
+                       MW_STR("a later version was accepted"), out);
+}
+
 static void decide_accept(const struct mw_world *world, const struct mw_session *session,
                           const struct mw_request *request, struct mw_out *out)
 {
@@ -121,6 +134,7 @@ static void decide_accept(const struct mw_world *world, const struct mw_session 
             event->status = MW_STR("current");
             event->sha256 = build->bundle_sha256;
         }
+    end_superseded(world, session, index, out);
 }
 
 static void decide_reject(const struct mw_world *world, const struct mw_session *session,

@@ -26,7 +26,6 @@ void mw_workflow_decide(const struct mw_world *world, const struct mw_request *r
         const struct mw_run *run = (const struct mw_run *)mw_world_item(world, request->item);
         if (run->item.outcome == MW_OUTCOME_OPEN) {
             stop(world, run, "failed", MW_STR("timeout: the workflow's time is over"), NULL, out);
-            mw_out_follow(out, MW_REQ_CANCEL_INSIDE, run->item.id);
         }
         return;
     }
@@ -153,6 +152,7 @@ static void decide_turn(const struct mw_world *world, const struct mw_request *r
         event->iteration = run->iteration;
         event->event_type = first ? row->reason : request->cause->event_type;
         event->fact = run->fact;
+        mw_out_follow(out, MW_REQ_CANCEL_INSIDE, run->item.id);
         return;
     }
     if (run->iteration >= def->iterations_max) {
@@ -214,6 +214,7 @@ static void stop(const struct mw_world *world, const struct mw_run *run, const c
         event->error_class = cause->error_class;
         event->task_type = cause->task_type;
     }
+    mw_out_follow(out, MW_REQ_CANCEL_INSIDE, run->item.id); /* nothing of it works on */
 }
 
 void mw_workflow_apply(struct mw_world *world, const struct mw_event *event)
