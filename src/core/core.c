@@ -16,6 +16,7 @@ struct step {
     uint32_t record_count;
     mw_seq first;
     mw_seq trace;
+    struct mw_str trace_id; /* it may have ended in this step */
     bool continues;
 };
 
@@ -44,16 +45,6 @@ void mw_core_init(struct mw_core *core, const struct mw_core_config *config)
 
 /* ---- a step ---- */
 
-/* The traceId of a trace that is gone: the caller's own, which stands in the same body, else the one that was made of the number. */
-static struct mw_str name_of_ended(struct mw_core *core, const struct mw_request *request,
-                                   const struct mw_remembered *known)
-{
-    struct mw_str wanted = mw_node_get_text(request->body, request->body_node, "traceId");
-    if (known->trace == 0 || wanted.len > 0)
-        return known->trace == 0 ? MW_STR_NONE : wanted;
-    return mw_wire_id(&core->world, &core->arena, "tr", known->trace);
-}
-
 /* Answers that need no decision: a request seen before, or one that cannot be taken now. True: answered. */
 static bool answer_at_once(struct mw_core *core, const struct mw_request *request,
                            struct mw_step_result *result)
@@ -62,13 +53,11 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
         return false;
     const struct mw_remembered *known = mw_remembered_find(core, request->message_id);
     if (known != NULL && known->body_hash == mw_str_hash(request->body_hash)) {
-        const struct mw_trace *trace = mw_world_trace(&core->world, known->trace);
         result->duplicate = true;
         result->first = known->seq;
         result->last = known->seq;
         result->trace = known->trace;
-        result->trace_wire_id =
-            trace != NULL ? trace->wire_id : name_of_ended(core, request, known);
+        result->trace_wire_id = mw_remembered_trace_id(core, known);
         return true;
     }
     if (known != NULL) {
@@ -219,7 +208,7 @@ static void finish(struct step *step, struct mw_step_result *ret_result)
     ret_result->last = step->first > 0 ? step->core->world.last_seq : 0;
     ret_result->trace = step->trace;
     ret_result->trace_wire_id =
-        trace != NULL ? mw_arena_copy(&step->core->arena, trace->wire_id) : MW_STR_NONE;
+        trace != NULL ? mw_arena_copy(&step->core->arena, trace->wire_id) : step->trace_id;
 }
 
 static void decide(const struct mw_core *core, const struct mw_request *request, struct mw_out *out)
@@ -350,8 +339,10 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     step->record_count++;
     if (step->first == 0)
         step->first = event->seq;
-    if (step->trace == 0)
+    if (step->trace == 0 && event->trace != 0) {
         step->trace = event->trace;
+        step->trace_id = event->trace_id;
+    }
     bool was_dirty = core->work.dirty;
     core->work.dirty = false;
     mw_core_apply(core, event);

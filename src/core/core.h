@@ -45,6 +45,7 @@ struct mw_remembered {
     uint64_t body_hash;
     mw_seq seq;
     mw_seq trace;
+    struct mw_str trace_id; /* KEEP; empty: the one that is made of the trace's number */
 };
 
 struct mw_step_result {

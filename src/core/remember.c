@@ -1,5 +1,7 @@
 #include "core/internal.h"
 
+#include <string.h>
+
 /* Requests of callers, so that one asked twice is done once (P05). The ring forgets the oldest; ids and bodies are kept as hashes. */
 
 static uint64_t id_hash(struct mw_str message_id)
@@ -22,6 +24,24 @@ static void make_room(struct mw_core *core)
         mw_mem_alloc(&core->world.mem, core->remembered_cap * sizeof(*core->remembered));
 }
 
+/* A name that the caller chose; all others can be made again. */
+static struct mw_str own_name(struct mw_core *core, const struct mw_event *event)
+{
+    if (event->trace == 0 ||
+        mw_str_eq(event->trace_id, mw_wire_id(&core->world, &core->arena, "tr", event->trace)))
+        return MW_STR_NONE;
+    char *copy = mw_mem_alloc(&core->world.mem, event->trace_id.len);
+    memcpy(copy, event->trace_id.ptr, event->trace_id.len);
+    return (struct mw_str){copy, event->trace_id.len};
+}
+
+struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remembered *known)
+{
+    return known->trace == 0         ? MW_STR_NONE
+           : known->trace_id.len > 0 ? known->trace_id
+                                     : mw_wire_id(&core->world, &core->arena, "tr", known->trace);
+}
+
 void mw_remember(struct mw_core *core, const struct mw_event *event)
 {
     make_room(core);
@@ -29,10 +49,12 @@ void mw_remember(struct mw_core *core, const struct mw_event *event)
     core->remembered_at = (core->remembered_at + 1) % core->remembered_cap;
     if (entry->id_hash != 0)
         mw_table_remove(&core->remembered_index, entry->id_hash);
+    mw_mem_free(&core->world.mem, (void *)(uintptr_t)entry->trace_id.ptr, entry->trace_id.len);
     *entry = (struct mw_remembered){.id_hash = id_hash(event->causation_id),
                                     .body_hash = mw_str_hash(event->request_hash),
                                     .seq = event->seq,
-                                    .trace = event->trace};
+                                    .trace = event->trace,
+                                    .trace_id = own_name(core, event)};
     mw_table_put(&core->remembered_index, &core->world.mem, entry->id_hash, entry);
 }
 

@@ -48,8 +48,33 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
 static bool read_value(struct mw_arena *arena, const struct field *field,
                        const struct mw_tape *tape, uint32_t node, struct mw_event *event);
 
+/* Kinds whose payload is the contract's or a definition's, kept as it is; all others have fields of PLACE_PAYLOAD. */
+static bool payload_is_body(enum mw_event_kind kind)
+{
+    switch (kind) {
+    case MW_EVT_TASK_DISPATCHED:
+    case MW_EVT_TASK_RESULT:
+    case MW_EVT_TASK_LATE:
+    case MW_EVT_AGENT_ONLINE:
+    case MW_EVT_MESSAGE_PUBLISHED:
+    case MW_EVT_FACT_DERIVED:
+    case MW_EVT_COORDINATOR_STARTED:
+    case MW_EVT_COORDINATOR_ENDED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
 {
+    struct mw_event whole;
+    if (event->body.len == 0 && payload_is_body(event->kind)) {
+        whole =
+            *event; /* an empty payload stands where any other would: a line reads back to itself */
+        whole.body = MW_STR("{}");
+        event = &whole;
+    }
     struct mw_json json;
     mw_json_init(&json, buf);
     mw_json_object(&json);
@@ -135,24 +160,6 @@ enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_e
     if (rc == MW_OK)
         *ret_event = event;
     return rc;
-}
-
-/* Kinds whose payload is the contract's or a definition's, kept as it is; all others have fields of PLACE_PAYLOAD. */
-static bool payload_is_body(enum mw_event_kind kind)
-{
-    switch (kind) {
-    case MW_EVT_TASK_DISPATCHED:
-    case MW_EVT_TASK_RESULT:
-    case MW_EVT_TASK_LATE:
-    case MW_EVT_AGENT_ONLINE:
-    case MW_EVT_MESSAGE_PUBLISHED:
-    case MW_EVT_FACT_DERIVED:
-    case MW_EVT_COORDINATOR_STARTED:
-    case MW_EVT_COORDINATOR_ENDED:
-        return true;
-    default:
-        return false;
-    }
 }
 
 /* The JSON text of a value. Containers and numbers keep theirs on the tape; the others are written again. */

@@ -270,8 +270,9 @@ static void end(const struct mw_world *world, const struct mw_order *order,
                 struct mw_out *out)
 {
     struct mw_str body = MW_STR("{}"), why = MW_STR_NONE;
-    if (completed && !mw_eval_bindings(world, out->arena, order->trace, &order->place, &def->result,
-                                       MW_FACT_BODY_MAX, &body, &why))
+    bool whole = !completed || mw_eval_bindings(world, out->arena, order->trace, &order->place,
+                                                &def->result, MW_FACT_BODY_MAX, &body, &why);
+    if (!whole)
         body = MW_STR("{}"); /* `why` stands in the record */
     struct mw_event *event = mw_out_event(out, MW_EVT_COORDINATOR_ENDED);
     mw_event_about(world, out, event, &coordinator->item);
@@ -284,7 +285,7 @@ static void end(const struct mw_world *world, const struct mw_order *order,
         if (def->states[i].final)
             event->state = def->states[i].name;
     event->outcome = completed ? MW_STR("completed") : MW_STR("failed");
-    event->reason = completed ? why : reason;
+    event->reason = whole ? reason : why;
     event->body = body;
     if (cause != NULL) {
         event->error_class = cause->error_class;

@@ -356,8 +356,7 @@ static void sign_result(const struct mw_world *world, const struct mw_work *work
     const struct mw_agent *agent = &work->agents[task->agent - 1];
     struct mw_str subject = eval_or(world, order, order->def->subject, order->def->skill, out);
     event->agent_id = agent->id;
-    event->emitted_by =
-        task->with_person && request->actor.len > 0 ? request->actor : agent->id;
+    event->emitted_by = task->with_person && request->actor.len > 0 ? request->actor : agent->id;
     event->component_tag = mw_component_tag(out->arena, agent->def.type, subject);
 }
 
@@ -610,7 +609,8 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     }
     /* What was never asked because its payload cannot be had, nobody can be given. */
     bool unasked = request->cause->kind == MW_EVT_TASK_FAILED && request->cause->fence == 0;
-    if (!unasked && (routing_failed || policy->escalates) && escalate(world, work, task, request, out))
+    if (!unasked && (routing_failed || policy->escalates) &&
+        escalate(world, work, task, request, out))
         return;
     end_failed(world, task, def, request, out);
 }
@@ -706,7 +706,10 @@ static void apply_dispatched(struct mw_world *world, struct mw_work *work,
     uint32_t agent = mw_agents_index(work, event->agent_id);
     MW_ASSERT(agent != MW_AGENT_NONE);
     mw_queue_remove(world, work, &task->item);
-    task->attempts_with_agent = task->agent == agent + 1 ? task->attempts_with_agent + 1 : 1;
+    /* A person who says "again" is no failed attempt: only the person decides how often. */
+    task->attempts_with_agent = event->agent_kind == MW_AGENT_HUMAN ? 0
+                                : task->agent == agent + 1          ? task->attempts_with_agent + 1
+                                                                    : 1;
     task->agent = agent + 1;
     task->attempt = (uint16_t)event->attempt;
     task->fence = event->seq;

@@ -174,6 +174,8 @@ static inline void oracle_memory(struct rig *rig)
     bytes += oracle_table(&core->trace_names) + oracle_table(&core->remembered_index);
     if (core->remembered_cap > 0)
         bytes += oracle_block(core->remembered_cap * sizeof(*core->remembered));
+    for (uint32_t i = 0; i < core->remembered_index.count; i++)
+        bytes += oracle_text(core->remembered[i].trace_id, 0); /* no test fills the ring */
     bytes += oracle_text(world->journal_id, 1) + oracle_text(core->catalogue_sha256, 1);
     if (core->work.agent_cap > 0)
         bytes += oracle_block(core->work.agent_cap * sizeof(*core->work.agents));

@@ -130,6 +130,12 @@ static inline void rig_tell_tail(const struct rig *rig)
     size_t count = wanted != NULL ? (size_t)atoi(wanted) : 12;
     for (size_t i = rig->line_count > count ? rig->line_count - count : 0; i < rig->line_count; i++)
         fprintf(stderr, "  %.*s", MW_STR_ARG(rig_line(rig, i)));
+    if (getenv("MW_DUMP") == NULL)
+        return;
+    struct mw_buf dump = mw_heap_buf();
+    mw_core_dump(&rig->core, &dump);
+    fprintf(stderr, "%.*s", MW_STR_ARG(mw_buf_str(&dump)));
+    mw_heap_buf_free(&dump);
 }
 
 /* ---- what the core asks of its host ---- */
