@@ -339,7 +339,8 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     step->record_count++;
     if (step->first == 0)
         step->first = event->seq;
-    if (step->trace == 0 && event->trace != 0) {
+    /* What the caller asked about, not what became free beside it: the same as replay remembers. */
+    if (step->trace == 0 && event->seq == step->first) {
         step->trace = event->trace;
         step->trace_id = event->trace_id;
     }

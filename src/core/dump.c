@@ -1,13 +1,35 @@
 #include "core/internal.h"
 
-/* Numbers of a table in rising order, so that the text does not depend on where slots fell. */
-static uint64_t next_key(const struct mw_table *table, uint64_t after)
+/* Numbers of a table in rising order, so that the text does not depend on where slots fell. One look over the table finds some at once. */
+#define WINDOW_MAX 512u
+
+struct window {
+    uint64_t keys[WINDOW_MAX]; /* rising */
+    uint32_t count;
+    uint32_t at;
+};
+
+static void fill(struct window *window, const struct mw_table *table, uint64_t after)
 {
-    uint64_t next = UINT64_MAX;
-    for (uint32_t i = 0; i < table->cap; i++)
-        if (table->slots[i].key > after && table->slots[i].key < next)
-            next = table->slots[i].key;
-    return next;
+    window->count = 0;
+    window->at = 0;
+    for (uint32_t i = 0; i < table->cap; i++) {
+        uint64_t key = table->slots[i].key;
+        if (key <= after ||
+            (window->count == WINDOW_MAX && key > window->keys[WINDOW_MAX - 1]))
+            continue;
+        uint32_t place = window->count < WINDOW_MAX ? window->count++ : WINDOW_MAX - 1;
+        for (; place > 0 && window->keys[place - 1] > key; place--)
+            window->keys[place] = window->keys[place - 1];
+        window->keys[place] = key;
+    }
+}
+
+static uint64_t next_key(struct window *window, const struct mw_table *table, uint64_t after)
+{
+    if (window->at == window->count)
+        fill(window, table, after);
+    return window->at < window->count ? window->keys[window->at++] : UINT64_MAX;
 }
 
 static void dump_item(const struct mw_item *item, struct mw_buf *buf)
@@ -63,11 +85,12 @@ void mw_core_dump(const struct mw_core *core, struct mw_buf *buf)
                   (unsigned long)core->traces_ended);
     mw_session_dump(&core->session, buf);
     mw_work_dump(world, &core->work, buf);
-    for (uint64_t key = next_key(&world->traces, 0); key != UINT64_MAX;
-         key = next_key(&world->traces, key))
+    struct window traces = {.count = 0}, asks = {.count = 0};
+    for (uint64_t key = next_key(&traces, &world->traces, 0); key != UINT64_MAX;
+         key = next_key(&traces, &world->traces, key))
         dump_trace(mw_table_get(&world->traces, key), buf);
-    for (uint64_t key = next_key(&world->asks, 0); key != UINT64_MAX;
-         key = next_key(&world->asks, key)) {
+    for (uint64_t key = next_key(&asks, &world->asks, 0); key != UINT64_MAX;
+         key = next_key(&asks, &world->asks, key)) {
         const struct mw_ask *ask = mw_table_get(&world->asks, key);
         mw_buf_printf(buf, "ask %lu item=%lu opens=%u due=%ld\n", (unsigned long)ask->seq,
                       (unsigned long)ask->item, (unsigned)ask->opens, (long)ask->due_us);

@@ -98,6 +98,8 @@ static struct rig_run *find_run(struct story *story, struct mw_str skill, bool p
             found = run;
     }
     if (found == NULL && skill.len > 0)
+        rig_tell_tail(rig);
+    if (found == NULL && skill.len > 0)
         fail_msg("no task %.*s is there to be answered; so far:\n%.*s", MW_STR_ARG(skill),
                  (int)(story->out.len > 2000 ? 2000 : story->out.len),
                  story->out.ptr + (story->out.len > 2000 ? story->out.len - 2000 : 0));
@@ -269,7 +271,7 @@ static void play_line(struct story *story, struct mw_str line)
         ring(story);
     } else if (mw_str_is(verb, "stage") || mw_str_is(verb, "promoted")) {
         run = find_opens(rig, MW_OPENS_STAGE);
-        assert_non_null(run);
+        RIG_CHECK(rig, run != NULL, "nothing asks for staging or promotion");
         act(story, mw_str_is(verb, "stage") ? MW_REQ_RECORD_STAGE : MW_REQ_RECORD_PROMOTION,
             line.len > 0 ? filled(story, line) : rig_stage_body(), run->item, run->seq);
     } else if (mw_str_is(verb, "drain")) {

@@ -1,0 +1,189 @@
+/*
+ * test_fanout.c - a fan-out of ten thousand: each step bounded, paused, killed, resumed, finished and cancelled, and no byte left behind.
+ */
+#include "rig.h"
+
+#define PARTS 10000u
+
+static char *parts_body(uint32_t count)
+{
+    size_t cap = 64 + count * 12;
+    char *text = mw_heap_alloc(cap);
+    size_t len = (size_t)snprintf(
+        text, cap, "{\"coordinator\":\"WideCoordinator\",\"payload\":{\"name\":\"w\",\"parts\":[");
+    for (uint32_t i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, cap - len, "%s%u", i > 0 ? "," : "", i);
+    (void)snprintf(text + len, cap - len, "]}}");
+    return text;
+}
+
+/* The host answers what asks to go on, at the tail of its queue. Returns how often it was asked. */
+static uint32_t go_on(struct rig *rig)
+{
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < rig->run_count;) {
+        if (rig->runs[i].opens != MW_OPENS_CONTINUE) {
+            i++;
+            continue;
+        }
+        (void)rig_do(rig, MW_REQ_CONTINUE, NULL, 0, rig->runs[i].seq);
+        times++;
+        i = 0;
+    }
+    return times;
+}
+
+static bool answer_one(struct rig *rig)
+{
+    for (uint32_t i = rig->run_count; i > 0; i--)
+        if (rig->runs[i - 1].opens == MW_OPENS_AGENT) {
+            (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                         "{\"type\":\"PartMade\",\"payload\":{\"ok\":true}}", rig->runs[i - 1].item,
+                         rig->runs[i - 1].seq);
+            RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+            return true;
+        }
+    return false;
+}
+
+static struct rig *begin(void)
+{
+    struct rig *rig = rig_new();
+    rig->quiet_dump = true;
+    rig_begin(rig, "fanout");
+    rig_register_all(rig);
+    char *body = parts_body(PARTS);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    mw_heap_free(body);
+    return rig;
+}
+
+static void named(struct rig *rig, enum mw_request_kind kind)
+{
+    char body[200];
+    snprintf(body, sizeof body, "{\"traceId\":\"%s\"}", rig->last_trace_id);
+    (void)rig_do(rig, kind, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+}
+
+static void nothing_is_left(struct rig *rig)
+{
+    assert_int_equal(rig->core.world.traces.count, 0);
+    assert_int_equal(rig->core.world.items.count, 0);
+    assert_int_equal(rig->core.world.asks.count, 0);
+    assert_int_equal(rig->core.work.running, 0);
+    assert_int_equal(rig->run_count, 0);
+    oracle_memory(rig);
+    oracle_same(rig, "at the end");
+}
+
+static void ten_thousand_end_through_pause_and_kill(void **state)
+{
+    struct rig *rig = begin();
+    (void)state;
+    assert_int_equal(rig->kind_count[MW_EVT_STEP_CONTINUES], 1); /* 1,024 dispatches are no one step */
+    assert_true(go_on(rig) >= 1);
+    assert_int_equal(rig->core.work.running, 1024);
+    for (uint32_t i = 0; i < 300; i++)
+        assert_true(answer_one(rig));
+    named(rig, MW_REQ_PAUSE_TRACE);
+    uint64_t dispatched = rig->kind_count[MW_EVT_TASK_DISPATCHED];
+    for (uint32_t i = 0; i < 500; i++)
+        assert_true(answer_one(rig));
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], dispatched);
+    rig_crash(rig, rig->durable);
+    assert_int_equal(rig->core.work.running, 524);
+    named(rig, MW_REQ_RESUME_TRACE);
+    (void)go_on(rig);
+    assert_int_equal(rig->core.work.running, 1024);
+    while (answer_one(rig))
+        (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_ENDED], 1);
+    assert_int_equal(rig->kind_count[MW_EVT_GROUP_ENDED], 1);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+static void ten_thousand_are_cancelled_in_bounded_steps(void **state)
+{
+    struct rig *rig = begin();
+    (void)state;
+    (void)go_on(rig);
+    /* Failed ones wait for their retry and give their slot to the next, until all ten thousand are open. */
+    for (uint32_t i = 0; i < rig->run_count;) {
+        if (rig->runs[i].opens != MW_OPENS_AGENT || rig->core.world.items.count >= PARTS + 2) {
+            i++;
+            continue;
+        }
+        (void)rig_do(rig, MW_REQ_RECORD_FAILURE, "{\"class\":\"crash\",\"message\":\"x\"}",
+                     rig->runs[i].item, rig->runs[i].seq);
+        i = 0;
+    }
+    assert_true(rig->core.world.items.count >= PARTS + 2);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    assert_true(rig->kind_count[MW_EVT_STEP_CONTINUES] > 1);
+    rig_crash(rig, rig->durable); /* in the middle of it */
+    assert_true(rig->core.world.traces.count == 1);
+    assert_true(go_on(rig) >= 2);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+static void ten_thousand_stop_with_their_coordinator(void **state)
+{
+    struct rig *rig = begin();
+    (void)state;
+    (void)go_on(rig);
+    for (uint32_t i = 0; i < rig->run_count;) {
+        if (rig->runs[i].opens != MW_OPENS_AGENT || rig->core.world.items.count >= PARTS + 2) {
+            i++;
+            continue;
+        }
+        (void)rig_do(rig, MW_REQ_RECORD_FAILURE, "{\"class\":\"crash\",\"message\":\"x\"}",
+                     rig->runs[i].item, rig->runs[i].seq);
+        i = 0;
+    }
+    /* The state's time is over: everything inside ends with it. */
+    for (uint32_t i = 0; i < rig->run_count; i++) {
+        const struct mw_item *item = mw_world_item(&rig->core.world, rig->runs[i].item);
+        if (item == NULL || item->kind != MW_ITEM_COORDINATOR)
+            continue;
+        rig->now_us = rig->runs[i].due_us;
+        (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, rig->runs[i].seq);
+        break;
+    }
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_HALTED], 1);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_ENDED], PARTS);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+static void nobody_for_ten_thousand_is_told_in_bounded_steps(void **state)
+{
+    struct rig *rig = rig_new();
+    (void)state;
+    rig->quiet_dump = true;
+    rig_begin(rig, "fanout");
+    char *body = parts_body(PARTS);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body, 0, 0);
+    mw_heap_free(body);
+    assert_true(go_on(rig) > 1);
+    assert_int_equal(rig->kind_count[MW_EVT_AGENT_NOT_FOUND], PARTS);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    (void)go_on(rig);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_thousand_end_through_pause_and_kill),
+        cmocka_unit_test(ten_thousand_are_cancelled_in_bounded_steps),
+        cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
+        cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
