@@ -1,0 +1,92 @@
+#include "host/offline.h"
+
+#include "journal/files.h"
+#include "posix/heap.h"
+#include "stage/blob.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+/* Reserved, backed when touched. */
+#define VIEW_ARENA_BYTES ((size_t)4 << 30)
+#define RECORD_ARENA_BYTES ((size_t)256 << 20)
+
+enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record, void *context,
+                              struct mw_err *err)
+{
+    mw_autofree char *dir = mw_heap_format("%s/.millwright/journal", workspace);
+    void *reader = NULL;
+    uint64_t next;
+    if (!mw_exists(AT_FDCWD, dir))
+        return MW_OK;
+    enum mw_rc rc = mw_journal_files.reader_open(dir, NULL, 1, &reader, err);
+    if (rc == MW_OK)
+        rc = mw_journal_files.reader_read(reader, UINT64_MAX, on_record, context, &next, err);
+    mw_journal_files.reader_close(reader);
+    return rc;
+}
+
+struct offline {
+    const char *workspace;
+    struct mw_arena record; /* of the record that is handed over */
+    enum mw_rc (*on_record)(void *context, const struct mw_event *event, struct mw_str line,
+                            struct mw_err *err);
+    void *context;
+};
+
+static enum mw_rc on_line(void *context, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    struct offline *offline = context;
+    struct mw_event event;
+    (void)seq; /* the record says it too */
+    mw_arena_reset(&offline->record);
+    enum mw_rc rc = mw_event_read(&offline->record, line, &event, err);
+    return rc == MW_OK ? offline->on_record(offline->context, &event, line, err) : rc;
+}
+
+static enum mw_rc each(void *self,
+                       enum mw_rc (*on_record)(void *context, const struct mw_event *event,
+                                               struct mw_str line, struct mw_err *err),
+                       void *context, struct mw_err *err)
+{
+    struct offline *offline = self;
+    offline->on_record = on_record;
+    offline->context = context;
+    return mw_offline_journal(offline->workspace, on_line, offline, err);
+}
+
+static enum mw_rc blob(void *self, struct mw_arena *arena, struct mw_str sha256,
+                       struct mw_str *ret_bytes, struct mw_err *err)
+{
+    const struct offline *offline = self;
+    mw_autofree char *folder = mw_heap_format("%s/.millwright", offline->workspace);
+    mw_autofree char *inside = mw_heap_format("%s/blobs", folder);
+    mw_autofree char *name = mw_heap_copy(sha256);
+    struct mw_blobs blobs;
+    if (!mw_sha256_is_hex(name) || !mw_exists(AT_FDCWD, inside)) /* opening would make it */
+        return MW_FAIL(err, MW_E_MISSING, "no body %s", name);
+    struct mw_buf bytes = mw_heap_buf();
+    enum mw_rc rc = mw_blobs_open(AT_FDCWD, folder, &blobs, err);
+    if (rc != MW_OK)
+        return rc;
+    rc = mw_blob_get(&blobs, name, MW_BLOB_BYTES_MAX, &bytes, err);
+    if (rc == MW_OK)
+        *ret_bytes = mw_arena_copy(arena, mw_buf_str(&bytes));
+    mw_heap_buf_free(&bytes);
+    mw_blobs_close(&blobs);
+    return rc;
+}
+
+enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *query,
+                           struct mw_buf *out, struct mw_err *err)
+{
+    struct offline offline = {.workspace = workspace};
+    struct mw_view_source source = {.self = &offline, .each = each, .blob = blob};
+    struct mw_arena arena;
+    mw_heap_arena(&arena, VIEW_ARENA_BYTES);
+    mw_heap_arena(&offline.record, RECORD_ARENA_BYTES);
+    enum mw_rc rc = mw_view_run(&arena, query, &source, out, err);
+    mw_heap_arena_free(&offline.record);
+    mw_heap_arena_free(&arena);
+    return rc;
+}

@@ -1,0 +1,21 @@
+/*
+ * offline.h - a workspace's views and records without its host: what the journal's files say, read beside whoever writes them.
+ *
+ * Owns:     finding journal and blobs, the memory of one question.
+ * Does not: lock, write or make anything, in a folder of any kind; talk to the host. A missing journal is an empty one.
+ * Errors:   those of the view (view/view.h); MW_E_CORRUPT, MW_E_CONFIG, MW_E_IO of the journal (port/journal.h).
+ */
+#ifndef MW_OFFLINE_H
+#define MW_OFFLINE_H
+
+#include "port/journal.h"
+#include "view/view.h"
+
+/* Appends the view's JSON object. out should be able to grow (posix/heap.h). */
+MW_MUST enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *query,
+                                   struct mw_buf *out, struct mw_err *err);
+/* Every whole record, in order. */
+MW_MUST enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record,
+                                      void *context, struct mw_err *err);
+
+#endif
