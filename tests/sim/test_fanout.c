@@ -82,7 +82,8 @@ static void ten_thousand_end_through_pause_and_kill(void **state)
 {
     struct rig *rig = begin();
     (void)state;
-    assert_int_equal(rig->kind_count[MW_EVT_STEP_CONTINUES], 1); /* 1,024 dispatches are no one step */
+    assert_int_equal(rig->kind_count[MW_EVT_STEP_CONTINUES],
+                     1); /* 1,024 dispatches are no one step */
     assert_true(go_on(rig) >= 1);
     assert_int_equal(rig->core.work.running, 1024);
     for (uint32_t i = 0; i < 300; i++)

@@ -232,7 +232,7 @@ static void answer(struct story *story, struct mw_str skill, struct mw_str line,
 {
     struct rig *rig = story->rig;
     struct rig_run *run = find_run(story, skill, false);
-    mw_seq item = run->item, fence = late ? run->seq + 1000000 : run->seq;
+    mw_seq item = run->item, fence = late ? run->seq - 1 : run->seq;
     if (line.len == 0) {
         act(story, MW_REQ_RECORD_RESULT, rig_good_body(rig, rig_task(rig, item), &story->shape),
             item, fence);
