@@ -31,17 +31,53 @@ void mw_mem_init(struct mw_mem *mem, void *region, size_t size_bytes)
     *mem = (struct mw_mem){.region = region, .size_bytes = size_bytes};
 }
 
+static size_t spare_bytes_of(unsigned index)
+{
+    return class_bytes(index) >= MW_MEM_LARGE_BYTES ? class_bytes(index) : 0;
+}
+
+static void put_back(struct mw_mem *mem, void *block, unsigned index)
+{
+    memcpy(block, &mem->free_lists[index], sizeof(void *));
+    mem->free_lists[index] = block;
+    mem->spare_bytes += spare_bytes_of(index);
+}
+
+static void *take_back(struct mw_mem *mem, unsigned index)
+{
+    void *block = mem->free_lists[index];
+    memcpy(&mem->free_lists[index], block, sizeof(void *));
+    mem->spare_bytes -= spare_bytes_of(index);
+    return block;
+}
+
+/* The region was handed out once: the smallest larger block that came back is halved until it fits. */
+static void *cut_larger(struct mw_mem *mem, unsigned index)
+{
+    unsigned larger = index + 1;
+    while (larger < MW_MEM_CLASS_COUNT && mem->free_lists[larger] == NULL)
+        larger++;
+    MW_ASSERT(larger < MW_MEM_CLASS_COUNT); /* the core looked at the room before the step */
+    char *block = take_back(mem, larger);
+    while (larger > index) {
+        larger--;
+        put_back(mem, block + class_bytes(larger), larger);
+    }
+    return block;
+}
+
 void *mw_mem_alloc(struct mw_mem *mem, size_t size_bytes)
 {
     unsigned index = class_of(size_bytes);
     size_t block_bytes = class_bytes(index);
-    void *block = mem->free_lists[index];
-    if (block != NULL) {
-        memcpy(&mem->free_lists[index], block, sizeof(void *));
-    } else {
-        MW_ASSERT(block_bytes <= mem->size_bytes - mem->fresh_at);
+    void *block;
+    if (mem->free_lists[index] != NULL) {
+        block = take_back(mem, index);
+    } else if (block_bytes <= mem->size_bytes - mem->fresh_at) {
         block = mem->region + mem->fresh_at;
         mem->fresh_at += block_bytes;
+    } else {
+        block = cut_larger(mem, index);
     }
     mem->used_bytes += block_bytes;
     return memset(block, 0, size_bytes);
@@ -52,15 +88,14 @@ void mw_mem_free(struct mw_mem *mem, void *block, size_t size_bytes)
     if (block == NULL)
         return;
     unsigned index = class_of(size_bytes);
-    memcpy(block, &mem->free_lists[index], sizeof(void *));
-    mem->free_lists[index] = block;
+    put_back(mem, block, index);
     MW_ASSERT(mem->used_bytes >= class_bytes(index));
     mem->used_bytes -= class_bytes(index);
 }
 
 size_t mw_mem_room(const struct mw_mem *mem)
 {
-    return mem->size_bytes - mem->fresh_at;
+    return mem->size_bytes - mem->fresh_at + mem->spare_bytes;
 }
 
 static void pool_grow(struct mw_pool *pool, struct mw_mem *mem, size_t want_bytes)

@@ -11,12 +11,15 @@
 #include "base/str.h"
 
 #define MW_MEM_CLASS_COUNT 40
+#define MW_MEM_LARGE_BYTES 65536u
 
 struct mw_mem {
     char *region; /* borrowed */
     size_t size_bytes;
     size_t fresh_at;   /* everything below was handed out once */
     size_t used_bytes; /* in blocks that are out now */
+    size_t
+        spare_bytes; /* in large blocks that came back: they are cut up when nothing fresh is left */
     void *free_lists[MW_MEM_CLASS_COUNT];
 };
 
@@ -25,7 +28,7 @@ void mw_mem_init(struct mw_mem *mem, void *region, size_t size_bytes);
 void *mw_mem_alloc(struct mw_mem *mem, size_t size_bytes);
 void mw_mem_free(struct mw_mem *mem, void *block,
                  size_t size_bytes); /* the size it was asked with; NULL is fine */
-/* Bytes that are certainly still to be had in fresh blocks. */
+/* Bytes that are still to be had in blocks of MW_MEM_LARGE_BYTES and less: fresh ones, and large ones that came back. */
 size_t mw_mem_room(const struct mw_mem *mem);
 
 struct mw_pool {

@@ -297,7 +297,7 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     event->message_id = mw_wire_id(&core->world, arena, "m", event->seq);
     event->causation_id = request->cause != NULL              ? request->cause->message_id
                           : step->outside->message_id.len > 0 ? step->outside->message_id
-                          : step->outside->fence > 0
+                          : step->outside->fence > 0 && step->outside->fence < event->seq
                               ? mw_wire_id(&core->world, arena, "m", step->outside->fence)
                               : MW_STR_NONE; /* the host began it: a journal, definitions */
     if (info->form == MW_FORM_EVENT && event->emitted_by.len == 0)
@@ -342,7 +342,7 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     /* What the caller asked about, not what became free beside it: the same as replay remembers. */
     if (step->trace == 0 && event->seq == step->first) {
         step->trace = event->trace;
-        step->trace_id = event->trace_id;
+        step->trace_id = event->trace != 0 ? event->trace_id : MW_STR_NONE;
     }
     bool was_dirty = core->work.dirty;
     core->work.dirty = false;

@@ -189,6 +189,8 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
         if (place == PLACE_ENV && mw_str_is(name, "kind"))
             continue;
         if (place == PLACE_ENV && mw_str_is(name, "payload")) {
+            if (mw_node_type(tape, key + 1) != MW_NODE_OBJECT)
+                return MW_FAIL(err, MW_E_CORRUPT, "a record's payload is not an object");
             if (payload_is_body(event->kind)) {
                 event->body = tape->nodes[key + 1].text;
                 continue;
@@ -227,6 +229,8 @@ static bool read_value(struct mw_arena *arena, const struct field *field,
         *(struct mw_str *)(void *)at = raw_text(arena, tape, node);
         return true;
     case FIELD_U64:
+        *(uint64_t *)(void *)at = (uint64_t)tape->nodes[node].integer;
+        return type == MW_NODE_INTEGER && tape->nodes[node].integer >= 0;
     case FIELD_I64:
         *(int64_t *)(void *)at = tape->nodes[node].integer;
         return type == MW_NODE_INTEGER;
