@@ -3,7 +3,9 @@
 #include "posix/heap.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -49,6 +51,9 @@ enum mw_rc mw_builtin_commit(struct mw_builtin *b, struct mw_str *ret_event, str
     return rc;
 }
 
+static enum mw_rc absolute_repository(struct mw_builtin *b, const char **ret_text,
+                                      struct mw_err *err);
+
 enum mw_rc mw_commit_text(struct mw_builtin *b, const char *key, const char **ret_text,
                           struct mw_err *err)
 {
@@ -59,6 +64,24 @@ enum mw_rc mw_commit_text(struct mw_builtin *b, const char *key, const char **re
         if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7f)
             return MW_FAIL(err, MW_E_INPUT, "'%s' holds a control character", key);
     *ret_text = mw_arena_copy(&b->arena, text).ptr;
+    return strcmp(key, "repo") == 0 && text.len > 0 && text.ptr[0] != '/'
+               ? absolute_repository(b, ret_text, err)
+               : MW_OK;
+}
+
+/* A task names the repository as seen from its own folder, so that its bytes are the same wherever the workspace stands. */
+static enum mw_rc absolute_repository(struct mw_builtin *b, const char **ret_text,
+                                      struct mw_err *err)
+{
+    char parent[PATH_MAX];
+    const char *slash = strrchr(*ret_text, '/');
+    struct mw_str folder =
+        slash != NULL ? (struct mw_str){*ret_text, (size_t)(slash - *ret_text)} : MW_STR(".");
+    mw_autofree char *relative = mw_heap_copy(folder);
+    if (realpath(relative, parent) == NULL)
+        return MW_FAIL_SYS(err, MW_E_INPUT, "the repository's folder '%s'", relative);
+    *ret_text =
+        mw_arena_format(&b->arena, "%s/%s", parent, slash != NULL ? slash + 1 : *ret_text).ptr;
     return MW_OK;
 }
 

@@ -2,7 +2,7 @@
 #include "defs/load.h"
 
 #define AGENT_KEYS "agent_id agent_type skills domains tier capacity backend limits"
-#define BACKEND_KEYS "kind name argv answer environment"
+#define BACKEND_KEYS "kind name argv answer environment profile"
 
 static bool read_types(struct loader *l, uint32_t node, const char *what,
                        const struct mw_str **ret_items, uint32_t *ret_count)
@@ -51,6 +51,18 @@ static bool read_environment(struct loader *l, uint32_t node, struct mw_agent_de
                       &agent->secret_count);
 }
 
+/* build: its folder, no network. test: its own servers on loopback too. */
+static bool read_profile(struct loader *l, uint32_t node, struct mw_agent_def *agent)
+{
+    struct mw_str text = MW_STR("build");
+    if (node != MW_NODE_NONE && !load_text(l, node, "profile", &text))
+        return false;
+    agent->runs_servers = mw_str_is(text, "test");
+    if (!agent->runs_servers && !mw_str_is(text, "build"))
+        return load_refuse(l, node, "'profile' is build or test");
+    return true;
+}
+
 static bool read_answer(struct loader *l, uint32_t node, struct mw_agent_def *agent)
 {
     struct mw_str text = MW_STR("json");
@@ -79,7 +91,8 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
     }
     if (mw_str_is(kind, "builtin")) {
         agent->kind = MW_AGENT_BUILTIN;
-        return load_keys(l, node, "kind name", "a builtin backend") &&
+        return load_keys(l, node, "kind name profile", "a builtin backend") &&
+               read_profile(l, load_key(l, node, "profile"), agent) &&
                load_need(l, node, "name", "a builtin backend", &part) &&
                load_word(l, part, "the builtin's name", &agent->builtin);
     }
@@ -89,7 +102,8 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
                            "human",
                            MW_STR_ARG(kind));
     agent->kind = MW_AGENT_COMMAND;
-    return load_keys(l, node, "kind argv answer environment", "a command backend") &&
+    return load_keys(l, node, "kind argv answer environment profile", "a command backend") &&
+           read_profile(l, load_key(l, node, "profile"), agent) &&
            load_need(l, node, "argv", "a command backend", &part) && read_argv(l, part, agent) &&
            read_answer(l, load_key(l, node, "answer"), agent) &&
            read_environment(l, load_key(l, node, "environment"), agent);

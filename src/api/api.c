@@ -1,0 +1,406 @@
+#include "api/api.h"
+#include "posix/heap.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define STREAM_CHUNK_BYTES 65536u
+
+struct follower {
+    struct follower *next;
+    struct mw_api *api;
+    struct MHD_Connection *connection;
+    char *trace_id;
+    uint64_t after;
+    struct mw_buf lines;
+    size_t sent;
+    bool follows;
+    bool suspended;
+};
+
+struct mw_api {
+    struct MHD_Daemon *daemon;
+    const struct mw_api_ops *ops;
+    void *host;
+    struct follower *followers;
+    int fd;
+    bool resumed; /* a connection goes on: run once more before sleeping */
+};
+
+struct mw_api_call {
+    struct mw_api *api;
+    struct MHD_Connection *connection;
+    struct mw_buf body;
+    bool too_large;
+    bool posted; /* handed over; waits suspended */
+    bool answered;
+    unsigned status;
+    struct mw_buf answer;
+};
+
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_len, void **state);
+static void on_completed(void *user, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code);
+
+static const struct {
+    enum mw_rc rc;
+    unsigned status;
+} status_table[] = {
+    {MW_OK, 200},        {MW_E_USAGE, 400},    {MW_E_INPUT, 400},   {MW_E_DENIED, 403},
+    {MW_E_MISSING, 404}, {MW_E_CONFLICT, 409}, {MW_E_TIMEOUT, 410}, {MW_E_CONFIG, 422},
+    {MW_E_LIMIT, 429},   {MW_E_FULL, 507},
+};
+
+unsigned mw_api_status_of(enum mw_rc rc)
+{
+    for (size_t i = 0; i < MW_COUNT(status_table); i++)
+        if (status_table[i].rc == rc)
+            return status_table[i].status;
+    return 500;
+}
+
+void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,
+                       struct mw_str pointer)
+{
+    struct mw_json json;
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    mw_json_kobject(&json, "error");
+    mw_json_kstr(&json, "code", mw_str_of(mw_rc_name(rc)));
+    mw_json_kstr(&json, "message", message);
+    mw_json_kstr(&json, "pointer", pointer.ptr != NULL ? pointer : MW_STR(""));
+    mw_json_object_end(&json);
+    mw_json_object_end(&json);
+}
+
+enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
+                        struct mw_api **ret_api, struct mw_err *err)
+{
+    struct mw_api *api = mw_heap_alloc(sizeof(*api));
+    api->ops = ops;
+    api->host = host;
+    api->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_CONNECTION_LIMIT, MW_API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    const union MHD_DaemonInfo *info =
+        api->daemon != NULL ? MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+    if (info == NULL) {
+        free(api);
+        return MW_FAIL(err, MW_E_IO, "the HTTP server does not start");
+    }
+    api->fd = info->epoll_fd;
+    *ret_api = api;
+    return MW_OK;
+}
+
+int mw_api_fd(const struct mw_api *api)
+{
+    return api->fd;
+}
+
+void mw_api_run(struct mw_api *api)
+{
+    api->resumed = false;
+    (void)MHD_run(api->daemon); /* its trouble is one connection's trouble */
+}
+
+int64_t mw_api_timeout_ms(const struct mw_api *api)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+    if (api->resumed)
+        return 0;
+    return MHD_get_timeout(api->daemon, &timeout) == MHD_YES ? (int64_t)timeout : -1;
+}
+
+uint32_t mw_api_connections(const struct mw_api *api)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info != NULL ? info->num_connections : 0;
+}
+
+void mw_api_wake(struct mw_api *api)
+{
+    for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
+        if (follower->suspended) {
+            follower->suspended = false;
+            api->resumed = true;
+            MHD_resume_connection(follower->connection);
+        }
+}
+
+void mw_api_stop(struct mw_api *api)
+{
+    if (api == NULL)
+        return;
+    for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
+        follower->follows = false;
+    mw_api_wake(api);
+    MHD_stop_daemon(api->daemon);
+    free(api);
+}
+
+/* ---- answers ---- */
+
+static enum MHD_Result send_body(struct MHD_Connection *connection, unsigned status,
+                                 struct mw_str body)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
+    if (response == NULL)
+        return MHD_NO;
+    (void)MHD_add_response_header(response, "content-type", "application/json");
+    (void)MHD_add_response_header(response, "cache-control", "no-store");
+    if (status == 429 || status == 503 || status == 507)
+        (void)MHD_add_response_header(response, "retry-after", "1");
+    enum MHD_Result queued = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status, enum mw_rc rc,
+                              const char *message)
+{
+    struct mw_buf body = mw_heap_buf();
+    mw_api_error_body(&body, rc, mw_str_of(message), MW_STR_NONE);
+    enum MHD_Result queued = send_body(connection, status, mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+    return queued;
+}
+
+void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body)
+{
+    MW_ASSERT(!call->answered);
+    call->answered = true;
+    call->status = status;
+    mw_buf_put(&call->answer, body);
+    if (!call->posted)
+        return;
+    call->api->resumed = true;
+    MHD_resume_connection(call->connection);
+}
+
+/* ---- records as a stream ---- */
+
+static ssize_t read_stream(void *user, uint64_t position, char *to, size_t room)
+{
+    struct follower *follower = user;
+    struct mw_err err;
+    (void)position; /* the follower knows where it is */
+    if (follower->sent == follower->lines.len) {
+        mw_buf_reset(&follower->lines);
+        follower->sent = 0;
+        if (follower->api->ops->records(follower->api->host, follower->after,
+                                        mw_str_of(follower->trace_id), STREAM_CHUNK_BYTES,
+                                        &follower->lines, &follower->after, &err) != MW_OK)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size_t left = follower->lines.len - follower->sent;
+    if (left == 0 && !follower->follows)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (left == 0) {
+        follower->suspended = true;
+        MHD_suspend_connection(follower->connection);
+        return 0;
+    }
+    size_t take = left < room ? left : room;
+    memcpy(to, follower->lines.ptr + follower->sent, take);
+    follower->sent += take;
+    return (ssize_t)take;
+}
+
+static void free_stream(void *user)
+{
+    struct follower *gone = user;
+    struct follower **at = &gone->api->followers;
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    mw_heap_buf_free(&gone->lines);
+    free(gone->trace_id);
+    free(gone);
+}
+
+static const char *argument(struct MHD_Connection *connection, const char *name)
+{
+    const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    return value != NULL ? value : "";
+}
+
+static enum MHD_Result stream_records(struct mw_api *api, struct MHD_Connection *connection)
+{
+    struct follower *follower = mw_heap_alloc(sizeof(*follower));
+    uint64_t after = 0;
+    const char *from = argument(connection, "after");
+    if (from[0] != '\0' && !mw_str_to_u64(mw_str_of(from), &after)) {
+        free(follower);
+        return refuse(connection, 400, MW_E_INPUT, "'after' is a record's number");
+    }
+    *follower =
+        (struct follower){.next = api->followers,
+                          .api = api,
+                          .connection = connection,
+                          .trace_id = mw_heap_copy(mw_str_of(argument(connection, "trace"))),
+                          .after = after,
+                          .lines = mw_heap_buf(),
+                          .follows = strcmp(argument(connection, "follow"), "1") == 0};
+    api->followers = follower;
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, STREAM_CHUNK_BYTES, read_stream, follower, free_stream);
+    if (response == NULL) {
+        free_stream(follower);
+        return MHD_NO;
+    }
+    (void)MHD_add_response_header(response, "content-type", "application/x-ndjson");
+    (void)MHD_add_response_header(response, "cache-control", "no-store");
+    enum MHD_Result queued = MHD_queue_response(connection, 200, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+/* ---- routes ---- */
+
+static enum MHD_Result take_argument(void *user, enum MHD_ValueKind kind, const char *key,
+                                     const char *value)
+{
+    struct mw_api_query *query = user;
+    (void)kind; /* only arguments are asked for */
+    if (query->count == MW_COUNT(query->keys))
+        return MHD_NO;
+    query->keys[query->count] = mw_str_of(key);
+    query->values[query->count++] = mw_str_of(value);
+    return MHD_YES;
+}
+
+static enum MHD_Result get(struct mw_api *api, struct MHD_Connection *connection, const char *url)
+{
+    static const char views[] = "/v1/views/";
+    struct mw_api_query query = {0};
+    struct mw_buf body = mw_heap_buf();
+    unsigned status = 404;
+    if (strcmp(url, "/v1/journal") == 0)
+        return stream_records(api, connection);
+    if (strcmp(url, "/v1/hello") == 0) {
+        status = api->ops->hello(api->host, &body);
+    } else if (strncmp(url, views, sizeof(views) - 1) == 0) {
+        (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &query);
+        status = api->ops->view(api->host, mw_str_of(url + sizeof(views) - 1), &query, &body);
+    } else {
+        mw_api_error_body(&body, MW_E_MISSING, MW_STR("no such path"), MW_STR_NONE);
+    }
+    enum MHD_Result queued = send_body(connection, status, mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+    return queued;
+}
+
+static enum mw_request_kind kind_of(const char *url)
+{
+    static const struct {
+        const char *path;
+        enum mw_request_kind kind;
+    } aliases[] = {{"/v1/intents", MW_REQ_SUBMIT_INTENT},
+                   {"/v1/messages", MW_REQ_PUBLISH_MESSAGE},
+                   {"/v1/agents", MW_REQ_REGISTER_AGENT}};
+    static const char requests[] = "/v1/requests/";
+    for (size_t i = 0; i < MW_COUNT(aliases); i++)
+        if (strcmp(url, aliases[i].path) == 0)
+            return aliases[i].kind;
+    if (strncmp(url, requests, sizeof(requests) - 1) != 0)
+        return MW_REQUEST_COUNT;
+    enum mw_request_kind kind = mw_request_by_name(mw_str_of(url + sizeof(requests) - 1));
+    return kind < MW_REQUEST_COUNT && mw_request_info(kind)->from == MW_FROM_CALLER
+               ? kind
+               : MW_REQUEST_COUNT;
+}
+
+static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const char *url)
+{
+    const char *type =
+        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "content-type");
+    const char *path =
+        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "millwright-path");
+    enum mw_request_kind kind = kind_of(url);
+    if (call->too_large)
+        return refuse(call->connection, 413, MW_E_LIMIT, "the body is too large");
+    if (type == NULL || strncasecmp(type, "application/json", 16) != 0)
+        return refuse(call->connection, 415, MW_E_INPUT, "content-type is application/json");
+    if (strcmp(url, "/v1/shutdown") == 0) {
+        struct mw_buf body = mw_heap_buf();
+        struct mw_str text = mw_buf_str(&call->body);
+        bool now = memmem(text.ptr, text.len, "\"drain\":false", 13) != NULL;
+        unsigned status = api->ops->shutdown(api->host, !now, &body);
+        enum MHD_Result queued = send_body(call->connection, status, mw_buf_str(&body));
+        mw_heap_buf_free(&body);
+        return queued;
+    }
+    if (kind == MW_REQUEST_COUNT)
+        return refuse(call->connection, 404, MW_E_MISSING, "no such request");
+    api->ops->post(api->host, kind, mw_buf_str(&call->body), mw_str_of(path), call);
+    if (call->answered)
+        return send_body(call->connection, call->status, mw_buf_str(&call->answer));
+    call->posted = true;
+    MHD_suspend_connection(call->connection);
+    return MHD_YES;
+}
+
+/* libmicrohttpd's parser is lax: what could be read in two ways is refused. */
+static bool is_ambiguous(struct MHD_Connection *connection)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "transfer-encoding") != NULL &&
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-length") != NULL;
+}
+
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_len, void **state)
+{
+    struct mw_api *api = user;
+    struct mw_api_call *call = *state;
+    (void)version; /* libmicrohttpd has looked at it */
+    if (call == NULL) {
+        call = mw_heap_alloc(sizeof(*call));
+        *call = (struct mw_api_call){
+            .api = api, .connection = connection, .body = mw_heap_buf(), .answer = mw_heap_buf()};
+        *state = call;
+        return MHD_YES;
+    }
+    if (*upload_len > 0) {
+        call->too_large = call->too_large || call->body.len + *upload_len > MW_API_BODY_BYTES_MAX;
+        if (!call->too_large)
+            mw_buf_put(&call->body, (struct mw_str){upload, *upload_len});
+        *upload_len = 0;
+        return MHD_YES;
+    }
+    if (call->answered)
+        return send_body(connection, call->status, mw_buf_str(&call->answer));
+    if (call->posted)
+        return MHD_YES;
+    if (is_ambiguous(connection))
+        return refuse(connection, 400, MW_E_INPUT, "transfer-encoding and content-length together");
+    if (strcmp(method, "GET") == 0)
+        return get(api, connection, url);
+    if (strcmp(method, "POST") == 0)
+        return post(api, call, url);
+    return refuse(connection, 405, MW_E_INPUT, "GET or POST");
+}
+
+static void on_completed(void *user, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode code)
+{
+    struct mw_api_call *call = *state;
+    (void)user;
+    (void)connection;
+    (void)code;
+    if (call == NULL)
+        return;
+    mw_heap_buf_free(&call->body);
+    mw_heap_buf_free(&call->answer);
+    free(call);
+    *state = NULL;
+}

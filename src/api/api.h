@@ -1,0 +1,60 @@
+/*
+ * api.h - the HTTP surface under /v1 on the workspace's unix socket (docs/api.md): parse, check, hand over, render. No rules.
+ *
+ * Owns:     libmicrohttpd's daemon on a socket that it is given, request limits, streaming of records.
+ * Does not: decide, wait for the disk (the host answers when it may), read the journal's files but through the port's reader.
+ * Limits:   MW_API_BODY_BYTES_MAX a body; MW_API_CONNECTIONS_MAX connections.
+ */
+#ifndef MW_API_H
+#define MW_API_H
+
+#include "msg/msg.h"
+
+#define MW_API_BODY_BYTES_MAX ((size_t)4 << 20)
+#define MW_API_CONNECTIONS_MAX 1024u
+
+struct mw_api;
+struct mw_api_call; /* one request that waits for its answer */
+
+struct mw_api_query {
+    struct mw_str keys[16];
+    struct mw_str values[16];
+    uint32_t count;
+};
+
+/* What the host does for it. All run on the loop's thread. */
+struct mw_api_ops {
+    /* Answers later (or at once) with mw_api_answer. body is borrowed for the call. caller_path: the caller's PATH or empty. */
+    void (*post)(void *host, enum mw_request_kind kind, struct mw_str body,
+                 struct mw_str caller_path, struct mw_api_call *call);
+    /* Appends a JSON body; the status. */
+    unsigned (*hello)(void *host, struct mw_buf *out);
+    unsigned (*view)(void *host, struct mw_str name, const struct mw_api_query *query,
+                     struct mw_buf *out);
+    unsigned (*shutdown)(void *host, bool drain, struct mw_buf *out);
+    /* Records after `after`, up to the durable one, appended as lines until about bytes_max; of one trace when trace_id is not empty.
+     * *ret_after: the last record looked at. */
+    enum mw_rc (*records)(void *host, uint64_t after, struct mw_str trace_id, size_t bytes_max,
+                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err);
+};
+
+MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
+                                struct mw_api **ret_api, struct mw_err *err);
+/* Watch this descriptor; when readable, or timeout_ms is over, call mw_api_run. */
+int mw_api_fd(const struct mw_api *api);
+void mw_api_run(struct mw_api *api);
+/* -1: no timeout. */
+int64_t mw_api_timeout_ms(const struct mw_api *api);
+/* New records are durable: followers go on. */
+void mw_api_wake(struct mw_api *api);
+uint32_t mw_api_connections(const struct mw_api *api);
+void mw_api_stop(struct mw_api *api);
+
+/* One answer a call; body is copied. */
+void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body);
+unsigned mw_api_status_of(enum mw_rc rc);
+/* {"error":{"code","message","pointer"}} */
+void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,
+                       struct mw_str pointer);
+
+#endif

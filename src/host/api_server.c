@@ -1,0 +1,411 @@
+#include "api/api.h"
+#include "host/internal.h"
+#include "host/offline.h"
+#include "view/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct server {
+    struct mw_api *api;
+    int listen_fd;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_prepare_t prepare;
+};
+
+static void post(void *self, enum mw_request_kind kind, struct mw_str body,
+                 struct mw_str caller_path, struct mw_api_call *call);
+static unsigned hello(void *self, struct mw_buf *out);
+static unsigned view(void *self, struct mw_str name, const struct mw_api_query *query,
+                     struct mw_buf *out);
+static unsigned shut_down(void *self, bool drain, struct mw_buf *out);
+static enum mw_rc records(void *self, uint64_t after, struct mw_str trace_id, size_t bytes_max,
+                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err);
+
+static const struct mw_api_ops api_ops = {post, hello, view, shut_down, records};
+
+/* ---- the socket and the loop ---- */
+
+static enum mw_rc listen_on(struct mw_host *host, int *ret_fd, struct mw_err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    mw_autoclose int folder =
+        openat(host->workspace_fd, ".millwright", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mw_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (folder < 0 || fd < 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "make the socket");
+    /* Reached through the folder's descriptor: however long the path is, 107 bytes are enough. */
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/millwright.sock",
+             folder);
+    (void)unlinkat(folder, "millwright.sock", 0); /* ours: we hold the journal's lock */
+    mode_t mask = umask(0177);
+    int bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
+    (void)umask(mask);
+    if (bound != 0 || listen(fd, 128) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "listen on '.millwright/millwright.sock'");
+    *ret_fd = fd;
+    fd = -1;
+    return MW_OK;
+}
+
+static void run_api(struct server *server)
+{
+    mw_api_run(server->api);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void)status;
+    (void)events; /* readable is all that is asked */
+    run_api(poll->data);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    run_api(timer->data);
+}
+
+/* Before the loop sleeps: what was resumed meanwhile has to be looked at. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct server *server = prepare->data;
+    int64_t timeout = mw_api_timeout_ms(server->api);
+    if (timeout == 0)
+        run_api(server);
+    timeout = mw_api_timeout_ms(server->api);
+    if (timeout >= 0)
+        (void)uv_timer_start(&server->timer, on_timer, (uint64_t)timeout, 0);
+    else
+        (void)uv_timer_stop(&server->timer);
+}
+
+enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err)
+{
+    struct server *server = mw_heap_alloc(sizeof(*server));
+    enum mw_rc rc = listen_on(host, &server->listen_fd, err);
+    if (rc == MW_OK)
+        rc = mw_api_start(server->listen_fd, &api_ops, host, &server->api, err);
+    if (rc != MW_OK) {
+        free(server);
+        return rc;
+    }
+    (void)uv_poll_init(&host->loop, &server->poll, mw_api_fd(server->api));
+    (void)uv_timer_init(&host->loop, &server->timer);
+    (void)uv_prepare_init(&host->loop, &server->prepare);
+    server->poll.data = server;
+    server->timer.data = server;
+    server->prepare.data = server;
+    (void)uv_poll_start(&server->poll, UV_READABLE, on_poll);
+    (void)uv_prepare_start(&server->prepare, on_prepare);
+    host->api = server;
+    return MW_OK;
+}
+
+void mw_host_api_stop(struct mw_host *host)
+{
+    struct server *server = host->api;
+    if (server == NULL)
+        return;
+    (void)uv_poll_stop(&server->poll);
+    mw_api_stop(server->api);
+    host->api = NULL;
+}
+
+void mw_host_api_durable(struct mw_host *host)
+{
+    struct server *server = host->api;
+    if (server != NULL)
+        mw_api_wake(server->api);
+}
+
+uint32_t mw_host_api_connections(const struct mw_host *host)
+{
+    const struct server *server = host->api;
+    return server != NULL ? mw_api_connections(server->api) : 0;
+}
+
+/* ---- requests ---- */
+
+static void on_answered(void *user, const struct mw_host_answer *answer)
+{
+    struct mw_buf body = mw_heap_buf();
+    struct mw_json json;
+    if (answer->rc != MW_OK) {
+        mw_api_error_body(&body, answer->rc, mw_str_of(answer->text), mw_str_of(answer->pointer));
+        mw_api_answer(user, mw_api_status_of(answer->rc), mw_buf_str(&body));
+        mw_heap_buf_free(&body);
+        return;
+    }
+    mw_json_init(&json, &body);
+    mw_json_object(&json);
+    mw_json_kbool(&json, "ok", true);
+    mw_json_ku64(&json, "first", answer->first);
+    mw_json_ku64(&json, "last", answer->last);
+    mw_json_kstr(&json, "traceId", mw_str_of(answer->trace_id));
+    mw_json_kbool(&json, "duplicate", answer->duplicate);
+    mw_json_object_end(&json);
+    mw_api_answer(user, 200, mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+}
+
+static void refuse(struct mw_api_call *call, const struct mw_err *err, const char *pointer)
+{
+    struct mw_buf body = mw_heap_buf();
+    mw_api_error_body(&body, err->rc, mw_str_of(err->text), mw_str_of(pointer));
+    mw_api_answer(call, mw_api_status_of(err->rc), mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+}
+
+static void copy_members(const struct mw_tape *tape, const char *const *left_out,
+                         size_t left_out_count, struct mw_buf *out)
+{
+    struct mw_json json;
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    for (uint32_t key = mw_node_first(tape, 0); key != MW_NODE_NONE;
+         key = mw_node_after(tape, 0, key)) {
+        bool skip = false;
+        for (size_t i = 0; i < left_out_count; i++)
+            skip = skip || mw_str_is(tape->nodes[key].text, left_out[i]);
+        if (skip)
+            continue;
+        mw_json_key(&json, tape->nodes[key].text);
+        mw_json_node(&json, tape, key + 1);
+    }
+    mw_json_object_end(&json);
+}
+
+/* What is intended, without who asked and how: the same intent is the same bytes. The app's own settings are carried forward. */
+static void intent_text(struct mw_host *host, const struct mw_tape *tape, struct mw_buf *out)
+{
+    static const char *const members[] = {"prompt", "blueprint", "name", "payload", "workflow"};
+    struct mw_buf settings = mw_heap_buf();
+    struct mw_arena arena;
+    struct mw_tape ai;
+    struct mw_json json;
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    for (size_t i = 0; i < MW_COUNT(members); i++) {
+        uint32_t node = mw_node_get(tape, 0, members[i]);
+        if (node != MW_NODE_NONE)
+            mw_json_knode(&json, members[i], tape, node);
+    }
+    mw_heap_arena(&arena, (size_t)4 << 20);
+    if (mw_file_read(host->workspace_fd, "app/config/ai.json", 65536, &settings, NULL) == MW_OK &&
+        mw_json_parse(&arena, mw_buf_str(&settings), &ai, NULL) == MW_OK &&
+        mw_node_type(&ai, 0) == MW_NODE_OBJECT) {
+        mw_json_kobject(&json, "previous");
+        mw_json_knode(&json, "ai", &ai, 0);
+        mw_json_object_end(&json);
+    }
+    mw_json_object_end(&json);
+    mw_heap_arena_free(&arena);
+    mw_heap_buf_free(&settings);
+}
+
+static bool has_document(enum mw_request_kind kind)
+{
+    return kind == MW_REQ_SUBMIT_INTENT || kind == MW_REQ_START_LONE_RUN ||
+           kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT;
+}
+
+/* "t-ab12cd-57" or 57. */
+static mw_seq item_of(const struct mw_tape *tape)
+{
+    uint32_t node = mw_node_get(tape, 0, "item");
+    struct mw_str text = mw_node_str(tape, node);
+    uint64_t number = 0;
+    size_t dash = text.len;
+    while (dash > 0 && text.ptr[dash - 1] != '-')
+        dash--;
+    if (text.len > 0)
+        return mw_str_to_u64(mw_str_sub(text, dash, text.len), &number) ? number : 0;
+    return (mw_seq)mw_node_int(tape, node, 0);
+}
+
+static void remember_path(struct mw_host *host, struct mw_str caller_path)
+{
+    if (caller_path.len == 0 || mw_str_is(caller_path, host->path))
+        return;
+    free(host->path);
+    host->path = mw_heap_copy(caller_path);
+}
+
+static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind,
+                                 struct mw_str body, struct mw_err *err)
+{
+    static const char *const meta[] = {"messageId", "actor"};
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_buf rest = mw_heap_buf(), document = mw_heap_buf();
+    struct mw_post *made = NULL;
+    mw_heap_arena(&arena, body.len * 40 + 65536);
+    if (mw_json_parse(&arena, body.len > 0 ? body : MW_STR("{}"), &tape, err) == MW_OK) {
+        if (mw_node_type(&tape, 0) != MW_NODE_OBJECT) {
+            (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
+        } else {
+            struct mw_str actor = mw_node_get_text(&tape, 0, "actor");
+            copy_members(&tape, meta, MW_COUNT(meta), &rest);
+            made = mw_post_make(kind, mw_buf_str(&rest), mw_node_get_text(&tape, 0, "messageId"),
+                                actor.len > 0 ? actor : MW_STR("user:unknown"), err);
+        }
+    }
+    if (made != NULL && has_document(kind)) {
+        if (kind == MW_REQ_SUBMIT_INTENT)
+            intent_text(host, &tape, &document);
+        else
+            mw_buf_put(&document, mw_buf_str(&rest));
+        if (mw_pins_keep_document(host, mw_buf_str(&document), made->body_sha256, err) != MW_OK) {
+            mw_post_discard(made);
+            made = NULL;
+        }
+    }
+    if (made != NULL && kind == MW_REQ_ANSWER_ITEM)
+        made->request.item = item_of(&tape);
+    mw_heap_arena_free(&arena);
+    mw_heap_buf_free(&rest);
+    mw_heap_buf_free(&document);
+    return made;
+}
+
+static void post(void *self, enum mw_request_kind kind, struct mw_str body,
+                 struct mw_str caller_path, struct mw_api_call *call)
+{
+    struct mw_host *host = self;
+    struct mw_err err = {0};
+    char sha256[MW_SHA256_HEX];
+    if (host->draining) {
+        (void)MW_FAIL(&err, MW_E_CONFLICT, "the host is leaving: ask again");
+        refuse(call, &err, "");
+        return;
+    }
+    remember_path(host, caller_path);
+    /* New work runs by the definitions as they stand on the disk now. */
+    if (has_document(kind)) {
+        if (mw_pins_load_factory(host, sha256, &err) != MW_OK) {
+            refuse(call, &err, "");
+            return;
+        }
+        mw_autofree char *told = mw_heap_format("{\"sha256\":\"%s\"}", sha256);
+        mw_host_tell(host, MW_REQ_LOAD_DEFINITION, 0, 0, mw_str_of(told));
+        mw_pins_register_agents(host);
+    }
+    struct mw_post *made = make_post(host, kind, body, &err);
+    if (made == NULL) {
+        refuse(call, &err, "");
+        return;
+    }
+    mw_host_post(host, made, on_answered, call);
+}
+
+/* ---- reading ---- */
+
+static unsigned hello(void *self, struct mw_buf *out)
+{
+    struct mw_host *host = self;
+    struct mw_json json;
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "product", MW_STR("millwright"));
+    mw_json_kstr(&json, "version", MW_STR(MW_PRODUCT_VERSION));
+    mw_json_kstr(&json, "build", mw_str_of(mw_build_id()));
+    mw_json_ku64(&json, "api", MW_API_VERSION);
+    mw_json_ku64(&json, "pid", (uint64_t)getpid());
+    mw_json_kstr(&json, "since", mw_str_of(host->since));
+    mw_json_kstr(&json, "workspace", mw_str_of(host->workspace));
+    mw_json_kstr(&json, "state", host->draining ? MW_STR("draining") : MW_STR("ready"));
+    mw_json_ku64(&json, "durable", host->durable);
+    mw_json_object_end(&json);
+    return 200;
+}
+
+static unsigned view(void *self, struct mw_str name, const struct mw_api_query *query,
+                     struct mw_buf *out)
+{
+    struct mw_host *host = self;
+    struct mw_view_query asked = {.name = name};
+    struct mw_err err = {0};
+    for (uint32_t i = 0; i < query->count && i < MW_VIEW_ARGS_MAX; i++, asked.count++) {
+        asked.keys[i] = query->keys[i];
+        asked.values[i] = query->values[i];
+    }
+    enum mw_rc rc = mw_offline_view(host->workspace, &asked, out, &err);
+    if (rc == MW_OK)
+        return 200;
+    mw_buf_reset(out);
+    mw_api_error_body(out, rc, mw_str_of(err.text), MW_STR_NONE);
+    return mw_api_status_of(rc);
+}
+
+static unsigned shut_down(void *self, bool drain, struct mw_buf *out)
+{
+    struct mw_host *host = self;
+    mw_buf_put_z(out, "{\"ok\":true}");
+    host->draining = true;
+    (void)
+        drain; /* children are ended with us and asked again by the next host: nothing is lost by leaving now */
+    (void)uv_timer_start(&host->idle, mw_host_leave_soon, 50, 0);
+    return 200;
+}
+
+struct collecting {
+    struct mw_buf *out;
+    struct mw_str trace_key;
+    size_t bytes_max;
+    uint64_t last;
+};
+
+static bool is_wanted(const struct collecting *wanted, struct mw_str line)
+{
+    if (wanted->trace_key.len == 0)
+        return true;
+    const char *payload = memmem(line.ptr, line.len, "\"payload\":", 10);
+    size_t head = payload != NULL ? (size_t)(payload - line.ptr) : line.len;
+    return memmem(line.ptr, head, wanted->trace_key.ptr, wanted->trace_key.len) != NULL;
+}
+
+static enum mw_rc collect(void *user, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    struct collecting *wanted = user;
+    if (wanted->out->len > wanted->bytes_max)
+        return MW_FAIL(err, MW_E_LIMIT, "enough");
+    wanted->last = seq;
+    if (is_wanted(wanted, line)) {
+        mw_buf_put(wanted->out, line);
+        mw_buf_put_c(wanted->out, '\n');
+    }
+    return MW_OK;
+}
+
+static enum mw_rc records(void *self, uint64_t after, struct mw_str trace_id, size_t bytes_max,
+                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err)
+{
+    struct mw_host *host = self;
+    mw_autofree char *folder = mw_heap_format("%s/.millwright/journal", host->workspace);
+    mw_autofree char *side = mw_heap_format("%s/.millwright", host->workspace);
+    mw_autofree char *key = mw_heap_format("\"traceId\":\"%.*s\"", MW_STR_ARG(trace_id));
+    struct mw_journal_options options = {.side_dir = side};
+    struct collecting wanted = {.out = out,
+                                .trace_key = trace_id.len > 0 ? mw_str_of(key) : MW_STR_NONE,
+                                .bytes_max = bytes_max,
+                                .last = after};
+    void *reader;
+    uint64_t next;
+    if (after >= host->durable)
+        return MW_OK;
+    enum mw_rc rc = host->ops->reader_open(folder, &options, after + 1, &reader, err);
+    if (rc != MW_OK)
+        return rc;
+    rc = host->ops->reader_read(reader, host->durable, collect, &wanted, &next, err);
+    host->ops->reader_close(reader);
+    *ret_after = wanted.last;
+    return rc == MW_E_LIMIT ? MW_OK : rc;
+}

@@ -1,0 +1,148 @@
+#include "host/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Reconciliation: core's table of open asks is what should run; the list here is what does. Restart, cancel, pause, timers and lost leases
+ * are this one loop.
+ */
+
+#define TIMER_LONGEST_MS (24ull * 3600 * 1000)
+
+static void timer_rings(uv_timer_t *timer);
+
+struct mw_host_ask *mw_host_ask_find(struct mw_host *host, mw_seq seq)
+{
+    struct mw_host_ask *ask = host->asks;
+    while (ask != NULL && ask->seq != seq)
+        ask = ask->next;
+    return ask;
+}
+
+void mw_host_ask_opened(struct mw_host *host, mw_seq seq, struct mw_str line)
+{
+    struct mw_host_ask *ask = mw_heap_alloc(sizeof(*ask));
+    ask->seq = seq;
+    ask->line = mw_heap_copy(line);
+    ask->next = host->asks;
+    host->asks = ask;
+}
+
+static void free_timer(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void stop_timer(struct mw_host_ask *ask)
+{
+    if (ask->timer == NULL)
+        return;
+    (void)uv_timer_stop(ask->timer);
+    uv_close((uv_handle_t *)ask->timer, free_timer);
+    ask->timer = NULL;
+}
+
+void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *gone)
+{
+    struct mw_host_ask **at = &host->asks;
+    while (*at != gone)
+        at = &(*at)->next;
+    *at = gone->next;
+    stop_timer(gone);
+    free(gone->line);
+    free(gone);
+}
+
+void mw_host_ask_closed(struct mw_host *host, mw_seq seq)
+{
+    struct mw_host_ask *ask = mw_host_ask_find(host, seq);
+    if (ask == NULL)
+        return;
+    stop_timer(ask);
+    ask->closed = true;
+    if (ask->attempt != NULL)
+        mw_attempt_cancel(ask->attempt); /* it forgets the ask when it has ended */
+    else
+        mw_host_ask_forget(host, ask);
+}
+
+static void arm(struct mw_host_ask *ask, int64_t due_us)
+{
+    int64_t left_us = due_us - mw_now_unix_us();
+    uint64_t left_ms = left_us > 0 ? (uint64_t)(left_us + 999) / 1000 : 0;
+    (void)uv_timer_start(ask->timer, timer_rings,
+                         left_ms < TIMER_LONGEST_MS ? left_ms : TIMER_LONGEST_MS, 0);
+}
+
+/* The due time is UTC, the timer is monotonic: when the clock was set, it is armed again, and never rings early (P07). */
+static void timer_rings(uv_timer_t *timer)
+{
+    struct mw_host_ask *ask = timer->data;
+    struct mw_host *host = (struct mw_host *)timer->loop->data;
+    const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+    if (open == NULL)
+        return;
+    if (mw_now_unix_us() < open->due_us) {
+        arm(ask, open->due_us);
+        return;
+    }
+    mw_host_tell(host, MW_REQ_RING_TIMER, open->item, open->seq, MW_STR_NONE);
+}
+
+void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
+{
+    const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+    if (open == NULL || ask->started)
+        return; /* closed again before it was durable: its close is on its way */
+    ask->started = true;
+    if (open->due_us != 0) {
+        ask->timer = mw_heap_alloc(sizeof(*ask->timer));
+        ask->timer->data = ask;
+        (void)uv_timer_init(&host->loop, ask->timer);
+        ask->timer->data = ask;
+        arm(ask, open->due_us);
+    }
+    switch ((enum mw_opens)open->opens) {
+    case MW_OPENS_AGENT:
+        if (open->agent_kind != MW_AGENT_HUMAN)
+            mw_attempt_begin(host, ask);
+        return;
+    case MW_OPENS_STAGE:
+        mw_stage_begin(host, ask);
+        return;
+    case MW_OPENS_CONTINUE:
+        mw_host_tell(host, MW_REQ_CONTINUE, 0, open->seq, MW_STR_NONE);
+        return;
+    case MW_OPENS_TIMER:
+    case MW_OPENS_NONE:
+        return;
+    }
+}
+
+void mw_host_asks_start_all(struct mw_host *host)
+{
+    for (;;) {
+        struct mw_host_ask *ask = host->asks, *oldest = NULL;
+        for (; ask != NULL; ask = ask->next)
+            if (!ask->started && (oldest == NULL || ask->seq < oldest->seq))
+                oldest = ask;
+        if (oldest == NULL)
+            return;
+        mw_host_ask_start(host, oldest);
+        oldest->started = true;
+    }
+}
+
+/* Asks that keep the host here: all but those of people without a deadline. */
+uint32_t mw_host_asks_busy(const struct mw_host *host)
+{
+    uint32_t busy = 0;
+    for (const struct mw_host_ask *ask = host->asks; ask != NULL; ask = ask->next) {
+        const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+        if (open == NULL || open->due_us != 0 || open->opens != MW_OPENS_AGENT ||
+            open->agent_kind != MW_AGENT_HUMAN)
+            busy++;
+    }
+    return busy;
+}

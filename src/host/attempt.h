@@ -1,0 +1,68 @@
+/*
+ * attempt.h - one attempt of one agent, from its folder to the request that says what came of it.
+ *
+ * .millwright/work/{taskId}.{attempt}/: files/ (where the agent works), tmp/, task.json (what it was given), stderr.log, pid.
+ * The folder stays; `clean` removes it.
+ */
+#ifndef MW_HOST_ATTEMPT_H
+#define MW_HOST_ATTEMPT_H
+
+#include "host/internal.h"
+#include "stage/tree.h"
+
+/* Files of one earlier result, and who made them. All owned. */
+struct mw_attempt_input {
+    char *files_sha256, *task_id, *task_type, *agent_id;
+};
+
+struct mw_run_attempt {
+    struct mw_host *host;
+    struct mw_host_ask *ask;
+    mw_seq item;
+    struct mw_arena arena; /* everything of this attempt */
+    struct mw_tape record; /* the asking record */
+    struct mw_agent_def agent;
+    struct mw_str agent_definition;
+    struct mw_str expects, trace_id, task_id, task_type;
+    bool writes_files, uses_repository;
+    struct mw_str *owns;
+    uint32_t owns_count;
+    struct mw_str context; /* JSON object */
+    struct mw_attempt_input *inputs;
+    uint32_t input_count;
+    uint64_t attempt;
+    char *folder; /* absolute */
+    struct mw_tree base;
+    char input_sha256[MW_SHA256_HEX]; /* of task.json */
+    /* running */
+    struct mw_exec_child child;
+    bool started, cancelled, exited, stdout_ended;
+    uv_poll_t *stdout_poll, *pid_poll;
+    uv_timer_t *idle;
+    struct mw_answer answer;
+    struct mw_answer_outcome outcome;
+    struct mw_exec_report report;
+    struct mw_buf report_line;
+    /* what the worker threads leave */
+    uv_work_t work;
+    struct mw_err err;
+    enum mw_rc rc;
+    char files_sha256[MW_SHA256_HEX], payload_sha256[MW_SHA256_HEX];
+    uint32_t changed_count;
+    struct mw_buf violations; /* JSON array */
+    bool wants_document;
+};
+
+/* attempt_prepare.c, on a worker thread. */
+void mw_attempt_prepare(uv_work_t *work);
+/* What is started, and with which environment; both live as long as the attempt. */
+const char *const *mw_attempt_argv(struct mw_run_attempt *attempt);
+const char *const *mw_attempt_environment(struct mw_run_attempt *attempt);
+/* attempt_collect.c, on a worker thread: what changed in the folder. */
+void mw_attempt_collect(uv_work_t *work);
+/* attempt_tell.c: the request. */
+void mw_attempt_tell(struct mw_run_attempt *attempt);
+/* "…/files" and the like; owned by the caller. */
+char *mw_attempt_path(const struct mw_run_attempt *attempt, const char *name);
+
+#endif

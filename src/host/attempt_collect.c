@@ -1,0 +1,80 @@
+#include "host/attempt.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAYLOAD_KEPT_BYTES 1024u
+
+/* The manifest of what it added or changed; what it removed or had no right to touch is a violation. */
+static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *after)
+{
+    struct mw_tree_diff diff = {0}, forbidden = {0};
+    struct mw_tree changed = {0};
+    struct mw_buf text = mw_heap_buf();
+    mw_tree_compare(&attempt->base, after, &diff);
+    mw_tree_violations(&diff, attempt->owns, attempt->owns_count, &forbidden);
+    if (forbidden.count > 0)
+        mw_tree_diff_json(&forbidden, &attempt->violations);
+    for (uint32_t i = 0; i < diff.count; i++) {
+        if (diff.changes[i].after != NULL)
+            mw_tree_add(&changed, diff.changes[i].after);
+        else if (forbidden.count == 0)
+            mw_buf_printf(&attempt->violations, "[{\"path\":\"%.*s\",\"change\":\"removed\"}]",
+                          MW_STR_ARG(diff.changes[i].path));
+    }
+    attempt->changed_count = changed.count;
+    enum mw_rc rc = mw_tree_seal(&changed, &attempt->err);
+    if (rc == MW_OK && changed.count > 0) {
+        mw_tree_text(&changed, &text);
+        rc = mw_blob_put(&attempt->host->blobs, mw_buf_str(&text), attempt->files_sha256,
+                         &attempt->err);
+    }
+    mw_heap_buf_free(&text);
+    mw_tree_free(&changed);
+    mw_tree_diff_free(&diff);
+    mw_tree_diff_free(&forbidden);
+    return rc;
+}
+
+/* P22: bodies are durable before the record that names them. */
+static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
+{
+    struct mw_str payload = attempt->outcome.payload;
+    if (attempt->outcome.verdict != MW_ANSWER_RESULT ||
+        (payload.len <= PAYLOAD_KEPT_BYTES && !attempt->wants_document))
+        return MW_OK;
+    return mw_blob_put(&attempt->host->blobs, payload, attempt->payload_sha256, &attempt->err);
+}
+
+void mw_attempt_collect(uv_work_t *work)
+{
+    struct mw_run_attempt *attempt = work->data;
+    const struct mw_str ignored[] = {MW_STR("node_modules/**"), MW_STR(".probe/**")};
+    struct mw_tree_limits limits = mw_tree_limits_default;
+    if (attempt->agent.files_max > 0)
+        limits.files_max = attempt->agent.files_max + attempt->base.count;
+    struct mw_tree_scan options = {.limits = &limits,
+                                   .blobs = &attempt->host->blobs,
+                                   .ignore = ignored,
+                                   .ignore_count = MW_COUNT(ignored)};
+    struct mw_tree after = {0};
+    mw_autofree char *pid_file = mw_attempt_path(attempt, "pid");
+    bool answered =
+        attempt->outcome.verdict == MW_ANSWER_RESULT ||
+        (attempt->agent.answers_by_diff && attempt->report.exited &&
+         attempt->report.exit_code == 0 && attempt->report.killed == MW_EXEC_NOT_KILLED);
+    (void)unlink(pid_file); /* nothing of it runs */
+    attempt->rc = MW_OK;
+    if (!answered)
+        return;
+    attempt->rc =
+        mw_tree_scan(AT_FDCWD, mw_arena_format(&attempt->arena, "%s/files", attempt->folder).ptr,
+                     &options, &after, &attempt->err);
+    if (attempt->rc == MW_OK)
+        attempt->rc = compare(attempt, &after);
+    if (attempt->rc == MW_OK)
+        attempt->rc = keep_payload(attempt);
+    mw_tree_free(&after);
+}

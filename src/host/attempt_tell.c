@@ -1,0 +1,135 @@
+#include "host/attempt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TAIL_BYTES 4096u
+#define TAIL_LINES 20u
+
+/* The last lines of what it wrote to standard error: bytes that are not UTF-8 become '?'. */
+static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
+{
+    mw_autofree char *path = mw_attempt_path(attempt, "stderr.log");
+    struct mw_buf text = mw_heap_buf();
+    if (mw_file_read(-100, path, (size_t)64 << 20, &text, NULL) != MW_OK)
+        mw_buf_reset(&text);
+    size_t from = text.len;
+    uint32_t lines = 0;
+    while (from > 0 && text.len - from < TAIL_BYTES && lines <= TAIL_LINES) {
+        from--;
+        if (text.ptr[from] == '\n' && from + 1 < text.len)
+            lines++;
+    }
+    for (size_t i = from; i < text.len; i++)
+        if ((text.ptr[i] & 0x80) != 0 ||
+            (text.ptr[i] < 0x20 && text.ptr[i] != '\n' && text.ptr[i] != '\t'))
+            text.ptr[i] = '?';
+    mw_json_kstr(json, "stderr", mw_str_trim(mw_str_sub(mw_buf_str(&text), from, text.len)));
+    mw_heap_buf_free(&text);
+}
+
+static void write_evidence(struct mw_run_attempt *attempt, struct mw_json *json)
+{
+    mw_json_kobject(json, "evidence");
+    if (attempt->started) {
+        mw_json_kstr(json, "verdict", mw_str_of(mw_answer_verdict_name(attempt->outcome.verdict)));
+        if (attempt->report.exited)
+            mw_json_ki64(json, "exit", attempt->report.exit_code);
+        if (attempt->report.signal != 0)
+            mw_json_ki64(json, "signal", attempt->report.signal);
+        if (attempt->report.orphans_killed > 0)
+            mw_json_ku64(json, "orphansKilled", attempt->report.orphans_killed);
+        if (attempt->report.sandbox.len > 0)
+            mw_json_kraw(json, "sandbox", attempt->report.sandbox);
+    }
+    if (attempt->violations.len > 0)
+        mw_json_kraw(json, "violations", mw_buf_str(&attempt->violations));
+    mw_json_kstr(json, "folder",
+                 mw_arena_format(&attempt->arena, ".millwright/work/%.*s.%lu",
+                                 MW_STR_ARG(attempt->task_id), (unsigned long)attempt->attempt));
+    write_tail(attempt, json);
+    mw_json_object_end(json);
+}
+
+static void tell_failure(struct mw_run_attempt *attempt, const char *error_class, bool retryable,
+                         const char *message)
+{
+    struct mw_buf body = mw_heap_buf();
+    struct mw_json json;
+    mw_json_init(&json, &body);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "class", mw_str_of(error_class));
+    mw_json_kstr(&json, "message", mw_str_of(message));
+    mw_json_kbool(&json, "retryable", retryable);
+    mw_json_kstr(&json, "inputSha256", mw_str_of(attempt->input_sha256));
+    write_evidence(attempt, &json);
+    mw_json_object_end(&json);
+    mw_host_tell(attempt->host, MW_REQ_RECORD_FAILURE, attempt->item, attempt->ask->seq,
+                 mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+}
+
+static void tell_result(struct mw_run_attempt *attempt)
+{
+    struct mw_buf body = mw_heap_buf();
+    struct mw_json json;
+    bool by_diff = attempt->agent.answers_by_diff;
+    mw_json_init(&json, &body);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "type", by_diff ? attempt->expects : attempt->outcome.type);
+    mw_json_kraw(&json, "payload",
+                 by_diff ? MW_STR("{\"answer\":\"diff\"}") : attempt->outcome.payload);
+    if (attempt->outcome.usage.len > 0)
+        mw_json_kraw(&json, "usage", attempt->outcome.usage);
+    if (attempt->outcome.rationale.len > 0)
+        mw_json_kstr(&json, "rationale", attempt->outcome.rationale);
+    mw_json_kstr(&json, "inputSha256", mw_str_of(attempt->input_sha256));
+    if (attempt->files_sha256[0] != '\0')
+        mw_json_kstr(&json, "filesSha256", mw_str_of(attempt->files_sha256));
+    if (attempt->payload_sha256[0] != '\0')
+        mw_json_kstr(&json, "payloadSha256", mw_str_of(attempt->payload_sha256));
+    mw_json_object_end(&json);
+    mw_host_tell(attempt->host, MW_REQ_RECORD_RESULT, attempt->item, attempt->ask->seq,
+                 mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+}
+
+/* What we observed decides; what the agent claims is data (P20). */
+void mw_attempt_tell(struct mw_run_attempt *attempt)
+{
+    bool by_diff = attempt->agent.answers_by_diff;
+    if (attempt->rc != MW_OK) {
+        tell_failure(attempt,
+                     attempt->rc == MW_E_DENIED || attempt->rc == MW_E_LIMIT ? "invalid_answer"
+                                                                             : "internal",
+                     attempt->rc != MW_E_CONFIG, attempt->err.text);
+        return;
+    }
+    if (by_diff && !(attempt->report.exited && attempt->report.exit_code == 0 &&
+                     attempt->report.killed == MW_EXEC_NOT_KILLED)) {
+        tell_failure(attempt, "tool", true,
+                     attempt->report.error != MW_EXEC_NO_ERROR
+                         ? attempt->report.error_text
+                         : "the program did not end with success");
+        return;
+    }
+    if (!by_diff && attempt->outcome.verdict != MW_ANSWER_RESULT) {
+        mw_autofree char *message = attempt->outcome.message.len > 0
+                                        ? mw_heap_copy(attempt->outcome.message)
+                                        : mw_heap_format("%s", attempt->outcome.evidence);
+        tell_failure(attempt, mw_answer_class_name(attempt->outcome.error_class),
+                     attempt->outcome.retryable, message);
+        return;
+    }
+    if (attempt->violations.len > 0) {
+        tell_failure(attempt, "invalid_answer", true,
+                     "the agent changed files that are not its own: the change is refused");
+        return;
+    }
+    if ((attempt->writes_files || by_diff) && attempt->changed_count == 0) {
+        tell_failure(attempt, "invalid_answer", true,
+                     "the agent claims success but changed nothing in its folder");
+        return;
+    }
+    tell_result(attempt);
+}

@@ -1,0 +1,313 @@
+#include "host/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/*
+ * Requests are decided on the loop's thread into the frame that is filling; the writer thread makes the other one durable. Whatever became
+ * ready during the last sync is the next frame: no timer.
+ */
+
+static void hand_over(struct mw_host *host);
+static void writer_main(void *user);
+static void on_written(uv_async_t *async);
+static void decide(struct mw_host *host, struct mw_post *post);
+
+static void post_free(struct mw_post *post)
+{
+    mw_heap_arena_free(&post->arena);
+    free(post->message_id);
+    free(post->actor);
+    free(post);
+}
+
+void mw_post_discard(struct mw_post *post)
+{
+    post_free(post);
+}
+
+static void frame_reset(struct mw_frame *frame)
+{
+    mw_buf_reset(&frame->lines);
+    frame->first = 0;
+    frame->count = 0;
+    frame->posts = NULL;
+    frame->posts_end = &frame->posts;
+    frame->change_count = 0;
+}
+
+void mw_host_commit_start(struct mw_host *host)
+{
+    for (int i = 0; i < 2; i++) {
+        host->frames[i].lines = mw_heap_buf();
+        frame_reset(&host->frames[i]);
+    }
+    host->filling = &host->frames[0];
+    host->pending_end = &host->pending;
+    MW_ASSERT(uv_sem_init(&host->writer_wake, 0) == 0);
+    MW_ASSERT(uv_async_init(&host->loop, &host->writer_done, on_written) == 0);
+    host->writer_done.data = host;
+    MW_ASSERT(uv_thread_create(&host->writer, writer_main, host) == 0);
+    host->writer_started = true;
+}
+
+void mw_host_commit_stop(struct mw_host *host)
+{
+    if (!host->writer_started)
+        return;
+    host->writer_stop = true;
+    uv_sem_post(&host->writer_wake);
+    uv_thread_join(&host->writer);
+    host->writer_started = false;
+}
+
+struct mw_post *mw_post_make(enum mw_request_kind kind, struct mw_str body_text,
+                             struct mw_str message_id, struct mw_str actor, struct mw_err *err)
+{
+    struct mw_post *post = mw_heap_alloc(sizeof(*post));
+    struct mw_str text = body_text.len > 0 ? body_text : MW_STR("{}");
+    mw_heap_arena(&post->arena, text.len * 40 + 65536);
+    struct mw_str copy = mw_arena_copy(&post->arena, text);
+    if (mw_json_parse(&post->arena, copy, &post->tape, err) != MW_OK ||
+        mw_node_type(&post->tape, 0) != MW_NODE_OBJECT) {
+        if (err != NULL && err->rc == MW_OK)
+            (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
+        post_free(post);
+        return NULL;
+    }
+    post->message_id = mw_heap_copy(message_id);
+    post->actor = mw_heap_copy(actor);
+    mw_sha256_hex(copy, post->body_sha256);
+    struct mw_sha256 sha;
+    uint8_t digest[32];
+    mw_sha256_begin(&sha);
+    mw_sha256_add(&sha, mw_str_of(mw_request_info(kind)->name));
+    mw_sha256_add(&sha, copy);
+    mw_sha256_end(&sha, digest);
+    mw_hex(digest, sizeof(digest), post->body_hash);
+    post->request = (struct mw_request){.kind = kind,
+                                        .message_id = mw_str_of(post->message_id),
+                                        .actor = mw_str_of(post->actor),
+                                        .body = &post->tape,
+                                        .body_node = 0,
+                                        .body_sha256 = mw_str_of(post->body_sha256),
+                                        .body_hash = mw_str_of(post->body_hash)};
+    return post;
+}
+
+void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+                  struct mw_str body_text)
+{
+    struct mw_err err = {0};
+    struct mw_post *post = mw_post_make(kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
+    MW_ASSERT(post != NULL); /* our own words */
+    post->request.item = item;
+    post->request.fence = fence;
+    mw_host_post(host, post, NULL, NULL);
+}
+
+static void answer_now(struct mw_post *post, enum mw_rc rc, const char *text)
+{
+    post->answer.rc = rc;
+    size_t len = strnlen(text, sizeof(post->answer.text) - 1);
+    memcpy(post->answer.text, text, len);
+    post->answer.text[len] = '\0';
+    if (post->answered != NULL)
+        post->answered(post->user, &post->answer);
+    post_free(post);
+}
+
+void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
+                  void *user)
+{
+    post->answered = answered;
+    post->user = user;
+    bool from_caller = mw_request_info(post->request.kind)->from == MW_FROM_CALLER;
+    bool frees =
+        post->request.kind == MW_REQ_CANCEL_TRACE || post->request.kind == MW_REQ_PAUSE_TRACE;
+    if (from_caller && host->full && !frees) {
+        answer_now(post, MW_E_FULL, "the disk is full: nothing was done; make room and ask again");
+        return;
+    }
+    if (from_caller && host->pending_count >= MW_PENDING_MAX) {
+        answer_now(post, MW_E_LIMIT, "too many requests wait: ask again later");
+        return;
+    }
+    if (host->pending != NULL || host->filling->lines.len > MW_FRAME_SOFT_MAX) {
+        *host->pending_end = post;
+        host->pending_end = &post->next;
+        host->pending_count++;
+        return;
+    }
+    decide(host, post);
+    hand_over(host);
+}
+
+static void note_changes(struct mw_host *host, struct mw_frame *frame)
+{
+    const struct mw_core *core = &host->core;
+    if (frame->change_count + core->ask_change_count > frame->change_cap) {
+        frame->change_cap = (frame->change_count + core->ask_change_count) * 2;
+        frame->changes = realloc(frame->changes, frame->change_cap * sizeof(*frame->changes));
+        MW_ASSERT(frame->changes != NULL);
+    }
+    if (core->ask_change_count == 0)
+        return;
+    memcpy(frame->changes + frame->change_count, core->ask_changes,
+           core->ask_change_count * sizeof(*frame->changes));
+    frame->change_count += core->ask_change_count;
+}
+
+/* The lines of a step, by number: the asking records are kept while the ask is open. */
+static void keep_asking_lines(struct mw_host *host, struct mw_str lines, mw_seq first)
+{
+    mw_seq seq = first;
+    for (size_t at = 0; at < lines.len; seq++) {
+        size_t end = mw_str_find(lines, '\n', at);
+        for (uint32_t i = 0; i < host->core.ask_change_count; i++)
+            if (host->core.ask_changes[i].opened && host->core.ask_changes[i].seq == seq)
+                mw_host_ask_opened(host, seq, mw_str_sub(lines, at, end - at));
+        at = end + 1;
+    }
+}
+
+static void copy_text(char *to, size_t cap, struct mw_str from)
+{
+    size_t len = from.len < cap - 1 ? from.len : cap - 1;
+    if (len > 0)
+        memcpy(to, from.ptr, len);
+    to[len] = '\0';
+}
+
+static void decide(struct mw_host *host, struct mw_post *post)
+{
+    struct mw_frame *frame = host->filling;
+    struct mw_step_result result;
+    size_t start = frame->lines.len;
+    post->request.now_us = mw_now_unix_us();
+    if (getrandom(&post->request.entropy, sizeof(post->request.entropy), 0) < 0)
+        post->request.entropy = (uint64_t)mw_now_monotonic_ns();
+    mw_core_step(&host->core, &post->request, &frame->lines, &result);
+    post->answer.rc = result.rc;
+    post->answer.duplicate = result.duplicate;
+    post->answer.first = result.first;
+    post->answer.last = result.last;
+    copy_text(post->answer.text, sizeof(post->answer.text), result.refusal);
+    copy_text(post->answer.pointer, sizeof(post->answer.pointer), result.pointer);
+    copy_text(post->answer.trace_id, sizeof(post->answer.trace_id), result.trace_wire_id);
+    if (result.first != 0 && !result.duplicate) {
+        if (frame->count == 0)
+            frame->first = result.first;
+        frame->count += (uint32_t)(result.last - result.first + 1);
+        keep_asking_lines(host, mw_str_sub(mw_buf_str(&frame->lines), start, frame->lines.len),
+                          result.first);
+    }
+    note_changes(host, frame);
+    /* Also a refusal and a repeat leave only when what they saw is durable. */
+    post->leaves_at = host->core.world.last_seq;
+    *frame->posts_end = post;
+    frame->posts_end = &post->next;
+    host->last_busy_ms = uv_now(&host->loop);
+}
+
+static void leave(struct mw_host *host, struct mw_frame *frame)
+{
+    for (uint32_t i = 0; i < frame->change_count; i++) {
+        if (!frame->changes[i].opened) {
+            mw_host_ask_closed(host, frame->changes[i].seq);
+            continue;
+        }
+        struct mw_host_ask *ask = mw_host_ask_find(host, frame->changes[i].seq);
+        if (ask != NULL && !ask->started)
+            mw_host_ask_start(host, ask);
+    }
+    struct mw_post *post = frame->posts;
+    frame_reset(frame);
+    while (post != NULL) {
+        struct mw_post *next = post->next;
+        if (post->answered != NULL)
+            post->answered(post->user, &post->answer);
+        post_free(post);
+        post = next;
+    }
+}
+
+/* Gives the filled frame to the writer, when it has nothing to do. A frame without records has nothing to wait for. */
+static void hand_over(struct mw_host *host)
+{
+    while (host->writing == NULL && (host->filling->posts != NULL || host->pending != NULL)) {
+        while (host->pending != NULL && host->filling->lines.len <= MW_FRAME_SOFT_MAX) {
+            struct mw_post *post = host->pending;
+            host->pending = post->next;
+            if (host->pending == NULL)
+                host->pending_end = &host->pending;
+            host->pending_count--;
+            post->next = NULL;
+            decide(host, post);
+        }
+        struct mw_frame *frame = host->filling;
+        host->filling = frame == &host->frames[0] ? &host->frames[1] : &host->frames[0];
+        if (frame->count == 0) {
+            leave(host, frame); /* may decide more into the other frame */
+            continue;
+        }
+        host->writing = frame;
+        uv_sem_post(&host->writer_wake);
+    }
+}
+
+static void writer_main(void *user)
+{
+    struct mw_host *host = user;
+    for (;;) {
+        uv_sem_wait(&host->writer_wake);
+        if (host->writer_stop)
+            return;
+        const struct mw_frame *frame = host->writing;
+        struct mw_str lines = mw_buf_str(&frame->lines);
+        host->writer_rc =
+            host->ops->append(host->journal, frame->first, frame->count, lines, &host->writer_err);
+        if (host->writer_rc == MW_E_FULL) /* the reserve is released now */
+            host->writer_rc = host->ops->append(host->journal, frame->first, frame->count, lines,
+                                                &host->writer_err);
+        uv_async_send(&host->writer_done);
+    }
+}
+
+static void retry_full(uv_timer_t *timer)
+{
+    struct mw_host *host = timer->data;
+    uv_close((uv_handle_t *)timer, (uv_close_cb)free);
+    uv_sem_post(&host->writer_wake);
+}
+
+static void on_written(uv_async_t *async)
+{
+    struct mw_host *host = async->data;
+    struct mw_frame *frame = host->writing;
+    struct mw_journal_stats stats;
+    if (frame == NULL)
+        return;
+    if (host->writer_rc == MW_E_FULL) {
+        uv_timer_t *timer = mw_heap_alloc(sizeof(*timer));
+        host->full = true;
+        mw_host_log(host, "error", "journal.full", "%s", host->writer_err.text);
+        timer->data = host;
+        (void)uv_timer_init(&host->loop, timer);
+        (void)uv_timer_start(timer, retry_full, 500, 0);
+        return;
+    }
+    if (host->writer_rc != MW_OK) {
+        mw_host_die(host, mw_rc_exit_code(host->writer_rc), host->writer_err.text);
+        return;
+    }
+    host->durable = frame->first + frame->count - 1;
+    host->ops->stats(host->journal, &stats);
+    if (host->full || !stats.reserve_held)
+        host->full = host->ops->reserve_restore(host->journal, &host->writer_err) != MW_OK;
+    host->writing = NULL;
+    leave(host, frame);
+    mw_host_api_durable(host);
+    hand_over(host);
+}

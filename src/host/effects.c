@@ -1,0 +1,190 @@
+#include "host/internal.h"
+#include "stage/bundle.h"
+#include "stage/promote.h"
+#include "stage/scaffold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* STAGE asks: putting a bundle together, and promotion. Both run on a worker thread and answer with one request. */
+
+#define FACTS_MAX 16384u
+#define KEEP_VERSIONS 10u
+
+struct effect {
+    uv_work_t work;
+    struct mw_host *host;
+    struct mw_host_ask *ask;
+    mw_seq item;
+    bool promotes;
+    struct mw_arena arena;
+    struct mw_tape record;
+    char **file_lists;
+    uint32_t file_list_count;
+    char *expected[2];
+    uint32_t expected_count;
+    enum mw_rc rc;
+    struct mw_err err;
+    char path[MW_BUNDLE_PATH_MAX];
+    char sha256[MW_SHA256_HEX];
+    uint64_t file_count, size_bytes;
+};
+
+static const char *text_of(struct effect *effect, const char *key)
+{
+    uint32_t payload = mw_node_get(&effect->record, 0, "payload");
+    return mw_arena_copy(&effect->arena, mw_node_get_text(&effect->record, payload, key)).ptr;
+}
+
+static void assemble(struct effect *effect)
+{
+    struct mw_tree *trees = mw_heap_alloc((effect->file_list_count + 1) * sizeof(*trees));
+    const struct mw_tree **list = mw_heap_alloc((effect->file_list_count + 1) * sizeof(*list));
+    struct mw_tree whole = {0};
+    effect->rc = MW_OK;
+    for (uint32_t i = 0; effect->rc == MW_OK && i < effect->file_list_count; i++) {
+        struct mw_buf text = mw_heap_buf();
+        effect->rc = mw_blob_get(&effect->host->blobs, effect->file_lists[i], MW_BLOB_BYTES_MAX,
+                                 &text, &effect->err);
+        if (effect->rc == MW_OK)
+            effect->rc = mw_tree_parse(mw_buf_str(&text), &trees[i], &effect->err);
+        mw_heap_buf_free(&text);
+        list[i] = &trees[i];
+    }
+    if (effect->rc == MW_OK)
+        effect->rc = mw_tree_merge(list, effect->file_list_count, &whole, &effect->err);
+    if (effect->rc == MW_OK) {
+        struct mw_buf text = mw_heap_buf();
+        mw_tree_text(&whole, &text);
+        effect->rc =
+            mw_blob_put(&effect->host->blobs, mw_buf_str(&text), effect->sha256, &effect->err);
+        mw_heap_buf_free(&text);
+    }
+    if (effect->rc == MW_OK)
+        effect->rc = mw_bundle_assemble(effect->host->workspace_fd, text_of(effect, "app_id"),
+                                        text_of(effect, "buildId"), &whole, &effect->host->blobs,
+                                        effect->path, &effect->err);
+    effect->file_count = whole.count;
+    effect->size_bytes = whole.total_bytes;
+    mw_tree_free(&whole);
+    for (uint32_t i = 0; i < effect->file_list_count; i++)
+        mw_tree_free(&trees[i]);
+    free(trees);
+    free(list);
+}
+
+static void promote(struct effect *effect)
+{
+    const char *mode = text_of(effect, "mode");
+    mw_autofree char *id = mw_heap_format("p%lu", (unsigned long)effect->ask->seq);
+    mw_autofree char *scaffold = mw_scaffold_folder(effect->host->factory, "default");
+    struct mw_promote promotion = {.workspace_fd = effect->host->workspace_fd,
+                                   .id = id,
+                                   .source = text_of(effect, "path"),
+                                   .source_sha256 = text_of(effect, "sha256"),
+                                   .target = text_of(effect, "target"),
+                                   .expected = (const char *const *)effect->expected,
+                                   .expected_count = effect->expected_count,
+                                   .scaffold = scaffold,
+                                   .edits = strcmp(mode, "adopt-edits") == 0     ? MW_EDITS_ADOPT
+                                            : strcmp(mode, "discard-edits") == 0 ? MW_EDITS_DISCARD
+                                                                                 : MW_EDITS_REFUSE,
+                                   .keep_versions = KEEP_VERSIONS};
+    struct mw_promoted promoted;
+    effect->rc = mw_promote_run(&promotion, &promoted, &effect->err);
+    if (effect->rc == MW_E_IO || effect->rc == MW_E_FULL) {
+        /* The exchange may have happened all the same: what stands on the disk says. */
+        enum mw_promote_outcome outcome;
+        struct mw_err err;
+        if (mw_promote_recover(effect->host->workspace_fd, id, promotion.target, &outcome,
+                               &promoted, &err) == MW_OK &&
+            outcome == MW_PROMOTE_FORWARD)
+            effect->rc = MW_OK;
+    }
+    if (effect->rc == MW_OK)
+        memcpy(effect->sha256, promoted.sha256, sizeof(effect->sha256));
+}
+
+static void run_effect(uv_work_t *work)
+{
+    struct effect *effect = work->data;
+    if (effect->promotes)
+        promote(effect);
+    else
+        assemble(effect);
+}
+
+static void tell(struct effect *effect)
+{
+    struct mw_buf body = mw_heap_buf();
+    struct mw_json json;
+    mw_json_init(&json, &body);
+    mw_json_object(&json);
+    if (effect->rc != MW_OK) {
+        mw_json_kstr(&json, "error", mw_str_of(effect->err.text));
+        mw_json_kstr(&json, "class", mw_str_of(mw_rc_name(effect->rc)));
+    }
+    mw_json_kstr(&json, "sha256", mw_str_of(effect->sha256));
+    if (effect->promotes) {
+        mw_json_kstr(&json, "target", mw_str_of(text_of(effect, "target")));
+        mw_json_kstr(&json, "root", mw_str_of(text_of(effect, "target")));
+    } else {
+        mw_json_kstr(&json, "path", mw_str_of(effect->path));
+        mw_json_ku64(&json, "fileCount", effect->file_count);
+        mw_json_ku64(&json, "sizeBytes", effect->size_bytes);
+    }
+    mw_json_object_end(&json);
+    mw_host_tell(effect->host, effect->promotes ? MW_REQ_RECORD_PROMOTION : MW_REQ_RECORD_STAGE,
+                 effect->item, effect->ask->seq, mw_buf_str(&body));
+    mw_heap_buf_free(&body);
+}
+
+static void after_effect(uv_work_t *work, int status)
+{
+    struct effect *effect = work->data;
+    struct mw_host *host = effect->host;
+    (void)status; /* never cancelled */
+    effect->ask->attempt = NULL;
+    if (effect->ask->closed)
+        mw_host_ask_forget(host, effect->ask);
+    else
+        tell(effect);
+    for (uint32_t i = 0; i < effect->file_list_count; i++)
+        free(effect->file_lists[i]);
+    for (uint32_t i = 0; i < effect->expected_count; i++)
+        free(effect->expected[i]);
+    free(effect->file_lists);
+    mw_heap_arena_free(&effect->arena);
+    free(effect);
+    host->attempts_running--;
+}
+
+void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
+{
+    const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+    struct effect *effect = mw_heap_alloc(sizeof(*effect));
+    effect->host = host;
+    effect->ask = ask;
+    effect->item = open->item;
+    effect->work.data = effect;
+    mw_heap_arena(&effect->arena, strlen(ask->line) * 40 + 65536);
+    enum mw_rc rc =
+        mw_json_parse(&effect->arena, mw_arena_copy(&effect->arena, mw_str_of(ask->line)),
+                      &effect->record, &effect->err);
+    MW_ASSERT(rc == MW_OK); /* our own line */
+    effect->promotes = mw_str_is(mw_node_get_text(&effect->record, 0, "kind"), "promotion.started");
+    const struct mw_trace *trace = mw_world_trace(&host->core.world, open->trace);
+    if (!effect->promotes && trace != NULL) {
+        const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
+        uint32_t count = mw_work_facts(trace, MW_SCOPE_TRACE, MW_STR_NONE, facts, FACTS_MAX);
+        effect->file_lists = mw_heap_alloc((count + 1) * sizeof(*effect->file_lists));
+        for (uint32_t i = 0; i < count; i++)
+            effect->file_lists[effect->file_list_count++] = mw_heap_copy(facts[i]->files_sha256);
+        free(facts);
+    }
+    if (effect->promotes && host->core.session.promoted_sha256.len > 0)
+        effect->expected[effect->expected_count++] =
+            mw_heap_copy(host->core.session.promoted_sha256);
+    host->attempts_running++;
+    (void)uv_queue_work(&host->loop, &effect->work, run_effect, after_effect);
+}

@@ -1,0 +1,297 @@
+#include "agent/leftovers.h"
+#include "host/internal.h"
+#include "journal/files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, struct mw_err *err);
+static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err);
+static enum mw_rc end_leftovers(struct mw_host *host, struct mw_err *err);
+static void begin_work(struct mw_host *host, const char *catalogue_sha256);
+static void on_signal(uv_signal_t *handle, int number);
+static void on_idle(uv_timer_t *timer);
+static void find_program(struct mw_host *host);
+static void tell_starter(const char *words);
+
+static uint64_t idle_ms(void)
+{
+    const char *text = getenv("MILLWRIGHT_IDLE_MS");
+    uint64_t value;
+    return text != NULL && mw_str_to_u64(mw_str_of(text), &value) && value > 0 ? value
+                                                                               : MW_IDLE_EXIT_MS;
+}
+
+const char *mw_build_id(void)
+{
+    static char text[64];
+    struct stat info;
+    if (text[0] == '\0' && stat("/proc/self/exe", &info) == 0)
+        snprintf(text, sizeof(text), "%s-%llx-%llx", MW_PRODUCT_VERSION,
+                 (unsigned long long)info.st_mtim.tv_sec, (unsigned long long)info.st_size);
+    return text;
+}
+
+static enum mw_rc start(struct mw_host *host, const char *workspace, struct mw_err *err)
+{
+    char sha256[MW_SHA256_HEX];
+    enum mw_rc rc = open_workspace(host, workspace, err);
+    if (rc == MW_OK)
+        rc = open_journal(host, err);
+    if (rc == MW_OK)
+        rc = end_leftovers(host, err);
+    if (rc == MW_OK)
+        rc = mw_blobs_sweep(&host->blobs, err);
+    if (rc == MW_OK)
+        rc = mw_pins_load_factory(host, sha256, err);
+    if (rc != MW_OK)
+        return rc;
+    mw_host_commit_start(host);
+    begin_work(host, sha256);
+    return mw_host_api_start(host, err);
+}
+
+int mw_host_main(int argc, char **argv)
+{
+    static struct mw_host host; /* one a process; too large for the stack */
+    struct mw_err err = {0};
+    if (argc < 3) {
+        fprintf(stderr, "usage: millwright __host WORKSPACE\n");
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)uv_loop_init(&host.loop);
+    host.loop.data = &host;
+    host.workspace_fd = -1;
+    enum mw_rc rc = start(&host, argv[2], &err);
+    if (rc != MW_OK) {
+        mw_autofree char *words = mw_heap_format("error %d %s\n", mw_rc_exit_code(rc), err.text);
+        tell_starter(words);
+        fprintf(stderr, "millwright: %s\n", err.text);
+        return mw_rc_exit_code(rc);
+    }
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < MW_COUNT(numbers); i++) {
+        (void)uv_signal_init(&host.loop, &host.signals[i]);
+        (void)uv_signal_start(&host.signals[i], on_signal, numbers[i]);
+    }
+    (void)uv_timer_init(&host.loop, &host.idle);
+    host.last_busy_ms = uv_now(&host.loop);
+    (void)uv_timer_start(&host.idle, on_idle, idle_ms(), 0);
+    mw_host_log(&host, "info", "host.ready", "%lu records",
+                (unsigned long)host.core.world.last_seq);
+    tell_starter("ready\n");
+    (void)uv_run(&host.loop, UV_RUN_DEFAULT);
+    mw_host_api_stop(&host);
+    mw_host_commit_stop(&host);
+    (void)host.ops->close(host.journal, &err); /* every record is durable already */
+    (void)unlinkat(host.workspace_fd, ".millwright/millwright.sock", 0);
+    mw_host_log(&host, "info", "host.left", "exit %d", host.exit_code);
+    return host.exit_code;
+}
+
+/* Who started us waits on this descriptor for one line. */
+static void tell_starter(const char *words)
+{
+    const char *text = getenv("MILLWRIGHT_READY_FD");
+    uint64_t fd;
+    if (text == NULL || !mw_str_to_u64(mw_str_of(text), &fd) || fd > 1024)
+        return;
+    (void)unsetenv("MILLWRIGHT_READY_FD");
+    if (mw_write_all((int)fd, mw_str_of(words), NULL) == MW_OK)
+        (void)close((int)fd);
+}
+
+static void find_program(struct mw_host *host)
+{
+    static const char *const places[] = {"../../factory", "../share/millwright/factory", "factory"};
+    char path[4096], found[4096];
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    path[len > 0 ? len : 0] = '\0';
+    host->program = mw_heap_copy(mw_str_of(path));
+    const char *set = getenv("MILLWRIGHT_FACTORY");
+    if (set != NULL && realpath(set, found) != NULL) {
+        host->factory = mw_heap_copy(mw_str_of(found));
+        return;
+    }
+    char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    for (size_t i = 0; host->factory == NULL && i < MW_COUNT(places); i++) {
+        mw_autofree char *place = mw_heap_format("%s/%s", path, places[i]);
+        if (realpath(place, found) != NULL)
+            host->factory = mw_heap_copy(mw_str_of(found));
+    }
+}
+
+static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, struct mw_err *err)
+{
+    static const char *const folders[] = {".millwright/journal", ".millwright/defs",
+                                          ".millwright/work",    ".millwright/log",
+                                          ".millwright/cache",   ".millwright/repos"};
+    char full[4096];
+    struct stat info;
+    if (realpath(workspace, full) == NULL)
+        return MW_FAIL_SYS(err, MW_E_USAGE, "the workspace '%s'", workspace);
+    host->workspace = mw_heap_copy(mw_str_of(full));
+    host->workspace_fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (host->workspace_fd < 0 || fstat(host->workspace_fd, &info) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "open '%s'", full);
+    host->is_root = geteuid() == 0;
+    host->owner_uid = info.st_uid;
+    host->owner_gid = info.st_gid;
+    host->path = mw_heap_copy(mw_str_of(getenv("PATH") != NULL ? getenv("PATH") : "/usr/bin:/bin"));
+    mw_time_text(mw_now_unix_us(), host->since);
+    find_program(host);
+    if (host->factory == NULL)
+        return MW_FAIL(err, MW_E_MISSING,
+                       "factory/ is not beside the program; set MILLWRIGHT_FACTORY");
+    for (size_t i = 0; i < MW_COUNT(folders); i++) {
+        enum mw_rc rc = mw_mkdirs(host->workspace_fd, folders[i], 0700, err);
+        if (rc != MW_OK)
+            return rc;
+    }
+    /* Agents may run as the workspace's owner: the way to their folders has to be open to that person. */
+    if (host->is_root && host->owner_uid != 0) {
+        (void)fchmodat(host->workspace_fd, ".millwright", 0711, 0);
+        (void)fchmodat(host->workspace_fd, ".millwright/work", 0711, 0);
+        (void)fchownat(host->workspace_fd, ".millwright/repos", host->owner_uid, host->owner_gid,
+                       0);
+    }
+    enum mw_rc rc = mw_blobs_open(host->workspace_fd, ".millwright", &host->blobs, err);
+    host->blobs_open = rc == MW_OK;
+    return rc;
+}
+
+static void *reserve(size_t size_bytes)
+{
+    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    MW_ASSERT(memory != MAP_FAILED);
+    return memory;
+}
+
+static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    struct mw_host *host = user;
+    enum mw_rc rc = mw_core_replay(&host->core, line, err);
+    for (uint32_t i = 0; rc == MW_OK && i < host->core.ask_change_count; i++) {
+        if (host->core.ask_changes[i].opened)
+            mw_host_ask_opened(host, seq, line);
+        else
+            mw_host_ask_closed(host, host->core.ask_changes[i].seq);
+    }
+    return rc;
+}
+
+static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
+{
+    struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
+                                    .region_bytes = MW_REGION_BYTES,
+                                    .arena = reserve(MW_STEP_ARENA_BYTES),
+                                    .arena_bytes = MW_STEP_ARENA_BYTES,
+                                    .catalogue = mw_pins_catalogue,
+                                    .document = mw_pins_document,
+                                    .host = host};
+    mw_autofree char *folder = mw_heap_format("%s/.millwright/journal", host->workspace);
+    mw_autofree char *side = mw_heap_format("%s/.millwright", host->workspace);
+    struct mw_journal_options options = {.side_dir = side};
+    struct mw_journal_opened opened;
+    mw_core_init(&host->core, &config);
+    host->ops = &mw_journal_files;
+    enum mw_rc rc = host->ops->open(folder, &options, &host->journal, &opened, err);
+    if (rc != MW_OK)
+        return rc;
+    if (opened.torn_bytes > 0)
+        mw_host_log(host, "warning", "journal.torn",
+                    "%lu bytes of an unfinished frame are kept in %s",
+                    (unsigned long)opened.torn_bytes, opened.torn_file);
+    rc = host->ops->read(host->journal, 1, on_replayed, host, err);
+    host->durable = host->core.world.last_seq;
+    return rc;
+}
+
+/* Whatever a killed host left running is ended before anything is asked again. */
+static enum mw_rc end_leftovers(struct mw_host *host, struct mw_err *err)
+{
+    int fd = openat(host->workspace_fd, ".millwright/work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    enum mw_rc rc = MW_OK;
+    if (list == NULL)
+        return MW_FAIL_SYS(err, MW_E_IO, "list '.millwright/work'");
+    for (struct dirent *entry; rc == MW_OK && (entry = readdir(list)) != NULL;) {
+        mw_autofree char *path =
+            mw_heap_format("%s/.millwright/work/%s/pid", host->workspace, entry->d_name);
+        enum mw_leftover found;
+        struct mw_err why;
+        if (entry->d_name[0] == '.' || !mw_exists(AT_FDCWD, path))
+            continue;
+        if (mw_leftover_end(path, 1000, &found, &why) != MW_OK)
+            mw_host_log(host, "warning", "leftover.unknown", "%s", why.text);
+        else if (found == MW_LEFTOVER_ENDED)
+            mw_host_log(host, "warning", "leftover.ended", "%s", entry->d_name);
+        (void)unlink(path);
+    }
+    (void)closedir(list);
+    return rc;
+}
+
+static void tell_digest(struct mw_host *host, enum mw_request_kind kind, const char *sha256)
+{
+    mw_autofree char *body =
+        mw_heap_format("{\"sha256\":\"%s\",\"version\":\"%s\"}", sha256, MW_PRODUCT_VERSION);
+    mw_host_tell(host, kind, 0, 0, mw_str_of(body));
+}
+
+static void begin_work(struct mw_host *host, const char *catalogue_sha256)
+{
+    if (host->core.world.last_seq == 0)
+        tell_digest(host, MW_REQ_CREATE_JOURNAL, catalogue_sha256);
+    tell_digest(host, MW_REQ_LOAD_DEFINITION, catalogue_sha256);
+    mw_pins_register_agents(host);
+    mw_host_asks_start_all(host);
+}
+
+static void leave(struct mw_host *host, int exit_code)
+{
+    host->exit_code = exit_code;
+    host->draining = true;
+    uv_stop(&host->loop);
+}
+
+void mw_host_leave_soon(uv_timer_t *timer)
+{
+    leave(timer->loop->data, 0);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct mw_host *host = handle->loop->data;
+    mw_host_log(host, "info", "host.signal", "%d", number);
+    leave(host, 0);
+}
+
+/* Idle: no client, nothing running, no open ask but untimed ones of people. */
+static void on_idle(uv_timer_t *timer)
+{
+    struct mw_host *host = timer->loop->data;
+    uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
+    bool busy = mw_host_asks_busy(host) > 0 || host->attempts_running > 0 ||
+                host->writing != NULL || mw_host_api_connections(host) > 0;
+    if (!busy && since >= idle_ms()) {
+        leave(host, 0);
+        return;
+    }
+    mw_host_api_durable(host); /* followers whose client has gone are noticed */
+    (void)uv_timer_start(timer, on_idle, since < idle_ms() && !busy ? idle_ms() - since : idle_ms(),
+                         0);
+}

@@ -1,0 +1,182 @@
+/*
+ * internal.h - between the files of this room only.
+ */
+#ifndef MW_HOST_INTERNAL_H
+#define MW_HOST_INTERNAL_H
+
+#include "agent/answer.h"
+#include "agent/exec.h"
+#include "core/core.h"
+#include "host/host.h"
+#include "port/journal.h"
+#include "posix/file.h"
+#include "posix/heap.h"
+#include "stage/blob.h"
+
+#include <uv.h>
+
+#define MW_REGION_BYTES ((size_t)4 << 30) /* the memory ceiling; reserved, backed when touched */
+#define MW_STEP_ARENA_BYTES ((size_t)256 << 20)
+#define MW_FRAME_SOFT_MAX                                                                          \
+    ((size_t)4 << 20) /* a fuller frame takes no more steps until it is written */
+#define MW_PENDING_MAX 4096u
+#define MW_IDLE_EXIT_MS 60000u
+#define MW_BODY_BYTES_MAX ((size_t)4 << 20)
+
+struct mw_host;
+
+/* What a request came to, told when it may leave (P01, architecture 2.6). */
+struct mw_host_answer {
+    enum mw_rc rc;
+    char text[MW_ERR_TEXT_MAX];
+    char pointer[128];
+    bool duplicate;
+    mw_seq first, last;
+    char trace_id[80];
+};
+typedef void mw_host_answered(void *user, const struct mw_host_answer *answer);
+
+/* A posted request: owned by the host from post to answer. */
+struct mw_post {
+    struct mw_post *next;
+    struct mw_request request;
+    struct mw_arena arena; /* body's text and tape */
+    struct mw_tape tape;
+    char *message_id, *actor;
+    char body_sha256[MW_SHA256_HEX], body_hash[MW_SHA256_HEX];
+    mw_host_answered *answered; /* may be NULL */
+    void *user;
+    mw_seq leaves_at; /* durable number at which the answer may leave */
+    struct mw_host_answer answer;
+};
+
+struct mw_frame {
+    struct mw_buf lines;
+    mw_seq first;
+    uint32_t count;
+    struct mw_post *posts, **posts_end;
+    struct mw_ask_change *changes; /* heap */
+    uint32_t change_count, change_cap;
+};
+
+/* A definition or document that is held in memory under its hash. */
+struct mw_pin {
+    struct mw_pin *next;
+    char sha256[MW_SHA256_HEX];
+    struct mw_arena arena;
+    struct mw_tape tape;
+    const struct mw_catalogue *catalogue; /* NULL: a document */
+};
+
+struct mw_run_attempt; /* attempt.c */
+
+/* An open ask as the host sees it. */
+struct mw_host_ask {
+    struct mw_host_ask *next;
+    mw_seq seq;
+    char *line; /* the asking record */
+    uv_timer_t *timer;
+    struct mw_run_attempt *attempt;
+    bool started;
+    bool closed;
+};
+
+struct mw_host {
+    uv_loop_t loop;
+    char *workspace; /* absolute */
+    int workspace_fd;
+    char *factory;
+    char *program; /* our own absolute path */
+    char *path;    /* PATH for children: the last caller's */
+    struct mw_core core;
+    const struct mw_journal_ops *ops;
+    void *journal;
+    mw_seq durable;
+    struct mw_blobs blobs;
+    bool blobs_open;
+    /* committing */
+    struct mw_frame frames[2];
+    struct mw_frame *filling;
+    struct mw_frame *writing; /* NULL: the writer is idle */
+    uv_thread_t writer;
+    uv_sem_t writer_wake;
+    uv_async_t writer_done;
+    enum mw_rc writer_rc;
+    struct mw_err writer_err;
+    bool writer_stop, writer_started;
+    struct mw_post *pending, **pending_end;
+    uint32_t pending_count;
+    bool full; /* P10: no space; new work is refused */
+    /* asks */
+    struct mw_host_ask *asks;
+    uint32_t attempts_running;
+    /* definitions */
+    struct mw_pin *pins;
+    /* life */
+    uv_timer_t idle;
+    uv_signal_t signals[3];
+    uint64_t last_busy_ms;
+    char since[MW_TIME_TEXT];
+    bool draining;
+    bool replaying;
+    int exit_code;
+    bool is_root;
+    uid_t owner_uid;
+    gid_t owner_gid;
+    void *api; /* api.c */
+};
+
+/* commit.c: request → step → frame → durable → answers and asks. */
+void mw_host_commit_start(struct mw_host *host);
+void mw_host_commit_stop(struct mw_host *host);
+/* body_text is copied; NULL pointer body: "{}". kind, item, fence as in struct mw_request. */
+struct mw_post *mw_post_make(enum mw_request_kind kind, struct mw_str body_text,
+                             struct mw_str message_id, struct mw_str actor, struct mw_err *err);
+void mw_post_discard(struct mw_post *post);
+void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
+                  void *user);
+/* From inside: a body made by ourselves. */
+void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+                  struct mw_str body_text);
+
+/* asks.c: starts what core asks and does not run; stops what runs and is not asked any more. */
+void mw_host_ask_opened(struct mw_host *host, mw_seq seq, struct mw_str line);
+void mw_host_ask_closed(struct mw_host *host, mw_seq seq);
+/* Called when `seq` has become durable. */
+void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask);
+void mw_host_asks_start_all(struct mw_host *host);
+struct mw_host_ask *mw_host_ask_find(struct mw_host *host, mw_seq seq);
+void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *ask);
+uint32_t mw_host_asks_busy(const struct mw_host *host);
+
+/* attempt.c: one attempt of one agent. */
+void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask);
+void mw_attempt_cancel(struct mw_run_attempt *attempt);
+/* effects.c: bundles and promotion. */
+void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask);
+/* pins.c */
+const struct mw_catalogue *mw_pins_catalogue(void *host, struct mw_str sha256);
+const struct mw_tape *mw_pins_document(void *host, struct mw_str sha256);
+/* Reads factory/ and the workspace's own definitions, checks them, keeps them by hash and makes them the newest. */
+MW_MUST enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_HEX],
+                                        struct mw_err *err);
+MW_MUST enum mw_rc mw_pins_keep_document(struct mw_host *host, struct mw_str text,
+                                         char ret_sha256[MW_SHA256_HEX], struct mw_err *err);
+/* Posts the agents' definitions found in factory/agents and the workspace's agents/. */
+void mw_pins_register_agents(struct mw_host *host);
+
+/* api_server.c */
+MW_MUST enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err);
+void mw_host_api_stop(struct mw_host *host);
+void mw_host_api_durable(struct mw_host *host);
+uint32_t mw_host_api_connections(const struct mw_host *host);
+
+/* host.c: ends the loop, exit 0. */
+void mw_host_leave_soon(uv_timer_t *timer);
+/* log.c: JSON lines in .millwright/log/host.log. */
+void mw_host_log(const struct mw_host *host, const char *level, const char *event,
+                 const char *format, ...) MW_PRINTF(4, 5);
+/* Ends the process's work with this code; never returns to the caller's caller: the loop is stopped. */
+void mw_host_die(struct mw_host *host, int exit_code, const char *why);
+
+#endif

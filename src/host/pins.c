@@ -1,0 +1,254 @@
+#include "author/author.h"
+#include "defs/rules.h"
+#include "host/internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/*
+ * Definitions and documents by the hash of their bytes. A catalogue is kept on the disk as one JSON file of all its files' texts, so that
+ * a trace that pinned it can go on after factory/ was edited.
+ */
+
+#define DEFINITION_FILE_MAX ((size_t)1 << 20)
+#define CATALOGUE_ARENA_BYTES ((size_t)64 << 20)
+
+static const char *const kinds[] = {"workflows", "journeys", "plans", "coordinators",
+                                    "policies",  "rules",    "agents"};
+
+static struct mw_pin *find(struct mw_host *host, struct mw_str sha256)
+{
+    struct mw_pin *pin = host->pins;
+    while (pin != NULL && !mw_str_is(sha256, pin->sha256))
+        pin = pin->next;
+    return pin;
+}
+
+static struct mw_pin *add(struct mw_host *host, const char *sha256, size_t arena_bytes)
+{
+    struct mw_pin *pin = mw_heap_alloc(sizeof(*pin));
+    memcpy(pin->sha256, sha256, MW_SHA256_HEX);
+    mw_heap_arena(&pin->arena, arena_bytes);
+    pin->next = host->pins;
+    host->pins = pin;
+    return pin;
+}
+
+static void drop(struct mw_host *host, struct mw_pin *pin)
+{
+    MW_ASSERT(host->pins == pin);
+    host->pins = pin->next;
+    mw_heap_arena_free(&pin->arena);
+    free(pin);
+}
+
+/* {"files":[{"path","text"}…]} → a checked catalogue. */
+static enum mw_rc load_catalogue(struct mw_host *host, struct mw_str bundle, const char *sha256,
+                                 struct mw_pin **ret_pin, struct mw_err *err)
+{
+    struct mw_pin *pin = add(host, sha256, CATALOGUE_ARENA_BYTES);
+    struct mw_str text = mw_arena_copy(&pin->arena, bundle);
+    enum mw_rc rc = mw_json_parse(&pin->arena, text, &pin->tape, err);
+    uint32_t list = rc == MW_OK ? mw_node_get(&pin->tape, 0, "files") : MW_NODE_NONE;
+    uint32_t count = rc == MW_OK ? mw_node_count(&pin->tape, list) : 0;
+    struct mw_definition_file *files =
+        mw_arena_array(&pin->arena, struct mw_definition_file, count + 1);
+    uint32_t at = mw_node_first(&pin->tape, list);
+    for (uint32_t i = 0; rc == MW_OK && i < count; i++, at = mw_node_after(&pin->tape, list, at)) {
+        struct mw_str source = mw_node_get_text(&pin->tape, at, "text");
+        files[i].path = mw_node_get_text(&pin->tape, at, "path");
+        if (mw_rules_is_text(source))
+            files[i].text = source;
+        else
+            rc = mw_author_read(&pin->arena, files[i].path, source, &files[i].tape, err);
+    }
+    if (rc == MW_OK)
+        rc = mw_catalogue_load(&pin->arena, files, count, mw_str_of(pin->sha256), &pin->catalogue,
+                               err);
+    if (rc != MW_OK) {
+        drop(host, pin);
+        return rc;
+    }
+    *ret_pin = pin;
+    return MW_OK;
+}
+
+const struct mw_catalogue *mw_pins_catalogue(void *self, struct mw_str sha256)
+{
+    struct mw_host *host = self;
+    struct mw_pin *pin = sha256.len == MW_SHA256_HEX - 1 ? find(host, sha256) : NULL;
+    if (pin != NULL || sha256.len != MW_SHA256_HEX - 1)
+        return pin != NULL ? pin->catalogue : NULL;
+    char path[160], name[MW_SHA256_HEX];
+    struct mw_buf buf = mw_heap_buf();
+    struct mw_err err = {0};
+    memcpy(name, sha256.ptr, sha256.len);
+    name[sha256.len] = '\0';
+    snprintf(path, sizeof(path), ".millwright/defs/%s.json", name);
+    enum mw_rc rc = mw_file_read(host->workspace_fd, path, (size_t)256 << 20, &buf, &err);
+    if (rc == MW_OK)
+        rc = load_catalogue(host, mw_buf_str(&buf), name, &pin, &err);
+    if (rc != MW_OK)
+        mw_host_log(host, "error", "definitions.missing", "%s", err.text);
+    mw_heap_buf_free(&buf);
+    return rc == MW_OK ? pin->catalogue : NULL;
+}
+
+static struct mw_pin *pin_document(struct mw_host *host, struct mw_str text, const char *sha256)
+{
+    struct mw_pin *pin = add(host, sha256, text.len * 40 + 65536);
+    struct mw_str copy = mw_arena_copy(&pin->arena, text);
+    if (mw_json_parse(&pin->arena, copy, &pin->tape, NULL) == MW_OK)
+        return pin;
+    drop(host, pin);
+    return NULL;
+}
+
+const struct mw_tape *mw_pins_document(void *self, struct mw_str sha256)
+{
+    struct mw_host *host = self;
+    struct mw_pin *pin = sha256.len == MW_SHA256_HEX - 1 ? find(host, sha256) : NULL;
+    if (pin != NULL || sha256.len != MW_SHA256_HEX - 1 || !host->blobs_open)
+        return pin != NULL ? &pin->tape : NULL;
+    char name[MW_SHA256_HEX];
+    struct mw_buf buf = mw_heap_buf();
+    struct mw_err err = {0};
+    memcpy(name, sha256.ptr, sha256.len);
+    name[sha256.len] = '\0';
+    if (mw_blob_get(&host->blobs, name, MW_BLOB_BYTES_MAX, &buf, &err) == MW_OK)
+        pin = pin_document(host, mw_buf_str(&buf), name);
+    else
+        mw_host_log(host, "error", "document.missing", "%s", err.text);
+    mw_heap_buf_free(&buf);
+    return pin != NULL ? &pin->tape : NULL;
+}
+
+enum mw_rc mw_pins_keep_document(struct mw_host *host, struct mw_str text,
+                                 char ret_sha256[MW_SHA256_HEX], struct mw_err *err)
+{
+    enum mw_rc rc = mw_blob_put(&host->blobs, text, ret_sha256, err);
+    if (rc != MW_OK || find(host, mw_str_of(ret_sha256)) != NULL)
+        return rc;
+    if (pin_document(host, text, ret_sha256) == NULL)
+        return MW_FAIL(err, MW_E_INPUT, "a document that is not JSON");
+    return MW_OK;
+}
+
+/* ---- reading factory/ ---- */
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int is_definition(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && mw_author_knows(mw_str_of(entry->d_name));
+}
+
+static enum mw_rc add_folder(const char *root, const char *kind, struct mw_json *json,
+                             struct mw_err *err)
+{
+    struct dirent **entries = NULL;
+    mw_autofree char *folder = mw_heap_format("%s/%s", root, kind);
+    int count = scandir(folder, &entries, is_definition, by_name);
+    enum mw_rc rc = MW_OK;
+    for (int i = 0; i < count; i++) {
+        mw_autofree char *path = mw_heap_format("%s/%s", folder, entries[i]->d_name);
+        mw_autofree char *shown = mw_heap_format("%s/%s", kind, entries[i]->d_name);
+        struct mw_buf text = mw_heap_buf();
+        if (rc == MW_OK)
+            rc = mw_file_read(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, err);
+        if (rc == MW_OK && !mw_utf8_valid(mw_buf_str(&text), NULL))
+            rc = MW_FAIL(err, MW_E_CONFIG, "%s: not UTF-8", path);
+        if (rc == MW_OK) {
+            mw_json_object(json);
+            mw_json_kstr(json, "path", mw_str_of(shown));
+            mw_json_kstr(json, "text", mw_buf_str(&text));
+            mw_json_object_end(json);
+        }
+        mw_heap_buf_free(&text);
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}
+
+enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_HEX],
+                                struct mw_err *err)
+{
+    struct mw_buf bundle = mw_heap_buf();
+    struct mw_json json;
+    struct mw_pin *pin = NULL;
+    char path[160];
+    enum mw_rc rc = MW_OK;
+    mw_json_init(&json, &bundle);
+    mw_json_object(&json);
+    mw_json_karray(&json, "files");
+    for (size_t i = 0; rc == MW_OK && i < MW_COUNT(kinds); i++)
+        rc = add_folder(host->factory, kinds[i], &json, err);
+    /* A workspace may bring its own. */
+    for (size_t i = 0; rc == MW_OK && i < MW_COUNT(kinds); i++)
+        rc = add_folder(host->workspace, kinds[i], &json, err);
+    mw_json_array_end(&json);
+    mw_json_object_end(&json);
+    if (rc == MW_OK) {
+        mw_sha256_hex(mw_buf_str(&bundle), ret_sha256);
+        pin = find(host, mw_str_of(ret_sha256));
+        if (pin == NULL)
+            rc = load_catalogue(host, mw_buf_str(&bundle), ret_sha256, &pin, err);
+    }
+    snprintf(path, sizeof(path), ".millwright/defs/%s.json", rc == MW_OK ? ret_sha256 : "");
+    if (rc == MW_OK && !mw_exists(host->workspace_fd, path))
+        rc = mw_file_replace(host->workspace_fd, path, mw_buf_str(&bundle), 0600, err);
+    mw_heap_buf_free(&bundle);
+    return rc;
+}
+
+/* ---- agents ---- */
+
+static void register_file(struct mw_host *host, const char *path)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_err err = {0};
+    struct mw_buf text = mw_heap_buf(), body = mw_heap_buf();
+    struct mw_json json;
+    mw_heap_arena(&arena, (size_t)8 << 20);
+    enum mw_rc rc = mw_file_read(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, &err);
+    if (rc == MW_OK)
+        rc = mw_author_read(&arena, mw_str_of(path), mw_buf_str(&text), &tape, &err);
+    if (rc == MW_OK) {
+        mw_json_init(&json, &body);
+        mw_json_object(&json);
+        mw_json_knode(&json, "agent", &tape, 0);
+        mw_json_object_end(&json);
+        mw_host_tell(host, MW_REQ_REGISTER_AGENT, 0, 0, mw_buf_str(&body));
+    } else {
+        mw_host_log(host, "error", "agent.refused", "%s", err.text);
+    }
+    mw_heap_buf_free(&text);
+    mw_heap_buf_free(&body);
+    mw_heap_arena_free(&arena);
+}
+
+void mw_pins_register_agents(struct mw_host *host)
+{
+    const char *const roots[] = {host->factory, host->workspace};
+    for (size_t i = 0; i < MW_COUNT(roots); i++) {
+        struct dirent **entries = NULL;
+        mw_autofree char *folder = mw_heap_format("%s/agents", roots[i]);
+        int count = scandir(folder, &entries, is_definition, by_name);
+        for (int n = 0; n < count; n++) {
+            mw_autofree char *path = mw_heap_format("%s/%s", folder, entries[n]->d_name);
+            register_file(host, path);
+            free(entries[n]);
+        }
+        free(entries);
+    }
+}
