@@ -4,6 +4,7 @@
 run_tests.py --build DIR --label unit|conformance|sim     the programs that CMake made of tests/<label>/
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
     [--only TEXT]     those whose name holds TEXT
+    [--skip TEXT]     but not those whose name holds TEXT
     [--jobs N]        at once; default: the machine's cores
     [--timeout S]     for one program; default 300, with MW_NIGHT set 7200
     [--tally FILE]    appends 'passed failed skipped' for whoever adds up
@@ -87,13 +88,14 @@ def main():
     parser.add_argument("--scripts")
     parser.add_argument("--program")
     parser.add_argument("--only", default="")
+    parser.add_argument("--skip", default="\0")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=int, default=7200 if os.environ.get("MW_NIGHT") else 300)
     parser.add_argument("--tally")
     args = parser.parse_args()
     if not args.scripts and not args.build:
         parser.error("--build or --scripts is needed")
-    chosen = [entry for entry in programs(args) if args.only in entry[0]]
+    chosen = [entry for entry in programs(args) if args.only in entry[0] and args.skip not in entry[0]]
     totals = [0, 0, 0]
     with concurrent.futures.ThreadPoolExecutor(max_workers=args.jobs) as pool:
         waiting = [pool.submit(run, *entry, args.timeout) for entry in chosen]
