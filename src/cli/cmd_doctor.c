@@ -1,0 +1,227 @@
+#include "cli/command.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/link.h"
+#include "cli/render.h"
+#include "cli/requires.h"
+#include "cli/workspace.h"
+#include "journal/doctor.h"
+#include "posix/file.h"
+#include "posix/heap.h"
+
+/* doctor, verify, journal repair: what the disk says, with no host. */
+
+static char *journal_of(const struct mw_cli *cli)
+{
+    return mw_heap_format("%s/.millwright/journal", cli->workspace);
+}
+
+static const struct mw_journal_options *options_for(struct mw_cli *cli)
+{
+    struct mw_journal_options *options = mw_arena_alloc(&cli->arena, sizeof(*options));
+    options->side_dir = mw_arena_format(&cli->arena, "%s/.millwright", cli->workspace).ptr;
+    return options;
+}
+
+static void say_line(void *context, const char *line)
+{
+    (void)context; /* it is talk */
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+static enum mw_rc verify(struct mw_cli *cli, struct mw_journal_report *report, struct mw_err *err)
+{
+    mw_autofree char *journal = journal_of(cli);
+    *report = (struct mw_journal_report){0};
+    if (!mw_exists(AT_FDCWD, journal))
+        return MW_OK; /* nothing was ever recorded */
+    return mw_journal_verify(journal, options_for(cli), NULL, NULL, report, err);
+}
+
+int mw_cmd_verify(struct mw_cli *cli)
+{
+    struct mw_journal_report report;
+    struct mw_err err = {0};
+    if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK)
+        return mw_cli_fail(cli, &err);
+    enum mw_rc rc = verify(cli, &report, &err);
+    struct mw_buf out = mw_heap_buf();
+    if (cli->json) {
+        struct mw_json json;
+        mw_json_init(&json, &out);
+        mw_json_object(&json);
+        mw_json_kbool(&json, "sound", rc == MW_OK);
+        mw_json_ku64(&json, "segments", report.segments);
+        mw_json_ku64(&json, "frames", report.frames);
+        mw_json_ku64(&json, "records", report.records);
+        mw_json_ku64(&json, "bytes", report.bytes);
+        mw_json_ku64(&json, "last_seq", report.last_seq);
+        mw_json_kstr(&json, "hash", mw_str_of(report.hash));
+        mw_json_kbool(&json, "unfinished", report.torn);
+        if (report.damaged) {
+            mw_json_ku64(&json, "segment", report.segment);
+            mw_json_ku64(&json, "offset", report.offset);
+            mw_json_ku64(&json, "seq", report.seq);
+            mw_json_kstr(&json, "what", mw_str_of(report.what));
+        }
+        mw_json_object_end(&json);
+    } else if (rc == MW_OK) {
+        mw_buf_printf(&out, "sound: %lu records in %lu frames and %lu segments, ",
+                      (unsigned long)report.records, (unsigned long)report.frames,
+                      (unsigned long)report.segments);
+        mw_put_size(&out, report.bytes);
+        mw_buf_printf(&out, "\nlast record %lu, hash %s%s", (unsigned long)report.last_seq,
+                      report.hash,
+                      report.torn ? "\nthe last frame is unfinished; the next start puts it aside"
+                                  : "");
+    }
+    if (out.len > 0)
+        (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
+    mw_heap_buf_free(&out);
+    return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
+}
+
+int mw_cmd_journal_repair(struct mw_cli *cli)
+{
+    struct mw_err err = {0};
+    if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK)
+        return mw_cli_fail(cli, &err);
+    mw_autofree char *journal = journal_of(cli);
+    if (mw_journal_repair(journal, options_for(cli), mw_cli_has(cli, "dry-run"), say_line, NULL,
+                          &err) != MW_OK)
+        return mw_cli_fail(cli, &err);
+    (void)mw_cli_put_line(cli->json ? MW_STR("{\"ok\":true}") : MW_STR("done"));
+    return 0;
+}
+
+/* ---- doctor ---- */
+
+struct finding {
+    const char *what;
+    bool well;
+    struct mw_str text, remedy;
+};
+
+struct findings {
+    struct finding rows[32];
+    size_t count;
+};
+
+static void add(struct findings *findings, const char *what, bool well, struct mw_str text,
+                struct mw_str remedy)
+{
+    if (findings->count < MW_COUNT(findings->rows))
+        findings->rows[findings->count++] = (struct finding){what, well, text, remedy};
+}
+
+static void look_programs(struct mw_cli *cli, struct findings *findings)
+{
+    const struct mw_requirement *items;
+    struct mw_err err;
+    uint32_t count = 0;
+    struct mw_arena *arena = &cli->arena;
+    const char *factory = mw_cli_factory(cli);
+    if (factory == NULL) {
+        add(findings, "factory", false, MW_STR("the factory folder is not beside the program"),
+            MW_STR("set MILLWRIGHT_FACTORY"));
+        return;
+    }
+    add(findings, "factory", true, mw_arena_copy(arena, mw_str_of(factory)), MW_STR_NONE);
+    if (mw_requires_probe(cli, factory, "node", &items, &count, &err) != MW_OK) {
+        add(findings, "stack", false, mw_arena_copy(arena, mw_str_of(err.text)), MW_STR_NONE);
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        add(findings, "program", items[i].met,
+            mw_arena_format(
+                arena, "%.*s %.*s (at least %.*s)", MW_STR_ARG(items[i].program),
+                MW_STR_ARG(items[i].found.len > 0 ? items[i].found : MW_STR("is not there")),
+                MW_STR_ARG(items[i].wanted)),
+            items[i].met ? MW_STR_NONE : items[i].install);
+    struct mw_err definitions;
+    if (cli->ports->check_definitions != NULL &&
+        cli->ports->check_definitions(factory, cli->workspace, &definitions) != MW_OK)
+        add(findings, "definitions", false, mw_arena_copy(arena, mw_str_of(definitions.text)),
+            MW_STR("correct the file that is named"));
+}
+
+static void look_workspace(struct mw_cli *cli, struct findings *findings)
+{
+    struct mw_journal_report report;
+    struct mw_err err;
+    struct mw_arena *arena = &cli->arena;
+    struct mw_str hello;
+    if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK) {
+        add(findings, "workspace", true, MW_STR("none here"),
+            MW_STR("millwright gen \"…\" in an empty folder begins one"));
+        return;
+    }
+    add(findings, "workspace", access(cli->workspace, W_OK) == 0,
+        mw_arena_copy(arena, mw_str_of(cli->workspace)),
+        access(cli->workspace, W_OK) == 0 ? MW_STR_NONE : MW_STR("it cannot be written to"));
+    bool running = mw_link_running(cli, &hello);
+    add(findings, "host", true, running ? MW_STR("runs") : MW_STR("none runs"), MW_STR_NONE);
+    if (verify(cli, &report, &err) == MW_OK)
+        add(findings, "journal", true,
+            mw_arena_format(arena, "sound, %lu records", (unsigned long)report.records),
+            MW_STR_NONE);
+    else
+        add(findings, "journal", false, mw_arena_copy(arena, mw_str_of(err.text)),
+            MW_STR("millwright journal repair --dry-run says what a repair would do"));
+}
+
+static void put_findings(const struct mw_cli *cli, const struct findings *findings,
+                         struct mw_buf *out)
+{
+    struct mw_json json;
+    bool color = mw_color_wanted(STDOUT_FILENO);
+    mw_json_init(&json, out);
+    if (cli->json) {
+        mw_json_object(&json);
+        mw_json_karray(&json, "findings");
+    }
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct finding *row = &findings->rows[i];
+        if (cli->json) {
+            mw_json_object(&json);
+            mw_json_kstr(&json, "what", mw_str_of(row->what));
+            mw_json_kbool(&json, "well", row->well);
+            mw_json_kstr(&json, "text", row->text);
+            if (row->remedy.len > 0)
+                mw_json_kstr(&json, "remedy", row->remedy);
+            mw_json_object_end(&json);
+            continue;
+        }
+        mw_buf_printf(out, "%s%s%s %s: ", mw_color(color, row->well ? MW_GREEN : MW_RED),
+                      row->well ? "✓" : "✗", mw_color(color, MW_PLAIN), row->what);
+        mw_put_safe(out, row->text);
+        mw_buf_put_c(out, '\n');
+        if (row->remedy.len > 0)
+            mw_buf_printf(out, "    → %.*s\n", MW_STR_ARG(row->remedy));
+    }
+    if (cli->json) {
+        mw_json_array_end(&json);
+        mw_json_object_end(&json);
+    }
+}
+
+int mw_cmd_doctor(struct mw_cli *cli)
+{
+    struct findings findings = {.count = 0};
+    struct mw_buf out = mw_heap_buf();
+    bool damaged = false, missing = false;
+    look_workspace(cli, &findings);
+    look_programs(cli, &findings);
+    for (size_t i = 0; i < findings.count; i++) {
+        damaged = damaged || (!findings.rows[i].well && strcmp(findings.rows[i].what, "journal") == 0);
+        missing = missing || !findings.rows[i].well;
+    }
+    put_findings(cli, &findings, &out);
+    (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
+    mw_heap_buf_free(&out);
+    return mw_rc_exit_code(damaged ? MW_E_CORRUPT : missing ? MW_E_MISSING : MW_OK);
+}

@@ -1,0 +1,203 @@
+#include "cli/command.h"
+
+/* The only list of verbs. Order is the order of help. */
+
+#define NO_OPTIONS NULL
+
+const struct mw_option mw_general_options[] = {
+    {"workspace", "DIR",
+     "the workspace; else the nearest folder upwards with .millwright/ or app/app.json"},
+    {"json", NULL, "answer in JSON on standard output"},
+    {"verbose", NULL, "also show trace, session and journey ids"},
+    {"help", NULL, "say what the command does"},
+    {NULL, NULL, NULL}};
+
+static const struct mw_option gen_options[] = {
+    {"prompt-file", "FILE", "read the prompt from a file"},
+    {"blueprint", "FILE", "a blueprint in JSON or YAML instead of a prompt"},
+    {"name", "NAME", "the app's name (the first gen of a workspace)"},
+    {"priority", "low|normal|high", "which work goes first when agents are busy"},
+    {"detach", NULL, "say what was begun and leave"},
+    {"trace-id", "ID", "the trace's id, when the caller has one"},
+    {"parent-trace-id", "ID", "the trace that asked for this one"},
+    {NULL, NULL, NULL}};
+static const struct mw_option submit_options[] = {
+    {"prompt-file", "FILE", "read the prompt from a file"},
+    {"blueprint", "FILE", "a blueprint in JSON or YAML instead of a prompt"},
+    {"name", "NAME", "the app's name (the first gen of a workspace)"},
+    {"priority", "low|normal|high", "which work goes first when agents are busy"},
+    {"trace-id", "ID", "the trace's id, when the caller has one"},
+    {"parent-trace-id", "ID", "the trace that asked for this one"},
+    {NULL, NULL, NULL}};
+static const struct mw_option why_option[] = {{"why", "TEXT", "the reason, for the record"},
+                                              {NULL, NULL, NULL}};
+static const struct mw_option promote_options[] = {
+    {"to", "DIR", "copy to this folder instead of app/"},
+    {"adopt-edits", NULL, "keep what was changed in app/ by hand"},
+    {"discard-edits", NULL, "drop what was changed in app/ by hand (the old tree is kept aside)"},
+    {NULL, NULL, NULL}};
+static const struct mw_option port_option[] = {
+    {"port", "N", "the port on 127.0.0.1; 0 or none: a free one"}, {NULL, NULL, NULL}};
+static const struct mw_option answer_options[] = {
+    {"json", "FILE", "the answer as a JSON object; - is standard input"}, {NULL, NULL, NULL}};
+static const struct mw_option clean_options[] = {
+    {"keep", "N", "leave the newest N of the bundles that would go"},
+    {"dry-run", NULL, "only say what would go"},
+    {NULL, NULL, NULL}};
+static const struct mw_option events_options[] = {
+    {"type", "X", "only records of this type or kind"},
+    {"trace", "T", "only records of this trace"},
+    {"follow", NULL, "go on with new ones"},
+    {NULL, NULL, NULL}};
+static const struct mw_option route_options[] = {
+    {"task", "SKILL", "what has to be done"},
+    {"domain", "D", "in which domain"},
+    {NULL, NULL, NULL}};
+static const struct mw_option payload_option[] = {
+    {"payload", "FILE", "the fragment of a blueprint as JSON or YAML; - is standard input"},
+    {NULL, NULL, NULL}};
+static const struct mw_option start_options[] = {
+    {"json", "FILE", "the fragment of a blueprint as JSON or YAML; - is standard input"},
+    {NULL, NULL, NULL}};
+static const struct mw_option lineage_option[] = {
+    {"lineage", NULL, "also what caused and followed it"}, {NULL, NULL, NULL}};
+static const struct mw_option journal_options[] = {
+    {"after", "SEQ", "only records after this number"}, {NULL, NULL, NULL}};
+static const struct mw_option repair_options[] = {
+    {"dry-run", NULL, "only say what would be done"}, {NULL, NULL, NULL}};
+static const struct mw_option serve_options[] = {
+    {"foreground", NULL, "run the host here, until it is asked to stop"},
+    {"stop", NULL, "ask the running host to finish and end"},
+    {NULL, NULL, NULL}};
+
+const struct mw_command mw_commands[] = {
+    /* everyday */
+    {"gen", MW_CLI_EVERYDAY, "\"PROMPT\" | - | --prompt-file FILE | --blueprint FILE",
+     "turn a prompt or a blueprint into a draft of an app, and follow it",
+     "Submits the intent and follows it to a draft that can be reviewed (exit 0), a question (3) "
+     "or a failure (1). What is assumed is shown and never stops; a question is asked in place on "
+     "a terminal, and in a pipe it is printed with the command that answers it.\n\n"
+     "A workspace holds one app: the first gen names it, a later one makes its next version. "
+     "Ctrl-C only stops watching (130): the work goes on, and the same gen attaches to it again.",
+     gen_options, 0, 1, mw_cmd_gen, NULL, NULL, NULL},
+    {"review", MW_CLI_EVERYDAY, "[BUILD]",
+     "what a draft holds: summary, files, changes, checks, scope, reasons", NULL, NO_OPTIONS, 0, 1,
+     mw_cmd_review, "review", "build", NULL},
+    {"accept", MW_CLI_EVERYDAY, "[BUILD]", "make a validated draft the current version",
+     "Changes the lineage only; the app root changes with promote.", NO_OPTIONS, 0, 1, mw_cmd_post,
+     "AcceptDraft", "buildId", NULL},
+    {"reject", MW_CLI_EVERYDAY, "[BUILD] --why TEXT", "put a draft away", NULL, why_option, 0, 1,
+     mw_cmd_post, "RejectDraft", "buildId", NULL},
+    {"preview", MW_CLI_EVERYDAY, "[BUILD]",
+     "run a staged bundle on a loopback port, with a throw-away copy of the data", NULL,
+     port_option, 0, 1, mw_cmd_preview, NULL, NULL, NULL},
+    {"promote", MW_CLI_EVERYDAY, "[BUILD]", "copy the accepted version to app/",
+     "The only verb, with rollback, that changes an app root. When app/ was edited by hand it is "
+     "refused (77) with the files named.",
+     promote_options, 0, 1, mw_cmd_promote, NULL, NULL, NULL},
+    {"rollback", MW_CLI_EVERYDAY, "", "put the version promoted before back into app/", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_rollback, NULL, NULL, NULL},
+    {"up", MW_CLI_EVERYDAY, "", "run the promoted app in the foreground",
+     "Starts every service with its data under data/, and one proxy on 127.0.0.1 that reaches "
+     "them as /SERVICE/…; prints the address and a token for development. Ctrl-C and SIGTERM stop "
+     "everything it started; the data stays.",
+     port_option, 0, 0, mw_cmd_up, NULL, NULL, NULL},
+    {"cancel", MW_CLI_EVERYDAY, "[ID]", "end a build or a run", NULL, why_option, 0, 1, mw_cmd_post,
+     "Cancel", "traceId", "open"},
+    {"pause", MW_CLI_EVERYDAY, "[ID]", "start nothing new of a build or a run", NULL, NO_OPTIONS, 0,
+     1, mw_cmd_post, "Pause", "traceId", "open"},
+    {"resume", MW_CLI_EVERYDAY, "[ID]", "go on with a paused build or run", NULL, NO_OPTIONS, 0, 1,
+     mw_cmd_post, "Resume", "traceId", "open"},
+    {"status", MW_CLI_EVERYDAY, "", "what exists, what runs, what waits", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_status, "status", NULL, NULL},
+    {"inbox", MW_CLI_EVERYDAY, "", "everything that waits for a person", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_view, "items", NULL, NULL},
+    {"answer", MW_CLI_EVERYDAY, "ITEM [\"TEXT\"]", "answer a question of the inbox", NULL,
+     answer_options, 1, 2, mw_cmd_answer, NULL, NULL, NULL},
+    {"approve", MW_CLI_EVERYDAY, "ITEM", "let a waiting step go on, or an agent try again", NULL,
+     NO_OPTIONS, 1, 1, mw_cmd_approve, NULL, NULL, NULL},
+    {"show", MW_CLI_EVERYDAY, "ID", "anything by its id", NULL, NO_OPTIONS, 1, 1, mw_cmd_view,
+     "show", "id", NULL},
+    {"why", MW_CLI_EVERYDAY, "FILE[:LINE]",
+     "where a generated line comes from: prompt, field, task, agent, tests, acceptance, promotion",
+     NULL, NO_OPTIONS, 1, 1, mw_cmd_why, "why", "file", NULL},
+    {"logs", MW_CLI_EVERYDAY, "[TASK]", "an agent's own output, or the host's log", NULL,
+     NO_OPTIONS, 0, 1, mw_cmd_logs, NULL, NULL, NULL},
+    {"doctor", MW_CLI_EVERYDAY, "", "what is wrong here, and what to do about it", NULL, NO_OPTIONS,
+     0, 0, mw_cmd_doctor, NULL, NULL, NULL},
+    {"clean", MW_CLI_EVERYDAY, "",
+     "remove bundles that were not accepted, kept work folders and caches",
+     "Never the journal, data, or a current or promoted version.", clean_options, 0, 0,
+     mw_cmd_clean, NULL, NULL, NULL},
+    {"init", MW_CLI_EVERYDAY, "", "make a workspace with the scaffold of an app; generates nothing",
+     NULL, NO_OPTIONS, 0, 0, mw_cmd_init, NULL, NULL, NULL},
+    /* loops */
+    {"run", MW_CLI_LOOPS, "WORKFLOW \"OBJECTIVE\"", "run one workflow and follow it", NULL,
+     payload_option, 1, 2, mw_cmd_run, NULL, NULL, NULL},
+    {"workflow list", MW_CLI_LOOPS, "", "the workflows that are defined", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_workflow_list, NULL, NULL, NULL},
+    {"workflow validate", MW_CLI_LOOPS, "", "check every definition; mistakes with file and line",
+     NULL, NO_OPTIONS, 0, 0, mw_cmd_workflow_validate, NULL, NULL, NULL},
+    /* factory */
+    {"submit", MW_CLI_FACTORY, "\"PROMPT\" | - | --prompt-file FILE | --blueprint FILE",
+     "a gen that does not follow", NULL, submit_options, 0, 1, mw_cmd_submit, NULL, NULL, NULL},
+    {"plan show", MW_CLI_FACTORY, "[TRACE]", "the tasks of a plan, with receivers and what they "
+                                             "wait for",
+     NULL, NO_OPTIONS, 0, 1, mw_cmd_view, "plan", "trace", "traces"},
+    {"trace list", MW_CLI_FACTORY, "", "every trace", NULL, NO_OPTIONS, 0, 0, mw_cmd_view, "traces",
+     NULL, NULL},
+    {"trace show", MW_CLI_FACTORY, "[TRACE]", "one trace from intent to end", NULL, lineage_option,
+     0, 1, mw_cmd_view, "trace", "trace", "traces"},
+    {"build list", MW_CLI_FACTORY, "", "every build and its state", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_view, "builds", NULL, NULL},
+    {"build show", MW_CLI_FACTORY, "[BUILD]", "one build: record, ids, phases, bundle", NULL,
+     NO_OPTIONS, 0, 1, mw_cmd_view, "build", "build", "builds"},
+    {"artifact list", MW_CLI_FACTORY, "", "the artifact versions of each family", NULL, NO_OPTIONS,
+     0, 0, mw_cmd_view, "artifacts", NULL, NULL},
+    {"artifact log", MW_CLI_FACTORY, "[FAMILY]", "versions of a family with their parents", NULL,
+     NO_OPTIONS, 0, 1, mw_cmd_view, "artifacts", "family", NULL},
+    {"group show", MW_CLI_FACTORY, "[GROUP]", "a task group: members, strategy, what is done", NULL,
+     NO_OPTIONS, 0, 1, mw_cmd_view, "group", "id", "groups"},
+    {"coordinator list", MW_CLI_FACTORY, "", "every coordinator and the state it is in", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_view, "coordinators", NULL, NULL},
+    {"coordinator show", MW_CLI_FACTORY, "[COORDINATOR]", "one coordinator: states, tasks, facts",
+     NULL, NO_OPTIONS, 0, 1, mw_cmd_view, "coordinator", "id", "coordinators"},
+    {"coordinator start", MW_CLI_FACTORY, "NAME --json FILE",
+     "start one coordinator with a fragment of a blueprint", NULL, start_options, 1, 1,
+     mw_cmd_coordinator_start, NULL, NULL, NULL},
+    {"agent list", MW_CLI_FACTORY, "", "the registered agents, their skills and load", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_view, "agents", NULL, NULL},
+    {"agent show", MW_CLI_FACTORY, "AGENT", "one agent", NULL, NO_OPTIONS, 1, 1, mw_cmd_view,
+     "agents", "id", NULL},
+    {"agent register", MW_CLI_FACTORY, "FILE", "register an agent from a JSON or YAML file", NULL,
+     NO_OPTIONS, 1, 1, mw_cmd_agent_register, NULL, NULL, NULL},
+    {"agent remove", MW_CLI_FACTORY, "AGENT", "take an agent off the register", NULL, NO_OPTIONS, 1,
+     1, mw_cmd_post, "RemoveAgent", "agentId", NULL},
+    {"route", MW_CLI_FACTORY, "--task SKILL [--domain D]",
+     "which agent would get a task, with the scores; nothing is started", NULL, route_options, 0, 0,
+     mw_cmd_view, "route", NULL, NULL},
+    {"events", MW_CLI_FACTORY, "", "the journal's records, oldest first", NULL, events_options, 0,
+     0, mw_cmd_events, NULL, NULL, NULL},
+    /* operations */
+    {"serve", MW_CLI_OPERATIONS, "", "start the workspace's host, or stop it", NULL, serve_options,
+     0, 0, mw_cmd_serve, NULL, NULL, NULL},
+    {"verify", MW_CLI_OPERATIONS, "", "check the journal, every frame of it", NULL, NO_OPTIONS, 0,
+     0, mw_cmd_verify, NULL, NULL, NULL},
+    {"journal show", MW_CLI_OPERATIONS, "", "the journal's records as they are written", NULL,
+     journal_options, 0, 0, mw_cmd_journal_show, NULL, NULL, NULL},
+    {"journal repair", MW_CLI_OPERATIONS, "",
+     "cut a damaged journal at the first damage; what is cut off is kept aside", NULL,
+     repair_options, 0, 0, mw_cmd_journal_repair, NULL, NULL, NULL},
+    {"config show", MW_CLI_OPERATIONS, "", "the settings in effect and where they come from", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_config_show, NULL, NULL, NULL},
+    {"version", MW_CLI_OPERATIONS, "", "the version of this program", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_version, NULL, NULL, NULL},
+    {"help", MW_CLI_OPERATIONS, "[VERB]", "all commands, or one of them", NULL, NO_OPTIONS, 0, 2,
+     mw_cmd_help, NULL, NULL, NULL},
+    {"man", MW_CLI_OPERATIONS, "[VERB]", "a manual page in roff, for `man -l -`", NULL, NO_OPTIONS,
+     0, 2, mw_cmd_man, NULL, NULL, NULL},
+    {"completion", MW_CLI_OPERATIONS, "bash|zsh|fish", "completions for a shell", NULL, NO_OPTIONS,
+     1, 1, mw_cmd_completion, NULL, NULL, NULL},
+};
+
+const size_t mw_command_count = MW_COUNT(mw_commands);
