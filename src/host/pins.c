@@ -1,5 +1,6 @@
 #include "author/author.h"
 #include "defs/rules.h"
+#include "host/definitions.h"
 #include "host/internal.h"
 
 #include <dirent.h>
@@ -47,11 +48,9 @@ static void drop(struct mw_host *host, struct mw_pin *pin)
     free(pin);
 }
 
-/* {"files":[{"path","text"}…]} → a checked catalogue. */
-static enum mw_rc load_catalogue(struct mw_host *host, struct mw_str bundle, const char *sha256,
-                                 struct mw_pin **ret_pin, struct mw_err *err)
+/* {"files":[{"path","text"}…]} → a checked catalogue, in the pin's arena. */
+static enum mw_rc fill_catalogue(struct mw_pin *pin, struct mw_str bundle, struct mw_err *err)
 {
-    struct mw_pin *pin = add(host, sha256, CATALOGUE_ARENA_BYTES);
     struct mw_str text = mw_arena_copy(&pin->arena, bundle);
     enum mw_rc rc = mw_json_parse(&pin->arena, text, &pin->tape, err);
     uint32_t list = rc == MW_OK ? mw_node_get(&pin->tape, 0, "files") : MW_NODE_NONE;
@@ -70,6 +69,14 @@ static enum mw_rc load_catalogue(struct mw_host *host, struct mw_str bundle, con
     if (rc == MW_OK)
         rc = mw_catalogue_load(&pin->arena, files, count, mw_str_of(pin->sha256), &pin->catalogue,
                                err);
+    return rc;
+}
+
+static enum mw_rc load_catalogue(struct mw_host *host, struct mw_str bundle, const char *sha256,
+                                 struct mw_pin **ret_pin, struct mw_err *err)
+{
+    struct mw_pin *pin = add(host, sha256, CATALOGUE_ARENA_BYTES);
+    enum mw_rc rc = fill_catalogue(pin, bundle, err);
     if (rc != MW_OK) {
         drop(host, pin);
         return rc;
@@ -179,24 +186,45 @@ static enum mw_rc add_folder(const char *root, const char *kind, struct mw_json 
     return rc;
 }
 
+/* Every file under the factory folder, then what the workspace brings of its own. */
+static enum mw_rc read_all(const char *factory, const char *workspace, struct mw_buf *bundle,
+                           struct mw_err *err)
+{
+    struct mw_json json;
+    enum mw_rc rc = MW_OK;
+    mw_json_init(&json, bundle);
+    mw_json_object(&json);
+    mw_json_karray(&json, "files");
+    for (size_t i = 0; rc == MW_OK && i < MW_COUNT(kinds); i++)
+        rc = add_folder(factory, kinds[i], &json, err);
+    for (size_t i = 0; rc == MW_OK && workspace != NULL && i < MW_COUNT(kinds); i++)
+        rc = add_folder(workspace, kinds[i], &json, err);
+    mw_json_array_end(&json);
+    mw_json_object_end(&json);
+    return rc;
+}
+
+enum mw_rc mw_host_check_definitions(const char *factory, const char *workspace, struct mw_err *err)
+{
+    struct mw_buf bundle = mw_heap_buf();
+    struct mw_pin pin = {0};
+    mw_heap_arena(&pin.arena, CATALOGUE_ARENA_BYTES);
+    enum mw_rc rc = read_all(factory, workspace, &bundle, err);
+    mw_sha256_hex(mw_buf_str(&bundle), pin.sha256);
+    if (rc == MW_OK)
+        rc = fill_catalogue(&pin, mw_buf_str(&bundle), err);
+    mw_heap_arena_free(&pin.arena);
+    mw_heap_buf_free(&bundle);
+    return rc;
+}
+
 enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_HEX],
                                 struct mw_err *err)
 {
     struct mw_buf bundle = mw_heap_buf();
-    struct mw_json json;
     struct mw_pin *pin = NULL;
     char path[160];
-    enum mw_rc rc = MW_OK;
-    mw_json_init(&json, &bundle);
-    mw_json_object(&json);
-    mw_json_karray(&json, "files");
-    for (size_t i = 0; rc == MW_OK && i < MW_COUNT(kinds); i++)
-        rc = add_folder(host->factory, kinds[i], &json, err);
-    /* A workspace may bring its own. */
-    for (size_t i = 0; rc == MW_OK && i < MW_COUNT(kinds); i++)
-        rc = add_folder(host->workspace, kinds[i], &json, err);
-    mw_json_array_end(&json);
-    mw_json_object_end(&json);
+    enum mw_rc rc = read_all(host->factory, host->workspace, &bundle, err);
     if (rc == MW_OK) {
         mw_sha256_hex(mw_buf_str(&bundle), ret_sha256);
         pin = find(host, mw_str_of(ret_sha256));

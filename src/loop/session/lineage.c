@@ -6,10 +6,10 @@ static void decide_accept(const struct mw_world *world, const struct mw_session 
                           const struct mw_request *request, struct mw_out *out);
 static void decide_reject(const struct mw_world *world, const struct mw_session *session,
                           const struct mw_request *request, struct mw_out *out);
-static void decide_promote(const struct mw_session *session, const struct mw_request *request,
-                           struct mw_out *out);
-static void decide_rollback(const struct mw_session *session, const struct mw_request *request,
-                            struct mw_out *out);
+static void decide_promote(const struct mw_world *world, const struct mw_session *session,
+                           const struct mw_request *request, struct mw_out *out);
+static void decide_rollback(const struct mw_world *world, const struct mw_session *session,
+                            const struct mw_request *request, struct mw_out *out);
 static void decide_promoted(const struct mw_world *world, const struct mw_session *session,
                             const struct mw_request *request, struct mw_out *out);
 
@@ -33,10 +33,10 @@ void mw_lineage_decide(const struct mw_world *world, const struct mw_session *se
         decide_reject(world, session, request, out);
         return;
     case MW_REQ_PROMOTE:
-        decide_promote(session, request, out);
+        decide_promote(world, session, request, out);
         return;
     case MW_REQ_ROLLBACK:
-        decide_rollback(session, request, out);
+        decide_rollback(world, session, request, out);
         return;
     case MW_REQ_RECORD_PROMOTION:
         decide_promoted(world, session, request, out);
@@ -160,11 +160,14 @@ static void decide_reject(const struct mw_world *world, const struct mw_session 
 }
 
 /* What the host is to put where; the same for promotion and rollback. */
-static void ask_promotion(const struct mw_session *session, uint32_t index, struct mw_str target,
-                          struct mw_str mode, struct mw_out *out)
+static void ask_promotion(const struct mw_world *world, const struct mw_session *session,
+                          uint32_t index, struct mw_str target, struct mw_str mode,
+                          struct mw_out *out)
 {
     const struct mw_build *build = &session->builds[index];
     struct mw_event *event = mw_out_event(out, MW_EVT_PROMOTION_STARTED);
+    if (mw_world_trace(world, build->trace) != NULL)
+        event->trace = build->trace;
     event->build_id = build->build_id;
     event->app_id = build->app_id;
     event->version = build->version;
@@ -183,8 +186,8 @@ static bool promotion_is_free(const struct mw_session *session, struct mw_out *o
     return false;
 }
 
-static void decide_promote(const struct mw_session *session, const struct mw_request *request,
-                           struct mw_out *out)
+static void decide_promote(const struct mw_world *world, const struct mw_session *session,
+                           const struct mw_request *request, struct mw_out *out)
 {
     const struct mw_tape *body = request->body;
     uint32_t index = find_build(session, request, MW_BUILD_CURRENT, out);
@@ -203,12 +206,12 @@ static void decide_promote(const struct mw_session *session, const struct mw_req
         mw_out_refuse(out, MW_E_INPUT, "/mode", MW_STR("mode is adopt-edits or discard-edits"));
         return;
     }
-    ask_promotion(session, index, target.len > 0 ? target : MW_STR("app"),
+    ask_promotion(world, session, index, target.len > 0 ? target : MW_STR("app"),
                   mode.len > 0 ? mode : MW_STR("refuse"), out);
 }
 
-static void decide_rollback(const struct mw_session *session, const struct mw_request *request,
-                            struct mw_out *out)
+static void decide_rollback(const struct mw_world *world, const struct mw_session *session,
+                            const struct mw_request *request, struct mw_out *out)
 {
     (void)request; /* it says nothing but that */
     if (!promotion_is_free(session, out))
@@ -217,7 +220,8 @@ static void decide_rollback(const struct mw_session *session, const struct mw_re
         mw_out_refuse(out, MW_E_MISSING, "", MW_STR("there is no earlier promoted version"));
         return;
     }
-    ask_promotion(session, session->promoted_last - 1, MW_STR("app"), MW_STR("rollback"), out);
+    ask_promotion(world, session, session->promoted_last - 1, MW_STR("app"), MW_STR("rollback"),
+                  out);
 }
 
 static void decide_promoted(const struct mw_world *world, const struct mw_session *session,
@@ -233,6 +237,8 @@ static void decide_promoted(const struct mw_world *world, const struct mw_sessio
     struct mw_event *event =
         mw_out_event(out, error.len > 0 ? MW_EVT_PROMOTION_FAILED : MW_EVT_APP_PROMOTED);
     event->fence = session->promotion;
+    if (mw_world_trace(world, build->trace) != NULL)
+        event->trace = build->trace;
     event->build_id = build->build_id;
     event->app_id = build->app_id;
     event->version = build->version;

@@ -1,0 +1,66 @@
+#include "agent/exec.h"
+#include "builtin/builtin.h"
+#include "cli/cli.h"
+#include "cli/proxy.h"
+#include "host/definitions.h"
+#include "host/host.h"
+#include "host/offline.h"
+#include "stage/scaffold.h"
+
+#include <string.h>
+
+/* The one program under its names; the rooms meet the command line here and nowhere else. */
+
+static enum mw_rc offline_view(const char *workspace, const char *name,
+                               const struct mw_cli_arg *args, uint32_t arg_count,
+                               struct mw_buf *out, struct mw_err *err)
+{
+    struct mw_view_query query = {.name = mw_str_of(name)};
+    for (uint32_t i = 0; i < arg_count && i < MW_VIEW_ARGS_MAX; i++, query.count++) {
+        query.keys[i] = mw_str_of(args[i].key);
+        query.values[i] = mw_str_of(args[i].value);
+    }
+    return mw_offline_view(workspace, &query, out, err);
+}
+
+struct lines {
+    uint64_t from_seq;
+    bool (*on_line)(void *context, struct mw_str line);
+    void *context;
+};
+
+static enum mw_rc on_record(void *context, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    const struct lines *lines = context;
+    if (seq < lines->from_seq || lines->on_line(lines->context, line))
+        return MW_OK;
+    return MW_FAIL(err, MW_E_LIMIT, "enough");
+}
+
+static enum mw_rc offline_records(const char *workspace, uint64_t from_seq,
+                                  bool (*on_line)(void *context, struct mw_str line), void *context,
+                                  struct mw_err *err)
+{
+    struct lines lines = {from_seq, on_line, context};
+    enum mw_rc rc = mw_offline_journal(workspace, on_record, &lines, err);
+    return rc == MW_E_LIMIT ? MW_OK : rc;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct mw_cli_ports ports = {.build_id = mw_build_id,
+                                              .offline_view = offline_view,
+                                              .offline_records = offline_records,
+                                              .check_definitions = mw_host_check_definitions,
+                                              .make_scaffold = mw_scaffold_make};
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "__exec") == 0)
+        return mw_exec_main();
+    if (strcmp(name, "__agent") == 0)
+        return mw_builtin_main(argc, argv);
+    if (strcmp(name, "__host") == 0)
+        return mw_host_main(argc, argv);
+    if (strcmp(name, "__proxy") == 0)
+        return mw_proxy_main(argc, argv);
+    return mw_cli_main(argc, argv, &ports);
+}
