@@ -187,6 +187,20 @@ static void put_failed_tests(struct cause *cause)
     mw_json_array_end(json);
 }
 
+/* Short, and nothing in it that a shell would take for its own. */
+static bool is_plain(struct mw_str prompt)
+{
+    if (prompt.len == 0 || prompt.len > 200)
+        return false;
+    for (size_t i = 0; i < prompt.len; i++) {
+        char c = prompt.ptr[i];
+        bool letter = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9');
+        if (!letter && c != ' ' && c != ',' && c != '.' && c != '-' && c != ':')
+            return false;
+    }
+    return true;
+}
+
 /* What to type. */
 static void put_next(struct cause *cause)
 {
@@ -206,8 +220,9 @@ static void put_next(struct cause *cause)
         mw_json_str(json, mw_arena_format(arena, "millwright trace show %.*s",
                                           MW_STR_ARG(cause->trace->wire_id)));
     }
-    if (cause->trace->outcome.len > 0)
-        mw_json_str(json, MW_STR("millwright gen - # the same prompt again, as a new build"));
+    if (cause->trace->outcome.len > 0 && is_plain(cause->detail.prompt))
+        mw_json_str(json, mw_arena_format(arena, "millwright gen \"%.*s\"",
+                                          MW_STR_ARG(cause->detail.prompt)));
     mw_json_array_end(json);
 }
 

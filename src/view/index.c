@@ -391,7 +391,10 @@ static void on_task(struct mw_view_index *index, const struct mw_event *event, s
 {
     struct mw_view_trace *trace = mw_view_table_get(&index->trace_by_id, event->trace);
     struct mw_view_open *open = mw_view_table_get(&index->open_by_item, event->item);
-    if (event->item == 0 && trace != NULL && event->kind != MW_EVT_ROUTING_FALLBACK)
+    bool makes = event->item == 0 &&
+                 (event->kind == MW_EVT_TASK_READY || event->kind == MW_EVT_TASK_DISPATCHED ||
+                  event->kind == MW_EVT_AGENT_NOT_FOUND);
+    if (makes && trace != NULL)
         trace->tasks++;
     switch (event->kind) {
     case MW_EVT_TASK_DISPATCHED:

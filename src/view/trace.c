@@ -18,7 +18,7 @@ static void put_head(struct mw_view *view, const struct mw_view_trace *trace)
     mw_view_kstr(json, "priority", trace->priority);
     mw_view_kstr(json, "started", trace->started);
     mw_view_kstr(json, "ended", trace->ended);
-    mw_json_ku64(json, "tasks", trace->tasks);
+    mw_json_ku64(json, "taskCount", trace->tasks);
     mw_json_ku64(json, "waiting", trace->waiting);
     if (trace->reason.len > 0)
         mw_json_kstr(json, "reason", trace->reason);
