@@ -9,10 +9,10 @@
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user);
 static size_t take_header(char *bytes, size_t size, size_t count, void *user);
-static struct curl_slist *make_headers(const struct mw_http_request *request);
-static void set_method(CURL *easy, const struct mw_http_request *request);
+static struct curl_slist *make_headers(const struct mw_client_request *request);
+static void set_method(CURL *easy, const struct mw_client_request *request);
 
-enum mw_rc mw_http_open(struct mw_http_client *client, struct mw_err *err)
+enum mw_rc mw_client_open(struct mw_client_client *client, struct mw_err *err)
 {
     memset(client, 0, sizeof *client);
     client->easy = curl_easy_init();
@@ -22,7 +22,7 @@ enum mw_rc mw_http_open(struct mw_http_client *client, struct mw_err *err)
     return MW_OK;
 }
 
-void mw_http_close(struct mw_http_client *client)
+void mw_client_close(struct mw_client_client *client)
 {
     if (client->easy == NULL)
         return;
@@ -31,7 +31,7 @@ void mw_http_close(struct mw_http_client *client)
     memset(client, 0, sizeof *client);
 }
 
-enum mw_rc mw_http_target(struct mw_http_client *client, uint16_t port, struct mw_err *err)
+enum mw_rc mw_client_target(struct mw_client_client *client, uint16_t port, struct mw_err *err)
 {
     /* A fresh handle: a restarted service must not meet the connection of the killed one. */
     curl_easy_cleanup(client->easy);
@@ -42,8 +42,8 @@ enum mw_rc mw_http_target(struct mw_http_client *client, uint16_t port, struct m
     return MW_OK;
 }
 
-enum mw_rc mw_http_send(struct mw_http_client *client, const struct mw_http_request *request,
-                        struct mw_http_answer *ret_answer, struct mw_err *err)
+enum mw_rc mw_client_send(struct mw_client_client *client, const struct mw_client_request *request,
+                          struct mw_client_answer *ret_answer, struct mw_err *err)
 {
     MW_ASSERT(client->easy != NULL);
     MW_ASSERT(request->path[0] == '/');
@@ -80,15 +80,15 @@ enum mw_rc mw_http_send(struct mw_http_client *client, const struct mw_http_requ
     /* A server that refuses a body early may close before it was read whole; its answer counts. */
     if (code != CURLE_OK && !(code == CURLE_SEND_ERROR && status >= 400))
         return MW_FAIL(err, MW_E_FAILED, "no answer: %s", curl_easy_strerror(code));
-    *ret_answer = (struct mw_http_answer){.status = (int)status,
-                                          .body = mw_buf_str(&client->body),
-                                          .content_type = client->content_type,
-                                          .allow = client->allow,
-                                          .challenge = client->challenge};
+    *ret_answer = (struct mw_client_answer){.status = (int)status,
+                                            .body = mw_buf_str(&client->body),
+                                            .content_type = client->content_type,
+                                            .allow = client->allow,
+                                            .challenge = client->challenge};
     return MW_OK;
 }
 
-static void set_method(CURL *easy, const struct mw_http_request *request)
+static void set_method(CURL *easy, const struct mw_client_request *request)
 {
     if (request->has_body || strcmp(request->method, "POST") == 0 ||
         strcmp(request->method, "PATCH") == 0 || strcmp(request->method, "PUT") == 0) {
@@ -110,7 +110,7 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
     return longer != NULL ? longer : list;
 }
 
-static struct curl_slist *make_headers(const struct mw_http_request *request)
+static struct curl_slist *make_headers(const struct mw_client_request *request)
 {
     struct curl_slist *list = add_header(NULL, "Expect", NULL);
     /* Without a value the header is left out: libcurl's own choice for POST would be a form. */
@@ -122,7 +122,7 @@ static struct curl_slist *make_headers(const struct mw_http_request *request)
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 {
-    struct mw_http_client *client = user;
+    struct mw_client_client *client = user;
     size_t len = size * count;
     if (client->body.len + len > MW_HTTP_ANSWER_MAX) {
         client->too_large = true;
@@ -147,7 +147,7 @@ static void keep_header(struct mw_str line, const char *name, char ret_value[MW_
 
 static size_t take_header(char *bytes, size_t size, size_t count, void *user)
 {
-    struct mw_http_client *client = user;
+    struct mw_client_client *client = user;
     struct mw_str line = {bytes, size * count};
     keep_header(line, "content-type", client->content_type);
     keep_header(line, "allow", client->allow);

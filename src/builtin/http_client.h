@@ -14,7 +14,7 @@
 #define MW_HTTP_ANSWER_MAX (64u << 20)
 #define MW_HTTP_HEADER_MAX 512
 
-struct mw_http_client {
+struct mw_client_client {
     void *easy;         /* owned: libcurl's handle */
     struct mw_buf body; /* owned: the last answer */
     uint16_t port;
@@ -24,7 +24,7 @@ struct mw_http_client {
     char challenge[MW_HTTP_HEADER_MAX]; /* WWW-Authenticate */
 };
 
-struct mw_http_request {
+struct mw_client_request {
     const char *method;        /* borrowed */
     const char *path;          /* borrowed: path and query, starting with '/' */
     const char *authorization; /* borrowed: the header's value; NULL: none */
@@ -34,7 +34,7 @@ struct mw_http_request {
     int64_t timeout_ms;
 };
 
-struct mw_http_answer {
+struct mw_client_answer {
     int status;
     struct mw_str body;       /* borrowed from the client until its next request */
     const char *content_type; /* borrowed likewise; "" when absent */
@@ -42,12 +42,13 @@ struct mw_http_answer {
     const char *challenge;
 };
 
-MW_MUST enum mw_rc mw_http_open(struct mw_http_client *client, struct mw_err *err);
-void mw_http_close(struct mw_http_client *client);
+MW_MUST enum mw_rc mw_client_open(struct mw_client_client *client, struct mw_err *err);
+void mw_client_close(struct mw_client_client *client);
 /* From now on 127.0.0.1:port; kept connections are closed. */
-MW_MUST enum mw_rc mw_http_target(struct mw_http_client *client, uint16_t port, struct mw_err *err);
-MW_MUST enum mw_rc mw_http_send(struct mw_http_client *client,
-                                const struct mw_http_request *request,
-                                struct mw_http_answer *ret_answer, struct mw_err *err);
+MW_MUST enum mw_rc mw_client_target(struct mw_client_client *client, uint16_t port,
+                                    struct mw_err *err);
+MW_MUST enum mw_rc mw_client_send(struct mw_client_client *client,
+                                  const struct mw_client_request *request,
+                                  struct mw_client_answer *ret_answer, struct mw_err *err);
 
 #endif

@@ -67,7 +67,7 @@ static enum mw_rc prepare(struct probe *p, struct mw_err *err)
         p->data_dir[0] = '\0';
         return MW_FAIL_SYS(err, MW_E_IO, "make a folder in '%s'", p->options->scratch);
     }
-    rc = mw_http_open(&p->http, err);
+    rc = mw_client_open(&p->http, err);
     return rc == MW_OK && p->auth ? prepare_keys(p, err) : rc;
 }
 
@@ -92,7 +92,7 @@ static void clean(struct probe *p)
 {
     struct mw_err err;
     mw_service_free(&p->service);
-    mw_http_close(&p->http);
+    mw_client_close(&p->http);
     mw_jwt_key_free(&p->key);
     mw_jwt_key_free(&p->other_key);
     mw_jwt_key_free(&p->rsa_key);
@@ -144,7 +144,7 @@ bool probe_start(struct probe *p, const char *when)
     struct mw_str name = probe_say(p, "service: starts %s", when);
     enum mw_rc rc = mw_service_start(&p->service, &command, START_MS, &err);
     if (rc == MW_OK)
-        rc = mw_http_target(&p->http, p->service.port, &err);
+        rc = mw_client_target(&p->http, p->service.port, &err);
     p->asked_count = 0;
     p->missing = rc == MW_E_MISSING;
     if (rc != MW_OK) {

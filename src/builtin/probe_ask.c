@@ -120,7 +120,7 @@ static bool no_answer(struct probe *p, struct mw_str name, const struct mw_err *
 bool probe_send(struct probe *p, struct mw_str name, const struct probe_ask *ask,
                 struct probe_answer *ret_answer)
 {
-    struct mw_http_answer http;
+    struct mw_client_answer http;
     struct mw_err err = {0};
     struct probe_answer answer = {0};
     int64_t left_ms = (p->options->deadline_ns - mw_now_monotonic_ns()) / 1000000;
@@ -141,7 +141,7 @@ bool probe_send(struct probe *p, struct mw_str name, const struct probe_ask *ask
     if (content_type == NULL && ask->body.ptr != NULL)
         content_type = "application/json";
     struct mw_str path = mw_arena_copy(&p->scratch, ask->path);
-    struct mw_http_request request = {
+    struct mw_client_request request = {
         .method = ask->method,
         .path = path.ptr,
         .authorization = authorization,
@@ -150,7 +150,7 @@ bool probe_send(struct probe *p, struct mw_str name, const struct probe_ask *ask
         .has_body = ask->body.ptr != NULL,
         .timeout_ms = left_ms < MW_PROBE_REQUEST_MS ? left_ms : MW_PROBE_REQUEST_MS};
     p->asked_count++;
-    enum mw_rc rc = mw_http_send(&p->http, &request, &http, &err);
+    enum mw_rc rc = mw_client_send(&p->http, &request, &http, &err);
     mw_service_drain(&p->service);
     if (rc != MW_OK)
         return no_answer(p, name, &err);
