@@ -12,7 +12,7 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *user);
 static struct curl_slist *make_headers(const struct mw_client_request *request);
 static void set_method(CURL *easy, const struct mw_client_request *request);
 
-enum mw_rc mw_client_open(struct mw_client_client *client, struct mw_err *err)
+enum mw_rc mw_client_open(struct mw_client *client, struct mw_err *err)
 {
     memset(client, 0, sizeof *client);
     client->easy = curl_easy_init();
@@ -22,7 +22,7 @@ enum mw_rc mw_client_open(struct mw_client_client *client, struct mw_err *err)
     return MW_OK;
 }
 
-void mw_client_close(struct mw_client_client *client)
+void mw_client_close(struct mw_client *client)
 {
     if (client->easy == NULL)
         return;
@@ -31,7 +31,7 @@ void mw_client_close(struct mw_client_client *client)
     memset(client, 0, sizeof *client);
 }
 
-enum mw_rc mw_client_target(struct mw_client_client *client, uint16_t port, struct mw_err *err)
+enum mw_rc mw_client_target(struct mw_client *client, uint16_t port, struct mw_err *err)
 {
     /* A fresh handle: a restarted service must not meet the connection of the killed one. */
     curl_easy_cleanup(client->easy);
@@ -42,7 +42,7 @@ enum mw_rc mw_client_target(struct mw_client_client *client, uint16_t port, stru
     return MW_OK;
 }
 
-enum mw_rc mw_client_send(struct mw_client_client *client, const struct mw_client_request *request,
+enum mw_rc mw_client_send(struct mw_client *client, const struct mw_client_request *request,
                           struct mw_client_answer *ret_answer, struct mw_err *err)
 {
     MW_ASSERT(client->easy != NULL);
@@ -122,7 +122,7 @@ static struct curl_slist *make_headers(const struct mw_client_request *request)
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 {
-    struct mw_client_client *client = user;
+    struct mw_client *client = user;
     size_t len = size * count;
     if (client->body.len + len > MW_HTTP_ANSWER_MAX) {
         client->too_large = true;
@@ -147,7 +147,7 @@ static void keep_header(struct mw_str line, const char *name, char ret_value[MW_
 
 static size_t take_header(char *bytes, size_t size, size_t count, void *user)
 {
-    struct mw_client_client *client = user;
+    struct mw_client *client = user;
     struct mw_str line = {bytes, size * count};
     keep_header(line, "content-type", client->content_type);
     keep_header(line, "allow", client->allow);

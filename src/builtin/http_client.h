@@ -14,7 +14,7 @@
 #define MW_HTTP_ANSWER_MAX (64u << 20)
 #define MW_HTTP_HEADER_MAX 512
 
-struct mw_client_client {
+struct mw_client {
     void *easy;         /* owned: libcurl's handle */
     struct mw_buf body; /* owned: the last answer */
     uint16_t port;
@@ -42,13 +42,11 @@ struct mw_client_answer {
     const char *challenge;
 };
 
-MW_MUST enum mw_rc mw_client_open(struct mw_client_client *client, struct mw_err *err);
-void mw_client_close(struct mw_client_client *client);
+MW_MUST enum mw_rc mw_client_open(struct mw_client *client, struct mw_err *err);
+void mw_client_close(struct mw_client *client);
 /* From now on 127.0.0.1:port; kept connections are closed. */
-MW_MUST enum mw_rc mw_client_target(struct mw_client_client *client, uint16_t port,
-                                    struct mw_err *err);
-MW_MUST enum mw_rc mw_client_send(struct mw_client_client *client,
-                                  const struct mw_client_request *request,
+MW_MUST enum mw_rc mw_client_target(struct mw_client *client, uint16_t port, struct mw_err *err);
+MW_MUST enum mw_rc mw_client_send(struct mw_client *client, const struct mw_client_request *request,
                                   struct mw_client_answer *ret_answer, struct mw_err *err);
 
 #endif

@@ -135,7 +135,7 @@ struct probe {
     struct mw_jwt_key key, other_key, rsa_key;
     struct mw_str public_pem;
     const char *bearer[2]; /* keep: "Bearer …" of each owner */
-    struct mw_client_client http;
+    struct mw_client http;
     struct mw_service service;
     char data_dir[4096];
     uint32_t number;        /* makes normal values differ */

@@ -436,14 +436,14 @@ static int listen_on(uint16_t port, uint16_t *ret_port)
     return fd;
 }
 
-/* argv: PORT SLUG=PORT… */
+/* argv: millwright __proxy PORT SLUG=PORT… */
 int mw_proxy_main(int argc, char **argv)
 {
-    static struct proxy proxy;
+    static struct proxy proxy; /* one a process; too large for the stack */
     uint64_t port = 0;
     uint16_t listening = 0;
-    if (argc < 2 || !mw_str_to_u64(mw_str_of(argv[0]), &port) || port > 65535 ||
-        !read_routes(&proxy, argc - 1, argv + 1)) {
+    if (argc < 4 || !mw_str_to_u64(mw_str_of(argv[2]), &port) || port > 65535 ||
+        !read_routes(&proxy, argc - 3, argv + 3)) {
         (void)fprintf(stderr, "usage: millwright __proxy PORT SLUG=PORT…\n");
         return 2;
     }

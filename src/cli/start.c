@@ -145,6 +145,11 @@ static enum mw_rc not_ready(pid_t pid, struct mw_str said, struct mw_err *err)
                         ? rc_of_exit(WEXITSTATUS(status))
                         : MW_E_MISSING;
     said = mw_str_trim(said);
+    /* "error 65 the journal is damaged": the code is the exit code that was just read. */
+    if (mw_str_starts(said, MW_STR("error "))) {
+        size_t space = mw_str_find(said, ' ', 6);
+        said = space != SIZE_MAX ? mw_str_sub(said, space + 1, said.len) : MW_STR_NONE;
+    }
     if (said.len == 0)
         return MW_FAIL(err, rc, "the host ended before it was ready; .millwright/log/host.out may "
                                 "say why");

@@ -118,6 +118,12 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
     finish(&step, ret_result);
 }
 
+/* Results, timers and cancels are still taken then; they need the rest. */
+static bool is_short_of_memory(const struct mw_core *core)
+{
+    return mw_mem_room(&core->world.mem) < MW_STEP_MEMORY_BYTES / 2;
+}
+
 /* What STEP_CONTINUED finds again in the state, so that it need not be done now. */
 static bool is_resumable(const struct mw_request *request)
 {
@@ -183,8 +189,8 @@ static void run(struct step *step)
             }
             take(step, &request);
         }
-        if (!mw_work_wants_dispatch(&step->core->work))
-            return;
+        if (!mw_work_wants_dispatch(&step->core->work) || is_short_of_memory(step->core))
+            return; /* what waits in state goes on once something has ended */
         if (is_full(step)) {
             step->continues = true;
             return;

@@ -93,6 +93,7 @@ struct rig {
     mw_seq last_trace;
     char last_trace_id[128];
     bool relaxed_limits;
+    size_t region_bytes; /* 0: RIG_REGION_BYTES */
 };
 
 static inline uint64_t rig_random(struct rig *rig)
@@ -260,7 +261,8 @@ static inline const struct mw_catalogue *rig_load(struct rig *rig, const char *n
 static inline void rig_init_core(struct rig *rig, struct mw_core *core, unsigned which)
 {
     struct mw_core_config config = {.region = rig->memory[which],
-                                    .region_bytes = RIG_REGION_BYTES,
+                                    .region_bytes =
+                                        rig->region_bytes > 0 ? rig->region_bytes : RIG_REGION_BYTES,
                                     .arena = rig->memory[which + 1],
                                     .arena_bytes = RIG_ARENA_BYTES,
                                     .catalogue = rig_catalogue,

@@ -178,12 +178,98 @@ static void nobody_for_ten_thousand_is_told_in_bounded_steps(void **state)
     rig_free(rig);
 }
 
+/* A fact of the whole trace reaches every coordinator, however many, over full steps and a kill. */
+static void a_thousand_coordinators_hear_one_fact(void **state)
+{
+    enum { COWS = 1500 };
+    struct rig *rig = rig_new();
+    (void)state;
+    rig->quiet_dump = true;
+    rig_begin(rig, "herd");
+    rig_register_all(rig);
+    char *body = mw_heap_alloc(COWS * 32 + 200);
+    size_t len = (size_t)sprintf(body, "{\"workflow\":\"CallHome\",\"blueprint\":{\"cows\":[");
+    for (uint32_t i = 0; i < COWS; i++)
+        len += (size_t)sprintf(body + len, "%s{\"name\":\"c%u\"}", i > 0 ? "," : "", i);
+    (void)strcpy(body + len, "]}}");
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_STARTED], COWS);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], 1);
+    uint64_t continued = rig->kind_count[MW_EVT_STEP_CONTINUES];
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == MW_OPENS_AGENT) {
+            (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                         "{\"type\":\"BellRung\",\"payload\":{\"loud\":true}}", rig->runs[i].item,
+                         rig->runs[i].seq);
+            break;
+        }
+    assert_true(rig->kind_count[MW_EVT_STEP_CONTINUES] > continued);
+    rig_crash(rig, rig->durable);
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_STATE_ENTERED], COWS);
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < rig->run_count && !more; i++)
+            if (rig->runs[i].opens == MW_OPENS_AGENT) {
+                (void)rig_do(rig, MW_REQ_RECORD_RESULT, "{\"type\":\"CowFed\",\"payload\":{}}",
+                             rig->runs[i].item, rig->runs[i].seq);
+                more = true;
+            }
+        more = go_on(rig) > 0 || more;
+    }
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_ENDED], COWS);
+    nothing_is_left(rig);
+    mw_heap_free(body);
+    rig_free(rig);
+}
+
+/* P09: at the memory ceiling new work is refused before it is decided; cancelling is not, and gives all of it back. */
+static void at_the_memory_ceiling_new_work_is_refused(void **state)
+{
+    struct rig *rig = rig_new();
+    char body[200];
+    (void)state;
+    rig->quiet_dump = true;
+    rig->region_bytes = (size_t)32 << 20;
+    rig_begin(rig, "fanout");
+    char *parts = parts_body(4000);
+    uint32_t begun[2] = {0, 0};
+    for (unsigned round = 0; round < 2; round++) {
+        for (;;) {
+            (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, parts, 0, 0);
+            if (rig->result.rc != MW_OK)
+                break;
+            begun[round]++;
+            (void)go_on(rig); /* nobody has the skill: every part is a task that waits */
+        }
+        assert_int_equal(rig->result.rc, MW_E_LIMIT);
+        while (rig->core.world.traces.count > 0) {
+            const struct mw_trace *trace = NULL;
+            for (uint32_t i = 0; trace == NULL; i++)
+                if (rig->core.world.traces.slots[i].key != 0)
+                    trace = rig->core.world.traces.slots[i].value;
+            snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
+            (void)rig_do(rig, MW_REQ_CANCEL_TRACE, body, 0, 0);
+            RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+            (void)go_on(rig);
+        }
+        nothing_is_left(rig);
+    }
+    assert_true(begun[0] > 1 && begun[1] > 1);
+    mw_heap_free(parts);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_end_through_pause_and_kill),
         cmocka_unit_test(ten_thousand_are_cancelled_in_bounded_steps),
         cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
+        cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
+        cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
