@@ -254,8 +254,9 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         } else {
             struct mw_str actor = mw_node_get_text(&tape, 0, "actor");
             copy_members(&tape, meta, MW_COUNT(meta), &rest);
-            made = mw_post_make(kind, mw_buf_str(&rest), mw_node_get_text(&tape, 0, "messageId"),
-                                actor.len > 0 ? actor : MW_STR("user:unknown"), err);
+            made =
+                mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(&tape, 0, "messageId"),
+                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
         }
     }
     if (made != NULL && has_document(kind)) {

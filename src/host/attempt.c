@@ -123,6 +123,10 @@ static bool read_needs(struct mw_run_attempt *attempt, struct mw_err *err)
         mw_agent_def_load(&attempt->arena, MW_STR("/agent"), &definition, 0, &attempt->agent,
                           err) != MW_OK)
         return false;
+    for (uint32_t i = 0; i < attempt->agent.secret_count; i++) {
+        struct mw_str name = mw_arena_copy(&attempt->arena, attempt->agent.secrets[i]);
+        mw_mask_add(host->mask, name, mw_str_of(getenv(name.ptr)));
+    }
     attempt->expects = mw_arena_copy(&attempt->arena, needs.def->expects[0]);
     attempt->writes_files = needs.def->writes_files;
     attempt->uses_repository = needs.def->reads_repository;

@@ -41,6 +41,10 @@ static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *
 /* P22: bodies are durable before the record that names them. */
 static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
 {
+    struct mw_buf masked = mw_heap_buf();
+    if (mw_mask_text(attempt->host->mask, attempt->outcome.payload, &masked))
+        attempt->outcome.payload = mw_arena_copy(&attempt->arena, mw_buf_str(&masked));
+    mw_heap_buf_free(&masked);
     struct mw_str payload = attempt->outcome.payload;
     if (attempt->outcome.verdict != MW_ANSWER_RESULT ||
         (payload.len <= PAYLOAD_KEPT_BYTES && !attempt->wants_document))

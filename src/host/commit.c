@@ -62,13 +62,16 @@ void mw_host_commit_stop(struct mw_host *host)
     host->writer_started = false;
 }
 
-struct mw_post *mw_post_make(enum mw_request_kind kind, struct mw_str body_text,
-                             struct mw_str message_id, struct mw_str actor, struct mw_err *err)
+struct mw_post *mw_post_make(const struct mw_host *host, enum mw_request_kind kind,
+                             struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
+                             struct mw_err *err)
 {
     struct mw_post *post = mw_heap_alloc(sizeof(*post));
-    struct mw_str text = body_text.len > 0 ? body_text : MW_STR("{}");
-    mw_heap_arena(&post->arena, text.len * 40 + 65536);
-    struct mw_str copy = mw_arena_copy(&post->arena, text);
+    struct mw_buf masked = mw_heap_buf();
+    (void)mw_mask_text(host->mask, body_text.len > 0 ? body_text : MW_STR("{}"), &masked);
+    mw_heap_arena(&post->arena, masked.len * 40 + 65536);
+    struct mw_str copy = mw_arena_copy(&post->arena, mw_buf_str(&masked));
+    mw_heap_buf_free(&masked);
     if (mw_json_parse(&post->arena, copy, &post->tape, err) != MW_OK ||
         mw_node_type(&post->tape, 0) != MW_NODE_OBJECT) {
         if (err != NULL && err->rc == MW_OK)
@@ -100,7 +103,7 @@ void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, 
                   struct mw_str body_text)
 {
     struct mw_err err = {0};
-    struct mw_post *post = mw_post_make(kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
+    struct mw_post *post = mw_post_make(host, kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
     MW_ASSERT(post != NULL); /* our own words */
     post->request.item = item;
     post->request.fence = fence;

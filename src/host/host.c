@@ -72,6 +72,7 @@ int mw_host_main(int argc, char **argv)
     (void)uv_loop_init(&host.loop);
     host.loop.data = &host;
     host.workspace_fd = -1;
+    host.mask = mw_mask_make();
     enum mw_rc rc = start(&host, argv[2], &err);
     if (rc != MW_OK) {
         mw_autofree char *words = mw_heap_format("error %d %s\n", mw_rc_exit_code(rc), err.text);

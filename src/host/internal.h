@@ -8,6 +8,7 @@
 #include "agent/exec.h"
 #include "core/core.h"
 #include "host/host.h"
+#include "host/mask.h"
 #include "port/journal.h"
 #include "posix/file.h"
 #include "posix/heap.h"
@@ -86,8 +87,9 @@ struct mw_host {
     char *workspace; /* absolute */
     int workspace_fd;
     char *factory;
-    char *program; /* our own absolute path */
-    char *path;    /* PATH for children: the last caller's */
+    char *program;        /* our own absolute path */
+    char *path;           /* PATH for children: the last caller's */
+    struct mw_mask *mask; /* values that never go into a request */
     struct mw_core core;
     const struct mw_journal_ops *ops;
     void *journal;
@@ -130,8 +132,9 @@ struct mw_host {
 void mw_host_commit_start(struct mw_host *host);
 void mw_host_commit_stop(struct mw_host *host);
 /* body_text is copied; NULL pointer body: "{}". kind, item, fence as in struct mw_request. */
-struct mw_post *mw_post_make(enum mw_request_kind kind, struct mw_str body_text,
-                             struct mw_str message_id, struct mw_str actor, struct mw_err *err);
+struct mw_post *mw_post_make(const struct mw_host *host, enum mw_request_kind kind,
+                             struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
+                             struct mw_err *err);
 void mw_post_discard(struct mw_post *post);
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user);

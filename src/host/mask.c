@@ -1,0 +1,132 @@
+#include "host/mask.h"
+#include "base/json.h"
+#include "posix/heap.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum form { FORM_PLAIN, FORM_JSON, FORM_URL, FORM_BASE64, FORM_COUNT };
+
+struct secret {
+    struct secret *next;
+    char *name;
+    struct mw_buf forms[FORM_COUNT];
+};
+
+struct mw_mask {
+    struct secret *secrets;
+};
+
+struct mw_mask *mw_mask_make(void)
+{
+    return mw_heap_alloc(sizeof(struct mw_mask));
+}
+
+void mw_mask_free(struct mw_mask *mask)
+{
+    struct secret *secret = mask != NULL ? mask->secrets : NULL;
+    while (secret != NULL) {
+        struct secret *next = secret->next;
+        for (int form = 0; form < FORM_COUNT; form++)
+            mw_heap_buf_free(&secret->forms[form]);
+        free(secret->name);
+        free(secret);
+        secret = next;
+    }
+    free(mask);
+}
+
+static void put_url(struct mw_buf *buf, struct mw_str value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = (uint8_t)value.ptr[i];
+        bool plain = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        plain = plain || (c >= '0' && c <= '9') || strchr("-_.~", c) != NULL;
+        if (plain) {
+            mw_buf_put_c(buf, (char)c);
+            continue;
+        }
+        mw_buf_put_c(buf, '%');
+        mw_buf_put_c(buf, hex[c >> 4]);
+        mw_buf_put_c(buf, hex[c & 15]);
+    }
+}
+
+/* Without the padding, so that the form is found inside longer text too. */
+static void put_base64(struct mw_buf *buf, struct mw_str value)
+{
+    char *text = mw_heap_alloc(value.len * 2 + 8);
+    int len =
+        EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)value.ptr, (int)value.len);
+    while (len > 0 && text[len - 1] == '=')
+        len--;
+    mw_buf_put(buf, (struct mw_str){text, (size_t)len});
+    free(text);
+}
+
+static void put_json(struct mw_buf *buf, struct mw_str value)
+{
+    struct mw_buf quoted = mw_heap_buf();
+    struct mw_json json;
+    mw_json_init(&json, &quoted);
+    mw_json_str(&json, value);
+    mw_buf_put(buf, mw_str_sub(mw_buf_str(&quoted), 1, quoted.len - 2));
+    mw_heap_buf_free(&quoted);
+}
+
+void mw_mask_add(struct mw_mask *mask, struct mw_str name, struct mw_str value)
+{
+    if (value.len < MW_SECRET_BYTES_MIN)
+        return;
+    for (const struct secret *known = mask->secrets; known != NULL; known = known->next)
+        if (mw_str_is(name, known->name) && mw_str_eq(mw_buf_str(&known->forms[FORM_PLAIN]), value))
+            return;
+    struct secret *secret = mw_heap_alloc(sizeof(*secret));
+    for (int form = 0; form < FORM_COUNT; form++)
+        secret->forms[form] = mw_heap_buf();
+    secret->name = mw_heap_copy(name);
+    mw_buf_put(&secret->forms[FORM_PLAIN], value);
+    put_json(&secret->forms[FORM_JSON], value);
+    put_url(&secret->forms[FORM_URL], value);
+    put_base64(&secret->forms[FORM_BASE64], value);
+    secret->next = mask->secrets;
+    mask->secrets = secret;
+}
+
+/* The secret whose form begins at this place; *ret_len: how much of the text it is. */
+static const struct secret *secret_at(const struct mw_mask *mask, struct mw_str rest,
+                                      size_t *ret_len)
+{
+    for (const struct secret *secret = mask->secrets; secret != NULL; secret = secret->next)
+        for (int form = 0; form < FORM_COUNT; form++) {
+            struct mw_str shape = mw_buf_str(&secret->forms[form]);
+            if (!mw_str_starts(rest, shape))
+                continue;
+            *ret_len = shape.len;
+            return secret;
+        }
+    return NULL;
+}
+
+bool mw_mask_text(const struct mw_mask *mask, struct mw_str text, struct mw_buf *out)
+{
+    bool found = false;
+    if (mask->secrets == NULL) {
+        mw_buf_put(out, text);
+        return false;
+    }
+    for (size_t at = 0; at < text.len;) {
+        size_t len;
+        const struct secret *secret = secret_at(mask, mw_str_sub(text, at, text.len), &len);
+        if (secret == NULL) {
+            mw_buf_put_c(out, text.ptr[at++]);
+            continue;
+        }
+        mw_buf_printf(out, "[secret %s]", secret->name);
+        at += len;
+        found = true;
+    }
+    return found;
+}
