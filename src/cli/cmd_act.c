@@ -54,6 +54,13 @@ static enum mw_rc rc_by_name(struct mw_str name)
     return MW_E_FAILED;
 }
 
+static struct mw_str absolute_root(struct mw_cli *cli, const struct promotion *promotion)
+{
+    if (promotion->root.len == 0 || promotion->root.ptr[0] == '/')
+        return promotion->root;
+    return mw_arena_format(&cli->arena, "%s/%.*s", cli->workspace, MW_STR_ARG(promotion->root));
+}
+
 static int say_promotion(struct mw_cli *cli, const struct promotion *promotion, const char *verb)
 {
     struct mw_buf out = mw_heap_buf();
@@ -65,7 +72,7 @@ static int say_promotion(struct mw_cli *cli, const struct promotion *promotion, 
         mw_json_kstr(&json, "state", promotion->failed ? MW_STR("failed") : MW_STR("promoted"));
         mw_json_ki64(&json, "version", promotion->version);
         mw_json_kstr(&json, "build_id", promotion->build_id);
-        mw_json_kstr(&json, "root", promotion->root);
+        mw_json_kstr(&json, "root", absolute_root(cli, promotion));
         mw_json_kstr(&json, "sha256", promotion->sha256);
         if (promotion->failed) {
             mw_json_kobject(&json, "error");

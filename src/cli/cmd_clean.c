@@ -95,27 +95,41 @@ static enum mw_rc sweep_folder(struct sweep *sweep, const char *folder, struct m
     return rc;
 }
 
+/* A draft's trace stays open until it is promoted or rejected: only one that is being made counts. */
+static bool is_building(struct mw_cli *cli, struct mw_str build)
+{
+    struct mw_tape tape;
+    if (mw_link_view_tape(cli, "builds", NULL, 0, &tape, NULL) != MW_OK)
+        return true;
+    uint32_t rows = mw_node_get(&tape, 0, "builds");
+    for (uint32_t i = mw_node_type(&tape, rows) == MW_NODE_ARRAY ? mw_node_first(&tape, rows)
+                                                                 : MW_NODE_NONE;
+         i != MW_NODE_NONE; i = mw_node_after(&tape, rows, i))
+        if (mw_str_eq(mw_node_get_text(&tape, i, "build_id"), build))
+            return mw_str_is(mw_node_get_text(&tape, i, "status"), "building");
+    return true;
+}
+
 /* Work folders and caches are in use while anything runs. */
 static enum mw_rc refuse_busy(struct mw_cli *cli, struct mw_err *err)
 {
     struct mw_tape tape;
     enum mw_rc rc = mw_link_view_tape(cli, "traces", NULL, 0, &tape, err);
-    uint32_t rows = rc == MW_OK ? mw_node_get(&tape, 0, "traces") : MW_NODE_NONE;
-    uint32_t builds = MW_NODE_NONE;
-    struct mw_tape status;
-    (void)rows; /* a draft's trace stays open: only a build that is being made counts */
-    if (rc == MW_OK)
-        rc = mw_link_view_tape(cli, "builds", NULL, 0, &status, err);
     if (rc != MW_OK)
         return rc;
-    builds = mw_node_get(&status, 0, "builds");
-    for (uint32_t i = mw_node_type(&status, builds) == MW_NODE_ARRAY
-                          ? mw_node_first(&status, builds)
-                          : MW_NODE_NONE;
-         i != MW_NODE_NONE; i = mw_node_after(&status, builds, i))
-        if (mw_str_is(mw_node_get_text(&status, i, "status"), "building"))
-            return MW_FAIL(err, MW_E_CONFLICT, "build %.*s is on its way: clean when it is done",
-                           MW_STR_ARG(mw_node_get_text(&status, i, "build_id")));
+    uint32_t rows = mw_node_get(&tape, 0, "traces");
+    for (uint32_t i = mw_node_type(&tape, rows) == MW_NODE_ARRAY ? mw_node_first(&tape, rows)
+                                                                 : MW_NODE_NONE;
+         i != MW_NODE_NONE; i = mw_node_after(&tape, rows, i)) {
+        struct mw_str state = mw_node_get_text(&tape, i, "state");
+        struct mw_str build = mw_node_get_text(&tape, i, "build_id");
+        bool busy = mw_str_is(state, "open") || mw_str_is(state, "waiting") ||
+                    mw_str_is(state, "paused");
+        if (busy && (build.len == 0 || is_building(cli, build)))
+            return MW_FAIL(err, MW_E_CONFLICT, "%.*s is on its way: clean when it is done",
+                           MW_STR_ARG(build.len > 0 ? build
+                                                    : mw_node_get_text(&tape, i, "traceId")));
+    }
     return MW_OK;
 }
 

@@ -60,7 +60,7 @@ int mw_cmd_why(struct mw_cli *cli)
     enum mw_rc rc = mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err);
     if (rc == MW_OK) {
         split_place(cli, &file, &line);
-        struct mw_cli_arg args[] = {{"file", file}, {"line", line}};
+        struct mw_cli_arg args[] = {{"path", file}, {"line", line}};
         rc = mw_link_view(cli, "why", args, line != NULL ? 2 : 1, &out, &err);
     }
     int code = rc == MW_OK ? mw_read_print(cli, &out) : mw_cli_fail(cli, &err);

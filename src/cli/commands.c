@@ -120,7 +120,7 @@ const struct mw_command mw_commands[] = {
      "show", "id", NULL},
     {"why", MW_CLI_EVERYDAY, "FILE[:LINE]",
      "where a generated line comes from: prompt, field, task, agent, tests, acceptance, promotion",
-     NULL, NO_OPTIONS, 1, 1, mw_cmd_why, "why", "file", NULL},
+     NULL, NO_OPTIONS, 1, 1, mw_cmd_why, "why", "path", NULL},
     {"logs", MW_CLI_EVERYDAY, "[TASK]", "an agent's own output, or the host's log", NULL,
      NO_OPTIONS, 0, 1, mw_cmd_logs, NULL, NULL, NULL},
     {"doctor", MW_CLI_EVERYDAY, "", "what is wrong here, and what to do about it", NULL, NO_OPTIONS,

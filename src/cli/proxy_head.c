@@ -28,9 +28,11 @@ static bool next_line(struct mw_str head, size_t *at, struct mw_str *ret_line)
             return false;
         if (head.ptr[i] != '\r')
             continue;
+        if (i == from)
+            return false;
         *ret_line = mw_str_sub(head, from, i - from);
         *at = i + 2;
-        return i > from;
+        return true;
     }
     return false;
 }

@@ -234,8 +234,17 @@ static void put_key(struct render *render, struct mw_str key, size_t width, unsi
     mw_buf_put_z(render->out, mw_color(render->color, MW_DIM));
     mw_put_safe(render->out, key);
     mw_buf_put_z(render->out, mw_color(render->color, MW_PLAIN));
-    for (size_t i = mw_text_columns(key); i < width + 2; i++)
+    size_t columns = mw_text_columns(key);
+    for (size_t i = columns; i < (columns > width ? columns : width) + 2; i++)
         mw_buf_put_c(render->out, ' ');
+}
+
+/* Stands beside its key: a scalar, a list of words, nothing. */
+static bool is_beside(const struct render *render, uint32_t value)
+{
+    const struct mw_tape *tape = render->tape;
+    return !is_container(tape, value) || mw_node_count(tape, value) == 0 ||
+           (mw_node_type(tape, value) == MW_NODE_ARRAY && !is_tree(render, value));
 }
 
 static void put_object(struct render *render, uint32_t node, unsigned depth)
@@ -245,7 +254,7 @@ static void put_object(struct render *render, uint32_t node, unsigned depth)
     for (uint32_t i = mw_node_first(tape, node); i != MW_NODE_NONE;
          i = mw_node_after(tape, node, i)) {
         size_t columns = mw_text_columns(tape->nodes[i].text);
-        if (!is_hidden(render, tape->nodes[i].text) && !is_container(tape, i + 1) &&
+        if (!is_hidden(render, tape->nodes[i].text) && is_beside(render, i + 1) &&
             columns > width && columns <= 24)
             width = columns;
     }
