@@ -254,8 +254,8 @@ static void follow(struct step *step, enum mw_request_kind kind, mw_seq item,
 {
     if (step->queue_count == MW_STEP_FOLLOWS_MAX && step->queue_at > 0) {
         step->queue_count -= step->queue_at;
-        memmove(step->queue, step->queue + step->queue_at,
-                step->queue_count * sizeof(*step->queue));
+        for (uint32_t i = 0; i < step->queue_count; i++)
+            step->queue[i] = step->queue[step->queue_at + i];
         step->queue_at = 0;
     }
     MW_ASSERT(step->queue_count < MW_STEP_FOLLOWS_MAX);

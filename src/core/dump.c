@@ -15,8 +15,7 @@ static void fill(struct window *window, const struct mw_table *table, uint64_t a
     window->at = 0;
     for (uint32_t i = 0; i < table->cap; i++) {
         uint64_t key = table->slots[i].key;
-        if (key <= after ||
-            (window->count == WINDOW_MAX && key > window->keys[WINDOW_MAX - 1]))
+        if (key <= after || (window->count == WINDOW_MAX && key > window->keys[WINDOW_MAX - 1]))
             continue;
         uint32_t place = window->count < WINDOW_MAX ? window->count++ : WINDOW_MAX - 1;
         for (; place > 0 && window->keys[place - 1] > key; place--)

@@ -261,8 +261,8 @@ static inline const struct mw_catalogue *rig_load(struct rig *rig, const char *n
 static inline void rig_init_core(struct rig *rig, struct mw_core *core, unsigned which)
 {
     struct mw_core_config config = {.region = rig->memory[which],
-                                    .region_bytes =
-                                        rig->region_bytes > 0 ? rig->region_bytes : RIG_REGION_BYTES,
+                                    .region_bytes = rig->region_bytes > 0 ? rig->region_bytes
+                                                                          : RIG_REGION_BYTES,
                                     .arena = rig->memory[which + 1],
                                     .arena_bytes = RIG_ARENA_BYTES,
                                     .catalogue = rig_catalogue,

@@ -25,14 +25,16 @@ void mw_refine_decide(const struct mw_world *world, const struct mw_request *req
         return;
     bool ended = request->kind == MW_REQ_NOTE_ENDED;
     bool completed = ended && mw_str_is(request->cause->outcome, "completed");
-    if (!completed && unit->tries < limit_tries_max) {
+    bool can_try = mw_world_catalogue(world, mw_world_trace_of(world, &unit->item)) != NULL;
+    if (!completed && can_try && unit->tries < limit_tries_max) {
         try_once(world, unit, out);
         return;
     }
     struct mw_event *event = mw_out_event(out, MW_EVT_UNIT_ENDED);
     mw_event_about(world, out, event, &unit->item);
     event->outcome = completed ? MW_STR("completed") : MW_STR("failed");
-    event->reason = request->cause->reason;
+    event->reason =
+        can_try ? request->cause->reason : MW_STR("the definitions of this trace are missing");
     event->error_class = request->cause->error_class;
 }
 

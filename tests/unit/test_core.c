@@ -1,0 +1,233 @@
+/* test_core.c - what the simulation cannot see from outside: the window of remembered requests, large agents, missing definitions, bad journals. */
+#include "../sim/rig.h"
+
+static struct rig *begin(const char *definitions)
+{
+    struct rig *rig = rig_new();
+    rig_begin(rig, definitions);
+    rig_register_all(rig);
+    return rig;
+}
+
+static void uuid_at(char id[40], int64_t unix_us, uint64_t number)
+{
+    uint64_t millis = (uint64_t)(unix_us / 1000);
+    snprintf(id, 40, "%08x-%04x-7000-8000-%012lx", (unsigned)(millis >> 16),
+             (unsigned)(millis & 0xffff), (unsigned long)number);
+}
+
+static void P05_a_request_is_done_once_over_restarts(void **state)
+{
+    struct rig *rig = begin("small");
+    char id[40];
+    (void)state;
+    uuid_at(id, rig->now_us, 1);
+    static const char *const body = "{\"workflow\":\"BakeOnce\",\"traceId\":\"mine\"}";
+    (void)rig_step(rig, MW_REQ_START_LONE_RUN, body, id, 0, 0);
+    rig_sync(rig);
+    mw_seq first = rig->result.first;
+    assert_int_equal(rig->result.rc, MW_OK);
+    for (unsigned time = 0; time < 3; time++) {
+        (void)rig_step(rig, MW_REQ_START_LONE_RUN, body, id, 0, 0);
+        assert_true(rig->result.duplicate);
+        assert_int_equal(rig->result.first, first);
+        assert_true(mw_str_is(rig->result.trace_wire_id, "mine"));
+        if (time == 1) /* the trace ends; the answer stays */
+            (void)rig_do(rig, MW_REQ_CANCEL_TRACE, "{\"traceId\":\"mine\"}", 0, 0);
+        rig_crash(rig, rig->durable);
+    }
+    (void)rig_step(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", id, 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_CONFLICT);
+    (void)rig_step(rig, MW_REQ_CANCEL_TRACE, body, id, 0, 0); /* the same words, another request */
+    assert_int_equal(rig->result.rc, MW_E_CONFLICT);
+    rig_free(rig);
+}
+
+static void P05_an_id_older_than_the_window_is_never_run(void **state)
+{
+    struct rig *rig = begin("small");
+    char id[40];
+    (void)state;
+    uuid_at(id, rig->now_us - MW_REMEMBERED_US - 2000, 1);
+    (void)rig_step(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", id, 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_TIMEOUT);
+    uuid_at(id, rig->now_us - MW_REMEMBERED_US + 2000, 1);
+    (void)rig_step(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", id, 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    rig_free(rig);
+}
+
+static void P05_a_refusal_is_not_remembered(void **state)
+{
+    struct rig *rig = begin("small");
+    char id[40];
+    (void)state;
+    uuid_at(id, rig->now_us, 1);
+    (void)rig_step(rig, MW_REQ_REMOVE_AGENT, "{\"agentId\":\"late-comer\"}", id, 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_MISSING);
+    (void)rig_do(rig, MW_REQ_REGISTER_AGENT,
+                 "{\"agent\":{\"agent_id\":\"late-comer\",\"agent_type\":\"Late "
+                 "Comer\",\"skills\":[\"BakeBread\"],\"backend\":{\"kind\":\"human\"}}}",
+                 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    (void)rig_step(rig, MW_REQ_REMOVE_AGENT, "{\"agentId\":\"late-comer\"}", id, 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    rig_free(rig);
+}
+
+/* The registry parses an agent again into one block; whatever was accepted has to fit there, on replay too. */
+static void the_largest_agents_fit_their_block(void **state)
+{
+    struct rig *rig = begin("small");
+    static char body[200000];
+    (void)state;
+    for (unsigned shape = 0; shape < 3; shape++) {
+        size_t len = (size_t)sprintf(body,
+                                     "{\"agent\":{\"agent_id\":\"big-%u\",\"agent_type\":\"Big "
+                                     "Agent\",\"backend\":{\"kind\":\"command\",\"argv\":[",
+                                     shape);
+        for (unsigned i = 0; i < (shape == 0 ? 200u : 1u); i++)
+            len += (size_t)sprintf(body + len, "%s\"a\"", i > 0 ? "," : "");
+        len += (size_t)sprintf(body + len, "],\"environment\":{\"pass\":[");
+        for (unsigned i = 0; i < (shape == 1 ? 60u : 1u); i++)
+            len += (size_t)sprintf(body + len, "%s\"V%u\"", i > 0 ? "," : "", i);
+        len += (size_t)sprintf(body + len, "]}},\"domains\":[");
+        for (unsigned i = 0; i < (shape == 2 ? 200u : 1u); i++)
+            len += (size_t)sprintf(body + len, "%s\"D%u\"", i > 0 ? "," : "", i);
+        len += (size_t)sprintf(body + len, "],\"skills\":[");
+        for (unsigned i = 0; i < 200; i++)
+            len += (size_t)sprintf(body + len, "%s\"DoIt%u\"", i > 0 ? "," : "", i);
+        (void)strcpy(body + len, "]}}");
+        (void)rig_do(rig, MW_REQ_REGISTER_AGENT, body, 0, 0);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+        size_t before = rig->line_count;
+        (void)rig_do(rig, MW_REQ_REGISTER_AGENT, body, 0, 0);
+        assert_int_equal(rig->line_count, before); /* said again: nothing changes */
+    }
+    rig_crash(rig, rig->durable);
+    oracle_memory(rig);
+    rig_free(rig);
+}
+
+static bool ring_next(struct rig *rig)
+{
+    struct rig_run *next = NULL;
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].due_us > 0 && (next == NULL || rig->runs[i].due_us < next->due_us))
+            next = &rig->runs[i];
+    if (next == NULL)
+        return false;
+    rig->now_us = next->due_us > rig->now_us ? next->due_us : rig->now_us;
+    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, next->seq);
+    assert_int_equal(rig->result.rc, MW_OK);
+    return true;
+}
+
+/* Definitions that the host lost: everything ends by records, nothing crashes, and a cancel still works. */
+static void missing_definitions_are_events_and_no_crash(void **state)
+{
+    struct rig *rig = begin("mixed");
+    char body[200];
+    (void)state;
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a\"}", 0, 0);
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"TalkItOver\",\"prompt\":\"b\"}", 0,
+                 0);
+    (void)rig_do(rig, MW_REQ_START_LONE_UNIT, "{\"skill\":\"FillHole\",\"payload\":{}}", 0, 0);
+    for (unsigned i = 0; i < 3; i++)
+        (void)rig_do(
+            rig, MW_REQ_START_LONE_COORDINATOR,
+            "{\"coordinator\":\"SiteCoordinator\",\"payload\":{\"site\":\"x\",\"paint\":true,"
+            "\"ask\":false,\"holes\":[{\"name\":\"a\",\"domain\":\"Gardens\"},{\"name\":\"b\","
+            "\"domain\":\"Gardens\"}]}}",
+            0, 0);
+    uint32_t catalogues = rig->catalogue_count;
+    rig->quiet_dump = true; /* the oracle of limits looks into definitions */
+    rig->steps_looked_at = 1;
+    rig->catalogue_count = 0;
+    (void)rig_do(rig, MW_REQ_START_LONE_UNIT, "{\"skill\":\"FillHole\",\"payload\":{}}", 0, 0);
+    assert_int_not_equal(rig->result.rc, MW_OK);
+    for (unsigned turn = 0; turn < 40; turn++) {
+        bool answered = false;
+        for (uint32_t i = 0; i < rig->run_count && !answered && turn % 3 != 0; i++)
+            if (rig->runs[i].opens == MW_OPENS_AGENT) {
+                (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                             "{\"type\":\"HoleDug\",\"payload\":{\"x\":1}}", rig->runs[i].item,
+                             rig->runs[i].seq);
+                answered = true;
+            }
+        if (!answered && !ring_next(rig))
+            break;
+        rig->steps_looked_at = 1;
+    }
+    while (rig->core.world.traces.count > 0) {
+        const struct mw_trace *trace = NULL;
+        for (uint32_t i = 0; trace == NULL; i++)
+            if (rig->core.world.traces.slots[i].key != 0)
+                trace = rig->core.world.traces.slots[i].value;
+        snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
+        (void)rig_do(rig, MW_REQ_CANCEL_TRACE, body, 0, 0);
+        rig->steps_looked_at = 1;
+    }
+    rig_crash(rig, rig->durable); /* replay needs no definitions at all */
+    oracle_memory(rig);
+    rig->catalogue_count = catalogues;
+    rig_free(rig);
+}
+
+static void a_journal_that_cannot_be_is_refused(void **state)
+{
+    struct rig *rig = begin("small");
+    struct mw_err err;
+    (void)state;
+    struct mw_str line = rig_line(rig, 2);
+    assert_int_equal(mw_core_replay(&rig->core, line, &err), MW_E_CORRUPT); /* again */
+    rig_init_core(rig, &rig->core, 0);
+    assert_int_equal(mw_core_replay(&rig->core, line, &err), MW_E_CORRUPT); /* a gap before it */
+    assert_int_equal(mw_core_replay(&rig->core, MW_STR("{\"kind\":\"no.such\",\"seq\":1}"), &err),
+                     MW_E_CORRUPT);
+    assert_int_equal(rig->core.world.last_seq, 0);
+    rig_free(rig);
+}
+
+/* Of three that wait for one agent, the one of the trace with the higher priority is first. */
+static void priority_decides_who_is_next(void **state)
+{
+    struct rig *rig = begin("mixed");
+    static const char *const priorities[] = {"low", "normal", "high"};
+    char body[200];
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_UNIT, "{\"skill\":\"CheckWork\",\"payload\":{}}", 0, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(body, sizeof body,
+                 "{\"skill\":\"CheckWork\",\"payload\":{},\"priority\":\"%s\",\"traceId\":\"%s\"}",
+                 priorities[i], priorities[i]);
+        (void)rig_do(rig, MW_REQ_START_LONE_UNIT, body, 0, 0);
+    }
+    for (unsigned i = 3; i > 0; i--) {
+        struct rig_run run = {0};
+        for (uint32_t r = 0; r < rig->run_count; r++)
+            if (rig->runs[r].opens == MW_OPENS_AGENT)
+                run = rig->runs[r];
+        (void)rig_do(rig, MW_REQ_RECORD_RESULT, "{\"type\":\"WorkChecked\",\"payload\":{}}",
+                     run.item, run.seq);
+        struct mw_str last = rig_line(rig, rig->line_count - 1);
+        snprintf(body, sizeof body, "\"traceId\":\"%s\"", priorities[i - 1]);
+        if (memmem(last.ptr, last.len, body, strlen(body)) == NULL)
+            fail_msg("%s was not next: %.*s", priorities[i - 1], MW_STR_ARG(last));
+    }
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(P05_a_request_is_done_once_over_restarts),
+        cmocka_unit_test(P05_an_id_older_than_the_window_is_never_run),
+        cmocka_unit_test(P05_a_refusal_is_not_remembered),
+        cmocka_unit_test(the_largest_agents_fit_their_block),
+        cmocka_unit_test(missing_definitions_are_events_and_no_crash),
+        cmocka_unit_test(a_journal_that_cannot_be_is_refused),
+        cmocka_unit_test(priority_decides_who_is_next),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
