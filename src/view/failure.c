@@ -176,7 +176,7 @@ static void put_failed_tests(struct cause *cause)
     uint32_t list = MW_NODE_NONE;
     if (tape->count > 0)
         list = mw_node_get(tape, 0, cause->validation ? "validators" : "failures");
-    mw_json_karray(json, "failed_tests");
+    mw_json_karray(json, "failures");
     for (uint32_t at = tape->count > 0 ? mw_node_first(tape, list) : MW_NODE_NONE;
          at != MW_NODE_NONE; at = mw_node_after(tape, list, at)) {
         if (!cause->validation)
