@@ -181,6 +181,23 @@ enabled_transition(const struct mw_world *world, const struct mw_coordinator *co
     return NULL;
 }
 
+/* What the join of a group was fed with: the event of its members when they all answer with one; else that the group is complete. */
+static struct mw_str group_event(const struct mw_world *world,
+                                 const struct mw_coordinator *coordinator,
+                                 const struct mw_state_def *state, struct mw_str group_id)
+{
+    for (uint32_t i = 0; i < state->ask_count; i++) {
+        const struct mw_group_def *def = state->asks[i].group;
+        const struct mw_item *item = mw_world_item(world, coordinator->asked[i]);
+        if (def == NULL || item == NULL || !mw_str_eq(def->id, group_id))
+            continue;
+        const struct mw_task_def *task = def->member_count == 1 ? def->members[0].task : NULL;
+        if (task != NULL && task->expects_count == 1 && ((const struct mw_group *)item)->total > 0)
+            return task->expects[0];
+    }
+    return group_id.len > 0 ? MW_STR("TaskGroupCompleted") : MW_STR_NONE;
+}
+
 static void derive(const struct mw_coordinator *coordinator,
                    const struct mw_transition_def *transition, struct mw_order *order,
                    struct mw_out *out)
@@ -248,9 +265,10 @@ static void advance(const struct mw_world *world, const struct mw_work *work,
     event->state_index = transition->go;
     event->skipped = transition->skip;
     event->rule = transition->rule;
-    event->by_event = transition->skip              ? transition->rule
-                      : transition->event_count > 0 ? transition->events[0]
-                                                    : transition->group;
+    event->by_event = transition->skip ? transition->rule
+                      : transition->event_count > 0
+                          ? transition->events[0]
+                          : group_event(world, coordinator, state, transition->group);
     event->due_us = next->timeout_ms > 0 ? request->now_us + (int64_t)next->timeout_ms * 1000 : 0;
 }
 
