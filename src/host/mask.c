@@ -92,14 +92,16 @@ void mw_mask_add(struct mw_mask *mask, struct mw_str name, struct mw_str value)
     put_url(&secret->forms[FORM_URL], value);
     put_base64(&secret->forms[FORM_BASE64], value);
     secret->next = mask->secrets;
-    mask->secrets = secret;
+    /* Worker threads read the list while the loop adds to it; nothing is ever taken out. */
+    __atomic_store_n(&mask->secrets, secret, __ATOMIC_RELEASE);
 }
 
 /* The secret whose form begins at this place; *ret_len: how much of the text it is. */
 static const struct secret *secret_at(const struct mw_mask *mask, struct mw_str rest,
                                       size_t *ret_len)
 {
-    for (const struct secret *secret = mask->secrets; secret != NULL; secret = secret->next)
+    const struct secret *secret = __atomic_load_n(&mask->secrets, __ATOMIC_ACQUIRE);
+    for (; secret != NULL; secret = secret->next)
         for (int form = 0; form < FORM_COUNT; form++) {
             struct mw_str shape = mw_buf_str(&secret->forms[form]);
             if (!mw_str_starts(rest, shape))
@@ -113,7 +115,7 @@ static const struct secret *secret_at(const struct mw_mask *mask, struct mw_str 
 bool mw_mask_text(const struct mw_mask *mask, struct mw_str text, struct mw_buf *out)
 {
     bool found = false;
-    if (mask->secrets == NULL) {
+    if (__atomic_load_n(&mask->secrets, __ATOMIC_ACQUIRE) == NULL) {
         mw_buf_put(out, text);
         return false;
     }

@@ -2,6 +2,7 @@
 #include "posix/heap.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 
 void mw_sha256_begin(struct mw_sha256 *sha)
@@ -52,14 +53,20 @@ static uint32_t crc_table_entry(uint32_t index)
     return index;
 }
 
+static uint32_t crc_table[256];
+
+static void fill_crc_table(void)
+{
+    for (uint32_t i = 0; i < 256; i++)
+        crc_table[i] = crc_table_entry(i);
+}
+
 static uint32_t crc_by_table(uint32_t crc, const uint8_t *at, size_t len)
 {
-    static uint32_t table[256];
-    if (table[1] == 0)
-        for (uint32_t i = 0; i < 256; i++)
-            __atomic_store_n(&table[i], crc_table_entry(i), __ATOMIC_RELAXED);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, fill_crc_table); /* cannot fail */
     for (; len > 0; len--, at++)
-        crc = __atomic_load_n(&table[(crc ^ *at) & 255], __ATOMIC_RELAXED) ^ (crc >> 8);
+        crc = crc_table[(crc ^ *at) & 255] ^ (crc >> 8);
     return crc;
 }
 

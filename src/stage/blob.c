@@ -51,6 +51,7 @@ enum mw_rc mw_blobs_open(int at_fd, const char *folder, struct mw_blobs *ret_blo
     if (fd < 0)
         return MW_FAIL_SYS(err, MW_E_IO, "open '%s'", path);
     ret_blobs->root_fd = fd;
+    ret_blobs->named = mw_heap_alloc(256);
     return MW_OK;
 }
 
@@ -59,6 +60,8 @@ void mw_blobs_close(struct mw_blobs *blobs)
     if (blobs->root_fd >= 0)
         (void)close(blobs->root_fd); /* nothing is buffered behind a folder's descriptor */
     blobs->root_fd = -1;
+    mw_heap_free(blobs->named);
+    blobs->named = NULL;
 }
 
 enum mw_rc mw_blob_put(const struct mw_blobs *blobs, struct mw_str bytes,
@@ -177,14 +180,11 @@ static enum mw_rc put_finish(const struct mw_blobs *blobs, struct put *puts, uin
     for (uint32_t i = 0; i < count; i++)
         if (puts[i].fd >= 0 && fsync(puts[i].fd) != 0)
             return MW_FAIL_SYS(err, MW_E_IO, "make blob '%s' durable", puts[i].final);
-    bool new_folder = false;
     for (uint32_t i = 0; i < count; i++) {
         if (puts[i].fd < 0)
             continue;
         char folder[3] = {puts[i].final[0], puts[i].final[1], '\0'};
-        if (mkdirat(blobs->root_fd, folder, 0755) == 0)
-            new_folder = true;
-        else if (errno != EEXIST)
+        if (mkdirat(blobs->root_fd, folder, 0755) != 0 && errno != EEXIST)
             return MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
                                "make folder 'blobs/%s'", folder);
         if (renameat(blobs->root_fd, puts[i].temporary, blobs->root_fd, puts[i].final) != 0)
@@ -192,8 +192,32 @@ static enum mw_rc put_finish(const struct mw_blobs *blobs, struct put *puts, uin
         (void)close(puts[i].fd); /* synced above */
         puts[i].fd = -1;
     }
-    if (new_folder && fsync(blobs->root_fd) != 0)
+    return MW_OK;
+}
+
+static uint8_t folder_index(const char *final)
+{
+    uint8_t index = 0;
+    for (int digit = 0; digit < 2; digit++)
+        index = (uint8_t)(index * 16 +
+                          (final[digit] <= '9' ? final[digit] - '0' : final[digit] - 'a' + 10));
+    return index;
+}
+
+/* A folder that is there may have been made by somebody who died, or by another thread that has not synced it yet: only what this process
+ * has seen synced itself counts as named. */
+static enum mw_rc name_folders(const struct mw_blobs *blobs, const struct put *puts, uint32_t count,
+                               struct mw_err *err)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < count; i++)
+        all = all && __atomic_load_n(&blobs->named[folder_index(puts[i].final)], __ATOMIC_ACQUIRE);
+    if (all)
+        return MW_OK;
+    if (fsync(blobs->root_fd) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "make the folder 'blobs' durable");
+    for (uint32_t i = 0; i < count; i++)
+        __atomic_store_n(&blobs->named[folder_index(puts[i].final)], 1, __ATOMIC_RELEASE);
     return MW_OK;
 }
 
@@ -204,10 +228,7 @@ static enum mw_rc sync_folders(const struct mw_blobs *blobs, const struct put *p
     uint8_t synced[256] = {0};
     for (uint32_t i = 0; i < count; i++) {
         char folder[3] = {puts[i].final[0], puts[i].final[1], '\0'};
-        uint8_t index = 0;
-        for (int digit = 0; digit < 2; digit++)
-            index = (uint8_t)(index * 16 + (folder[digit] <= '9' ? folder[digit] - '0'
-                                                                 : folder[digit] - 'a' + 10));
+        uint8_t index = folder_index(folder);
         if (synced[index])
             continue;
         synced[index] = 1;
@@ -215,7 +236,7 @@ static enum mw_rc sync_folders(const struct mw_blobs *blobs, const struct put *p
         if (rc != MW_OK)
             return rc;
     }
-    return MW_OK;
+    return name_folders(blobs, puts, count, err);
 }
 
 static void put_abandon(const struct mw_blobs *blobs, struct put *puts, uint32_t count)

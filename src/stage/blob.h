@@ -16,6 +16,8 @@
 
 struct mw_blobs {
     int root_fd; /* owned: the folder `blobs` */
+    uint8_t *
+        named; /* owned: of each of the 256 folders, whether this process has made its name durable */
 };
 
 struct mw_blob_item {
