@@ -240,6 +240,15 @@ enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_
 
 /* ---- agents ---- */
 
+/* Registered once with these very words. If somebody removed it since, that stands until the file is changed or registered by hand. */
+static bool is_known(const struct mw_host *host, struct mw_str id, struct mw_str body)
+{
+    const struct mw_agent *agent = mw_work_agent(&host->core.work, id);
+    static const size_t before = sizeof("{\"agent\":") - 1;
+    return agent != NULL && body.len > before + 1 &&
+           mw_str_eq(agent->definition, mw_str_sub(body, before, body.len - before - 1));
+}
+
 static void register_file(struct mw_host *host, const char *path)
 {
     struct mw_arena arena;
@@ -256,7 +265,8 @@ static void register_file(struct mw_host *host, const char *path)
         mw_json_object(&json);
         mw_json_knode(&json, "agent", &tape, 0);
         mw_json_object_end(&json);
-        mw_host_tell(host, MW_REQ_REGISTER_AGENT, 0, 0, mw_buf_str(&body));
+        if (!is_known(host, mw_node_get_text(&tape, 0, "agent_id"), mw_buf_str(&body)))
+            mw_host_tell(host, MW_REQ_REGISTER_AGENT, 0, 0, mw_buf_str(&body));
     } else {
         mw_host_log(host, "error", "agent.refused", "%s", err.text);
     }
