@@ -18,7 +18,7 @@ MAY = {
     "work": ["base", "msg", "rules", "defs"],
     **{loop: ["base", "msg", "rules", "defs"] for loop in LOOPS},
     "core": ["base", "msg", "rules", "defs", "work", *LOOPS],
-    "view": ["base", "msg"],
+    "view": ["base", "msg", "rules", "defs"],
     "posix": ["base"],
     "author": ["base", "msg"],
     "port": ["base", "msg"],
@@ -30,7 +30,7 @@ MAY = {
     "api": ["base", "msg", "port", "core", "view"],
     "cli": ["base", "msg", "port"],
     "host": PURE + EDGE,
-    "": ["base", "host", "cli", "builtin", "agent"],  # src/main.c hands over to one of these
+    "": ["base", "host", "cli", "builtin", "agent", "stage"],  # src/main.c hands over to these
 }
 for room in EDGE:
     if room != "posix":
