@@ -2,6 +2,7 @@
  * What views promise beside their shape: which ids they know, what they refuse and in which words, what they count, and that they keep
  * only what they need.
  */
+#include "view/internal.h"
 #include "view_story.h"
 
 struct answer {
@@ -425,6 +426,94 @@ static void a_group_in_the_middle_is_open(void **state)
     story_close(&story);
 }
 
+/* Two tasks that failed: the first of them is why. */
+static void the_first_failure_is_the_cause(void **state)
+{
+    (void)state;
+    struct story story;
+    mw_seq items[2];
+    story_open(&story);
+    story_begin(&story);
+    struct story_task task = {
+        .skill = "GenerateVisionBlueprint", .agent = "vision-architect", .subject = "One"};
+    story_intent(&story, "notes", NULL);
+    story_step(&story, 1, "ValueEngine");
+    task.owner = task.scope = story.run;
+    for (size_t i = 0; i < 2; i++)
+        items[i] = story_dispatch(&story, &task);
+    for (size_t i = 2; i > 0; i--) /* the younger one fails first */
+        TELL(&story, TASK_ENDED, .type = MW_STR("TaskEnded"), .trace = story.trace,
+             .item = items[i - 1], .owner = story.run, .scope_item = story.run,
+             .task_type = MW_STR("GenerateVisionBlueprint"), .outcome = MW_STR("failed"),
+             .reason = i == 2 ? MW_STR("the cause") : MW_STR("a consequence"));
+    story_end_badly(&story, "a consequence");
+    struct answer answer = ask(&story, "failure");
+    assert_text(&answer, "/cause", "the cause");
+    done(&answer);
+    story_close(&story);
+}
+
+/* Of two tasks that handed in the same path the later one's bytes stand, and why names that task. */
+static void a_later_file_stands_for_an_earlier_one(void **state)
+{
+    (void)state;
+    struct story story;
+    story_open(&story);
+    story_begin(&story);
+    struct story_task task = {
+        .skill = "GenerateAppConfig", .agent = "backend-developer", .subject = "App"};
+    story_intent(&story, "notes", NULL);
+    story_step(&story, 1, "AppGenerator");
+    task.owner = task.scope = story.run;
+    mw_seq last = 0;
+    for (int i = 0; i < 5; i++) {
+        const char *bytes = FORMAT(&story, "version %d\n", i).ptr;
+        const char *file = story_file(&story, "README.md", bytes);
+        last = story_dispatch(&story, &task);
+        story_result(&story, last, &task,
+                     &(struct story_result){.type = "AppConfigured",
+                                            .files = story_files(&story, file, NULL)});
+    }
+    TELL(&story, BUNDLE_STAGED, .trace = story.trace, .item = story.journey,
+         .build_id = story.build_id, .sha256 = MW_STR("gone"), .path = MW_STR("p"));
+    char question[96];
+    (void)snprintf(question, sizeof(question), "why path=README.md line=1 build=%.*s",
+                   MW_STR_ARG(story.build_id));
+    struct answer answer = ask(&story, question);
+    assert_text(&answer, "/line/text", "version 4");
+    struct mw_str id = story_id(&story, "t", last);
+    assert_text(&answer, "/task/taskId", id.ptr);
+    done(&answer);
+    story_close(&story);
+}
+
+static void a_table_finds_what_is_in_it_and_nothing_else(void **state)
+{
+    enum { KEYS = 400, ROUNDS = 40000 };
+    (void)state;
+    bool in[KEYS + 1] = {false};
+    struct mw_view_table table = {0};
+    struct mw_arena arena;
+    uint64_t random = 12345;
+    uint32_t count = 0;
+    mw_heap_arena(&arena, 1u << 20);
+    for (int round = 0; round < ROUNDS; round++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint64_t key = (random >> 33) % KEYS + 1;
+        if ((random >> 20 & 1) != 0)
+            mw_view_table_put(&table, &arena, key, &in[key]);
+        else
+            mw_view_table_remove(&table, key);
+        count += in[key] ? 0u - 1u : 0u;
+        in[key] = (random >> 20 & 1) != 0;
+        count += in[key] ? 1 : 0;
+        assert_int_equal(table.count, count);
+        uint64_t looked = (random >> 45) % KEYS + 1;
+        assert_ptr_equal(mw_view_table_get(&table, looked), in[looked] ? &in[looked] : NULL);
+    }
+    mw_heap_arena_free(&arena);
+}
+
 /* ---- why ---- */
 
 static void why_knows_a_file_by_its_place_in_app_and_in_the_bundle(void **state)
@@ -623,6 +712,9 @@ int main(void)
         cmocka_unit_test(every_attempt_begins_once_and_ends_once),
         cmocka_unit_test(pages_of_events_join_without_a_seam),
         cmocka_unit_test(a_child_trace_is_seen_from_its_parent),
+        cmocka_unit_test(the_first_failure_is_the_cause),
+        cmocka_unit_test(a_later_file_stands_for_an_earlier_one),
+        cmocka_unit_test(a_table_finds_what_is_in_it_and_nothing_else),
         cmocka_unit_test(too_little_memory_is_a_limit_and_no_crash),
         cmocka_unit_test(a_status_does_not_grow_with_the_work_done),
     };
