@@ -28,7 +28,7 @@ MAY = {
     "stage": ["base", "msg", "port", "defs"],
     "builtin": ["base", "rules", "defs", "author"],
     "api": ["base", "msg", "port", "core", "view"],
-    "cli": ["base", "msg", "port"],
+    "cli": ["base", "msg", "port", "author"],
     "host": PURE + EDGE,
     "": ["base", "host", "cli", "builtin", "agent", "stage"],  # src/main.c hands over to these
 }
@@ -39,7 +39,9 @@ for room in EDGE:
 PURE_C_HEADERS = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "limits.h", "string.h", "emmintrin.h"}
 # A file that stands between two rooms on purpose, and why. Keep this short.
 EXCEPTIONS = {
-    # file: (header's room, reason)
+    "cli/app_run.h": ("agent", "up runs services in the sandbox, by the room that has it"),
+    "cli/app_key.c": ("builtin", "up signs tokens by the code that the probe signs with"),
+    "cli/cmd_doctor.c": ("journal", "repair works offline, on files, with no host"),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
