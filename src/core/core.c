@@ -75,6 +75,16 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
     return false;
 }
 
+/* What a caller was told is so already changes nothing, and is remembered all the same: said again after things have changed, it is not
+ * done then (P05). */
+static void note_request(const struct mw_request *request, struct mw_out *out)
+{
+    if (out->event_count > 0 || request->message_id.len == 0 ||
+        mw_request_info(request->kind)->from != MW_FROM_CALLER)
+        return;
+    mw_out_event(out, MW_EVT_REQUEST_NOTED)->trace = out->answer;
+}
+
 void mw_core_step(struct mw_core *core, const struct mw_request *request, struct mw_buf *frame,
                   struct mw_step_result *ret_result)
 {
@@ -108,6 +118,7 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
         ret_result->pointer = out->pointer;
         return;
     }
+    note_request(request, out);
     step.trace = out->answer;
     for (uint32_t i = 0; i < out->event_count; i++)
         emit(&step, request, out->events[i], true);
@@ -346,7 +357,7 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     if (step->first == 0)
         step->first = event->seq;
     /* What the caller asked about, not what became free beside it: the same as replay remembers. */
-    if (step->trace == 0 && event->seq == step->first) {
+    if (event->seq == step->first) {
         step->trace = event->trace;
         step->trace_id = event->trace != 0 ? event->trace_id : MW_STR_NONE;
     }

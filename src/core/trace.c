@@ -270,8 +270,11 @@ static void decide_pause(const struct mw_core *core, const struct mw_request *re
 {
     const struct mw_trace *trace = named_trace(core, request, out);
     bool pause = request->kind == MW_REQ_PAUSE_TRACE;
-    if (trace == NULL || trace->paused == pause)
-        return; /* refused, or it is so already */
+    if (trace == NULL)
+        return;
+    out->answer = trace->id;
+    if (trace->paused == pause)
+        return; /* it is so already */
     struct mw_event *event = mw_out_event(out, pause ? MW_EVT_TRACE_PAUSED : MW_EVT_TRACE_RESUMED);
     event->trace = trace->id;
 }
@@ -280,7 +283,10 @@ static void decide_cancel(const struct mw_core *core, const struct mw_request *r
                           struct mw_out *out)
 {
     const struct mw_trace *trace = named_trace(core, request, out);
-    if (trace == NULL || trace->cancelled)
+    if (trace == NULL)
+        return;
+    out->answer = trace->id;
+    if (trace->cancelled)
         return;
     struct mw_event *event = mw_out_event(out, MW_EVT_TRACE_CANCELLED);
     event->trace = trace->id;
@@ -494,6 +500,7 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
     case MW_EVT_TRACE_ENDED:
         apply_ended(core, trace);
         return;
+    case MW_EVT_REQUEST_NOTED:
     case MW_EVT_REQUEST_QUARANTINED:
     case MW_EVT_SCOPE_OPENED:
     case MW_EVT_TERMINATION_STEPPED:

@@ -43,6 +43,32 @@ static void P05_a_request_is_done_once_over_restarts(void **state)
     rig_free(rig);
 }
 
+/* Pause, said of a trace that is paused, is done: it must not pause again what was resumed since. */
+static void P05_what_was_so_already_is_remembered(void **state)
+{
+    struct rig *rig = begin("small");
+    char id[40];
+    static const char *const body = "{\"traceId\":\"mine\"}";
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\",\"traceId\":\"mine\"}", 0,
+                 0);
+    (void)rig_do(rig, MW_REQ_PAUSE_TRACE, body, 0, 0);
+    uuid_at(id, rig->now_us, 1);
+    (void)rig_step(rig, MW_REQ_PAUSE_TRACE, body, id, 0, 0);
+    rig_sync(rig);
+    assert_int_equal(rig->result.rc, MW_OK);
+    mw_seq first = rig->result.first;
+    assert_true(mw_str_is(rig->result.trace_wire_id, "mine"));
+    (void)rig_do(rig, MW_REQ_RESUME_TRACE, body, 0, 0);
+    rig_crash(rig, rig->durable);
+    (void)rig_step(rig, MW_REQ_PAUSE_TRACE, body, id, 0, 0);
+    assert_true(rig->result.duplicate);
+    assert_int_equal(rig->result.first, first);
+    assert_true(mw_str_is(rig->result.trace_wire_id, "mine"));
+    assert_false(mw_world_trace(&rig->core.world, rig->result.trace)->paused);
+    rig_free(rig);
+}
+
 static void P05_an_id_older_than_the_window_is_never_run(void **state)
 {
     struct rig *rig = begin("small");
@@ -222,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(P05_a_request_is_done_once_over_restarts),
+        cmocka_unit_test(P05_what_was_so_already_is_remembered),
         cmocka_unit_test(P05_an_id_older_than_the_window_is_never_run),
         cmocka_unit_test(P05_a_refusal_is_not_remembered),
         cmocka_unit_test(the_largest_agents_fit_their_block),
