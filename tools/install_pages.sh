@@ -9,16 +9,8 @@ mkdir -p "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/site
 "$program" completion bash >"$share/bash-completion/completions/millwright"
 "$program" completion zsh >"$share/zsh/site-functions/_millwright"
 "$program" completion fish >"$share/fish/vendor_completions.d/millwright.fish"
-# A page for each verb: the words in front of the first blank of the two-word verbs too.
-"$program" help --json 2>/dev/null | python3 -c '
-import json, sys
-try:
-    table = json.load(sys.stdin)
-except ValueError:
-    sys.exit(0)
-for row in table.get("commands", []):
-    print(row["name"])
-' 2>/dev/null | while read -r verb; do
+# A page for each verb, as `help` lists them: two blanks, one or two words, at least two blanks, what it does.
+"$program" help | sed -n 's/^  \([a-z]\{1,\}\( [a-z]\{1,\}\)\{0,1\}\)  .*/\1/p' | while read -r verb; do
     # Two words are two arguments.
     # shellcheck disable=SC2086
     "$program" man $verb >"$share/man/man1/millwright-$(printf '%s' "$verb" | tr ' ' '-').1"
