@@ -29,8 +29,7 @@ static struct mw_str algorithm_of_blueprint(struct mw_app *app)
                           ? mw_node_first(&tape, services)
                           : MW_NODE_NONE;
          i != MW_NODE_NONE; i = mw_node_after(&tape, services, i)) {
-        struct mw_str name =
-            mw_node_get_text(&tape, mw_node_get(&tape, i, "auth"), "algorithm");
+        struct mw_str name = mw_node_get_text(&tape, mw_node_get(&tape, i, "auth"), "algorithm");
         if (name.len > 0)
             return name;
     }

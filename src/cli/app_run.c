@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -9,7 +10,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +43,8 @@ static enum mw_rc read_service(struct mw_app *app, const struct mw_tape *tape, u
     struct mw_tape own;
     struct mw_str path = mw_node_get_text(tape, row, "path");
     if (!mw_path_is_plain(path))
-        return MW_FAIL(err, MW_E_INPUT, "app.json names the service folder '%.*s'", MW_STR_ARG(path));
+        return MW_FAIL(err, MW_E_INPUT, "app.json names the service folder '%.*s'",
+                       MW_STR_ARG(path));
     service->folder = mw_arena_format(arena, "%s/%.*s", app->root, MW_STR_ARG(path)).ptr;
     const char *file = mw_arena_format(arena, "%s/service.json", service->folder).ptr;
     enum mw_rc rc = read_json(app->cli, file, &own, err);
@@ -76,8 +77,8 @@ static enum mw_rc read_service(struct mw_app *app, const struct mw_tape *tape, u
 enum mw_rc mw_app_read(struct mw_cli *cli, const char *root, struct mw_app *app, struct mw_err *err)
 {
     struct mw_tape tape, intent;
-    *app = (struct mw_app){.cli = cli, .root = root, .proxy_in = -1, .proxy_out = -1,
-                           .json = cli->json};
+    *app = (struct mw_app){
+        .cli = cli, .root = root, .proxy_in = -1, .proxy_out = -1, .json = cli->json};
     mw_autofree char *file = mw_heap_format("%s/app.json", root);
     mw_autofree char *database = mw_heap_format("%s/config/database_intent.json", root);
     if (!mw_exists(AT_FDCWD, file))
@@ -142,7 +143,8 @@ static void fill_environment(const struct mw_app *app, const char *data, uint16_
     bool secret = strcmp(app->algorithm, "HS256") == 0;
     const char *path = getenv("PATH"), *mongo = getenv("MONGODB_URL");
     size_t count = 0;
-    env[count++] = mw_arena_format(arena, "PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin").ptr;
+    env[count++] =
+        mw_arena_format(arena, "PATH=%s", path ? path : "/usr/local/bin:/usr/bin:/bin").ptr;
     env[count++] = mw_arena_format(arena, "PORT=%u", port).ptr;
     env[count++] = "HOST=127.0.0.1";
     env[count++] = "LANG=C.UTF-8";
@@ -212,18 +214,18 @@ static enum mw_rc start_proxy(struct mw_app *app, uint16_t port, struct mw_err *
     argv[count++] = mw_heap_copy(MW_STR("__proxy"));
     argv[count++] = mw_heap_format("%u", port);
     for (uint32_t i = 0; i < app->service_count; i++)
-        argv[count++] = mw_heap_format("%.*s=%u", MW_STR_ARG(app->services[i].slug),
-                                       app->services[i].port);
+        argv[count++] =
+            mw_heap_format("%.*s=%u", MW_STR_ARG(app->services[i].slug), app->services[i].port);
     argv[count] = NULL;
     (void)sigemptyset(&none);
-    (void)posix_spawn_file_actions_init(&files); /* fails only for memory, and then the spawn does */
+    (void)posix_spawn_file_actions_init(
+        &files); /* fails only for memory, and then the spawn does */
     (void)posix_spawn_file_actions_adddup2(&files, in[0], 0);
     (void)posix_spawn_file_actions_adddup2(&files, out[1], 1);
     (void)posix_spawnattr_init(&attributes);
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
     (void)posix_spawnattr_setsigmask(&attributes, &none);
-    int failed =
-        posix_spawn(&app->proxy, "/proc/self/exe", &files, &attributes, argv, environ);
+    int failed = posix_spawn(&app->proxy, "/proc/self/exe", &files, &attributes, argv, environ);
     (void)posix_spawn_file_actions_destroy(&files);
     (void)posix_spawnattr_destroy(&attributes);
     (void)close(in[0]); /* the proxy has its own */
@@ -318,12 +320,10 @@ static void read_output(struct mw_app *app, struct mw_app_service *service)
 static void read_errors(struct mw_app *app, struct mw_app_service *service)
 {
     char block[16384];
-    mw_autoclose int fd = service->stderr_path != NULL
-                              ? open(service->stderr_path, O_RDONLY | O_CLOEXEC)
-                              : -1;
+    mw_autoclose int fd =
+        service->stderr_path != NULL ? open(service->stderr_path, O_RDONLY | O_CLOEXEC) : -1;
     ssize_t got;
-    while (fd >= 0 &&
-           (got = pread(fd, block, sizeof(block), (off_t)service->stderr_at)) > 0) {
+    while (fd >= 0 && (got = pread(fd, block, sizeof(block), (off_t)service->stderr_at)) > 0) {
         size_t whole = (size_t)got;
         while (whole > 0 && block[whole - 1] != '\n')
             whole--;
@@ -396,7 +396,8 @@ static void read_proxy(struct mw_app *app, bool *ret_gone)
     if (got <= 0 || app->port != 0)
         return;
     struct mw_str line = mw_str_trim((struct mw_str){text, (size_t)got});
-    if (mw_json_parse(&app->cli->arena, mw_arena_copy(&app->cli->arena, line), &tape, NULL) == MW_OK)
+    if (mw_json_parse(&app->cli->arena, mw_arena_copy(&app->cli->arena, line), &tape, NULL) ==
+        MW_OK)
         app->port = (uint16_t)mw_node_int(&tape, mw_node_get(&tape, 0, "port"), 0);
 }
 
@@ -409,14 +410,14 @@ static enum mw_rc loop(struct mw_app *app, int signals, enum until until, int ti
     while (!is_reached(app, until)) {
         bool gone = false;
         entries[0] = (struct pollfd){.fd = until == UNTIL_ENDED ? -1 : signals, .events = POLLIN};
-        entries[1] = (struct pollfd){.fd = until == UNTIL_ENDED ? -1 : app->proxy_out,
-                                     .events = POLLIN};
+        entries[1] =
+            (struct pollfd){.fd = until == UNTIL_ENDED ? -1 : app->proxy_out, .events = POLLIN};
         for (uint32_t i = 0; i < app->service_count; i++) {
             const struct mw_app_service *service = &app->services[i];
             entries[2 + 2 * i] = (struct pollfd){
                 .fd = service->running ? service->child.stdout_fd : -1, .events = POLLIN};
-            entries[3 + 2 * i] =
-                (struct pollfd){.fd = service->running ? service->child.pidfd : -1, .events = POLLIN};
+            entries[3 + 2 * i] = (struct pollfd){.fd = service->running ? service->child.pidfd : -1,
+                                                 .events = POLLIN};
             /* At its end stdout is readable for ever; the descriptor of the process says more. */
             if (service->running && service->child.stdout_fd < 0)
                 entries[2 + 2 * i].fd = -1;

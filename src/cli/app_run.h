@@ -15,11 +15,11 @@
 #define MW_APP_STOP_MS 6000
 
 struct mw_app_service {
-    struct mw_str name, slug;       /* cli's arena */
-    const char *folder;             /* absolute */
-    const char *const *start;       /* argv, ends with NULL */
-    const char *openapi_path;       /* absolute */
-    struct mw_tape openapi;         /* count 0: unreadable */
+    struct mw_str name, slug; /* cli's arena */
+    const char *folder;       /* absolute */
+    const char *const *start; /* argv, ends with NULL */
+    const char *openapi_path; /* absolute */
+    struct mw_tape openapi;   /* count 0: unreadable */
     bool wants_token;
     const char *stderr_path;
     size_t stderr_at; /* bytes shown */
@@ -30,15 +30,15 @@ struct mw_app_service {
 };
 
 struct mw_app {
-    struct mw_cli *cli;  /* borrowed */
-    const char *root;    /* absolute */
+    struct mw_cli *cli; /* borrowed */
+    const char *root;   /* absolute */
     struct mw_str app_id, name, storage;
     struct mw_app_service services[MW_APP_SERVICES_MAX];
     uint32_t service_count;
-    const char *data;    /* absolute: data/{app_id} or a copy */
-    const char *build;   /* whose blueprint says the algorithm; may be NULL */
+    const char *data;      /* absolute: data/{app_id} or a copy */
+    const char *build;     /* whose blueprint says the algorithm; may be NULL */
     const char *algorithm; /* HS256, RS256, ES256 */
-    struct mw_str secret;     /* HS256: the secret; else the public key as PEM */
+    struct mw_str secret;  /* HS256: the secret; else the public key as PEM */
     struct mw_str token;
     pid_t proxy;
     int proxy_in, proxy_out; /* -1: none */

@@ -22,8 +22,7 @@ static void say_json(const struct mw_app *app)
     mw_json_init(&json, &out);
     mw_json_object(&json);
     mw_json_kstr(&json, "type", MW_STR("up.ready"));
-    mw_json_kstr(&json, "url",
-                 mw_arena_format(&app->cli->arena, "http://127.0.0.1:%u", app->port));
+    mw_json_kstr(&json, "url", mw_arena_format(&app->cli->arena, "http://127.0.0.1:%u", app->port));
     mw_json_kstr(&json, "token", app->token);
     mw_json_karray(&json, "services");
     for (uint32_t i = 0; i < app->service_count; i++) {
@@ -31,9 +30,8 @@ static void say_json(const struct mw_app *app)
         mw_json_object(&json);
         mw_json_kstr(&json, "name", app->services[i].name);
         mw_json_kstr(&json, "url", url);
-        mw_json_kstr(
-            &json, "openapi",
-            mw_arena_format(&app->cli->arena, "%.*s/openapi.json", MW_STR_ARG(url)));
+        mw_json_kstr(&json, "openapi",
+                     mw_arena_format(&app->cli->arena, "%.*s/openapi.json", MW_STR_ARG(url)));
         mw_json_object_end(&json);
     }
     mw_json_array_end(&json);
@@ -80,9 +78,9 @@ static void put_example(struct mw_json *json, const struct mw_tape *tape, uint32
 static void put_body(struct mw_buf *out, const struct mw_tape *tape, uint32_t operation)
 {
     struct mw_json json;
-    uint32_t schema = resolve(
-        tape, mw_node_pointer(tape, operation,
-                              MW_STR("/requestBody/content/application~1json/schema")));
+    uint32_t schema =
+        resolve(tape, mw_node_pointer(tape, operation,
+                                      MW_STR("/requestBody/content/application~1json/schema")));
     uint32_t required = mw_node_get(tape, schema, "required");
     uint32_t properties = mw_node_get(tape, schema, "properties");
     mw_json_init(&json, out);

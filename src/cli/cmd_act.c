@@ -111,8 +111,9 @@ static int promote(struct mw_cli *cli, struct mw_post *post, const char *verb)
     if (mw_follow(cli, &follow, &left, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     if (left) {
-        (void)fprintf(stderr, "\nStopped watching; the %s goes on. `millwright status` says when "
-                              "it is done.\n",
+        (void)fprintf(stderr,
+                      "\nStopped watching; the %s goes on. `millwright status` says when "
+                      "it is done.\n",
                       verb);
         return 130;
     }

@@ -67,10 +67,9 @@ static enum mw_rc sweep_bundles(struct sweep *sweep, const struct mw_tape *tape,
         if (mw_node_bool(tape, mw_node_get(tape, i, "promoted"), false) ||
             !mw_path_is_plain(build) || !mw_path_is_plain(app))
             continue;
-        mw_autofree char *bundle = mw_heap_format("generated/apps/%.*s/%.*s", MW_STR_ARG(app),
-                                                  MW_STR_ARG(build));
-        mw_autofree char *repository =
-            mw_heap_format(".millwright/repos/%.*s", MW_STR_ARG(build));
+        mw_autofree char *bundle =
+            mw_heap_format("generated/apps/%.*s/%.*s", MW_STR_ARG(app), MW_STR_ARG(build));
+        mw_autofree char *repository = mw_heap_format(".millwright/repos/%.*s", MW_STR_ARG(build));
         rc = drop(sweep, bundle, err);
         if (rc == MW_OK)
             rc = drop(sweep, repository, err);
@@ -123,12 +122,12 @@ static enum mw_rc refuse_busy(struct mw_cli *cli, struct mw_err *err)
          i != MW_NODE_NONE; i = mw_node_after(&tape, rows, i)) {
         struct mw_str state = mw_node_get_text(&tape, i, "state");
         struct mw_str build = mw_node_get_text(&tape, i, "build_id");
-        bool busy = mw_str_is(state, "open") || mw_str_is(state, "waiting") ||
-                    mw_str_is(state, "paused");
+        bool busy =
+            mw_str_is(state, "open") || mw_str_is(state, "waiting") || mw_str_is(state, "paused");
         if (busy && (build.len == 0 || is_building(cli, build)))
-            return MW_FAIL(err, MW_E_CONFLICT, "%.*s is on its way: clean when it is done",
-                           MW_STR_ARG(build.len > 0 ? build
-                                                    : mw_node_get_text(&tape, i, "traceId")));
+            return MW_FAIL(
+                err, MW_E_CONFLICT, "%.*s is on its way: clean when it is done",
+                MW_STR_ARG(build.len > 0 ? build : mw_node_get_text(&tape, i, "traceId")));
     }
     return MW_OK;
 }

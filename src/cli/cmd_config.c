@@ -48,7 +48,8 @@ int mw_cmd_config_show(struct mw_cli *cli)
         for (uint32_t i = mw_node_first(&tape, 0); i != MW_NODE_NONE;
              i = mw_node_after(&tape, 0, i)) {
             struct mw_str value = mw_node_get_text(&tape, i, "value");
-            (void)printf("%-12.*s %.*s  (%.*s)\n", MW_STR_ARG(mw_node_get_text(&tape, i, "setting")),
+            (void)printf("%-12.*s %.*s  (%.*s)\n",
+                         MW_STR_ARG(mw_node_get_text(&tape, i, "setting")),
                          MW_STR_ARG(value.len > 0 ? value : MW_STR("-")),
                          MW_STR_ARG(mw_node_get_text(&tape, i, "from")));
         }

@@ -74,10 +74,9 @@ int mw_cmd_verify(struct mw_cli *cli)
                       (unsigned long)report.records, (unsigned long)report.frames,
                       (unsigned long)report.segments);
         mw_put_size(&out, report.bytes);
-        mw_buf_printf(&out, "\nlast record %lu, hash %s%s", (unsigned long)report.last_seq,
-                      report.hash,
-                      report.torn ? "\nthe last frame is unfinished; the next start puts it aside"
-                                  : "");
+        mw_buf_printf(
+            &out, "\nlast record %lu, hash %s%s", (unsigned long)report.last_seq, report.hash,
+            report.torn ? "\nthe last frame is unfinished; the next start puts it aside" : "");
     }
     if (out.len > 0)
         (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
@@ -217,7 +216,8 @@ int mw_cmd_doctor(struct mw_cli *cli)
     look_workspace(cli, &findings);
     look_programs(cli, &findings);
     for (size_t i = 0; i < findings.count; i++) {
-        damaged = damaged || (!findings.rows[i].well && strcmp(findings.rows[i].what, "journal") == 0);
+        damaged =
+            damaged || (!findings.rows[i].well && strcmp(findings.rows[i].what, "journal") == 0);
         missing = missing || !findings.rows[i].well;
     }
     put_findings(cli, &findings, &out);

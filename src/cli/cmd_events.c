@@ -92,10 +92,8 @@ static int list(struct mw_cli *cli, struct listing *listing, int64_t after, bool
     listing->out = mw_heap_buf();
     mw_heap_arena(&listing->arena, 64UL * 1024 * 1024);
     if (rc == MW_OK && follow_on) {
-        struct mw_follow follow = {.trace = listing->trace,
-                                   .after = after,
-                                   .on_record = on_record,
-                                   .context = listing};
+        struct mw_follow follow = {
+            .trace = listing->trace, .after = after, .on_record = on_record, .context = listing};
         rc = mw_follow(cli, &follow, &left, &err);
     } else if (rc == MW_OK && cli->ports->offline_records == NULL) {
         rc = MW_FAIL(&err, MW_E_MISSING, "this build cannot read journals");
@@ -110,9 +108,8 @@ static int list(struct mw_cli *cli, struct listing *listing, int64_t after, bool
 
 int mw_cmd_events(struct mw_cli *cli)
 {
-    struct listing listing = {.type = mw_cli_value(cli, "type"),
-                              .trace = mw_cli_value(cli, "trace"),
-                              .raw = cli->json};
+    struct listing listing = {
+        .type = mw_cli_value(cli, "type"), .trace = mw_cli_value(cli, "trace"), .raw = cli->json};
     return list(cli, &listing, 0, mw_cli_has(cli, "follow"));
 }
 

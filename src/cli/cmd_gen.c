@@ -59,9 +59,10 @@ static int not_begun(const struct mw_cli *cli, const struct mw_err *err)
         mw_json_kstr(&json, "class", mw_str_of(mw_rc_name(err->rc)));
         mw_json_kstr(&json, "message", mw_str_of(err->text));
         mw_json_object_end(&json);
-        mw_json_kraw(&json, "usage",
-                     MW_STR("{\"tasks\":0,\"tests\":0,\"tokens_in\":0,\"tokens_out\":0,\"cost_usd\":"
-                            "0,\"elapsed_ms\":0}"));
+        mw_json_kraw(
+            &json, "usage",
+            MW_STR("{\"tasks\":0,\"tests\":0,\"tokens_in\":0,\"tokens_out\":0,\"cost_usd\":"
+                   "0,\"elapsed_ms\":0}"));
         mw_json_object_end(&json);
         (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
         mw_heap_buf_free(&out);
@@ -80,11 +81,12 @@ int mw_cmd_gen(struct mw_cli *cli)
         return 0;
     }
     if (posted.trace_id.len == 0) {
-        (void)MW_FAIL(&err, MW_E_CONFLICT, "the same request was answered before and its trace has "
-                                           "ended; `millwright status` says how");
+        (void)MW_FAIL(&err, MW_E_CONFLICT,
+                      "the same request was answered before and its trace has "
+                      "ended; `millwright status` says how");
         return not_begun(cli, &err);
     }
-    if (posted.duplicate && !cli->json)
+    if ((posted.duplicate || posted.first == 0) && !cli->json)
         (void)fprintf(stderr, "the same gen is on its way as %.*s: watching it\n",
                       MW_STR_ARG(posted.trace_id));
     return mw_watch_trace(cli, "gen", &posted);

@@ -64,10 +64,10 @@ static int show_task(struct mw_cli *cli, struct mw_err *err)
     if (dir != NULL)
         (void)closedir(dir); /* it was only read */
     for (size_t i = 0; i < count; i++) {
-        mw_autofree char *path =
-            mw_heap_format("%s/%s.%lu/stderr.log", folder, cli->args[0], (unsigned long)attempts[i]);
-        mw_autofree char *title = mw_heap_format("%s, attempt %lu", cli->args[0],
-                                                 (unsigned long)attempts[i]);
+        mw_autofree char *path = mw_heap_format("%s/%s.%lu/stderr.log", folder, cli->args[0],
+                                                (unsigned long)attempts[i]);
+        mw_autofree char *title =
+            mw_heap_format("%s, attempt %lu", cli->args[0], (unsigned long)attempts[i]);
         if (show_file(cli, path, title, err) != MW_OK && err->rc != MW_E_MISSING)
             return mw_cli_fail(cli, err);
     }

@@ -74,12 +74,13 @@ static const char *words_for(const char *request)
 {
     static const struct {
         const char *request, *words;
-    } rows[] = {{"AcceptDraft", "accepted; it is the current version now. next: millwright promote"},
-                {"RejectDraft", "rejected; the current version is as it was"},
-                {"Cancel", "cancelled"},
-                {"Pause", "paused: nothing new is started; millwright resume goes on"},
-                {"Resume", "resumed"},
-                {"RemoveAgent", "removed"}};
+    } rows[] = {
+        {"AcceptDraft", "accepted; it is the current version now. next: millwright promote"},
+        {"RejectDraft", "rejected; the current version is as it was"},
+        {"Cancel", "cancelled"},
+        {"Pause", "paused: nothing new is started; millwright resume goes on"},
+        {"Resume", "resumed"},
+        {"RemoveAgent", "removed"}};
     for (size_t i = 0; i < MW_COUNT(rows); i++)
         if (strcmp(rows[i].request, request) == 0)
             return rows[i].words;

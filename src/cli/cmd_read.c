@@ -24,8 +24,8 @@ int mw_cmd_review(struct mw_cli *cli)
     enum mw_rc rc = mw_link_view(cli, "review", args, count, &out, &err);
     int code = rc == MW_OK ? mw_read_print(cli, &out) : mw_read_refused(cli, &err);
     if (rc == MW_OK && !cli->json)
-        (void)mw_cli_put(
-            MW_STR("\nnext: millwright accept · millwright reject --why \"…\" · millwright preview\n"));
+        (void)mw_cli_put(MW_STR(
+            "\nnext: millwright accept · millwright reject --why \"…\" · millwright preview\n"));
     mw_heap_buf_free(&out);
     return code;
 }

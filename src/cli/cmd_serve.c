@@ -13,9 +13,10 @@ static int stop(struct mw_cli *cli)
     bool was = false;
     if (mw_link_stop(cli, true, &was, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
-    (void)mw_cli_put_line(cli->json ? (was ? MW_STR("{\"stopped\":true}") : MW_STR("{\"stopped\":false}"))
-                          : was     ? MW_STR("the host has stopped")
-                                    : MW_STR("no host was running"));
+    (void)mw_cli_put_line(cli->json
+                              ? (was ? MW_STR("{\"stopped\":true}") : MW_STR("{\"stopped\":false}"))
+                          : was ? MW_STR("the host has stopped")
+                                : MW_STR("no host was running"));
     return 0;
 }
 
@@ -30,8 +31,9 @@ int mw_cmd_serve(struct mw_cli *cli)
         return stop(cli);
     if (mw_cli_has(cli, "foreground")) {
         if (mw_link_running(cli, NULL)) {
-            (void)MW_FAIL(&err, MW_E_CONFLICT, "a host runs here already; `millwright serve --stop` "
-                                               "ends it");
+            (void)MW_FAIL(&err, MW_E_CONFLICT,
+                          "a host runs here already; `millwright serve --stop` "
+                          "ends it");
             return mw_cli_fail(cli, &err);
         }
         /* Comes back only when it failed. */

@@ -86,8 +86,9 @@ static void put_exists(struct mw_cli *cli, const struct mw_tape *view, struct mw
     bool has_app = mw_exists(AT_FDCWD, app);
     mw_json_kobject(json, "exists");
     mw_json_kbool(json, "scaffold", has_app && !is_promoted);
-    mw_json_kbool(json, "staged", mw_node_type(view, versions) == MW_NODE_ARRAY &&
-                                      mw_node_count(view, versions) > 0);
+    mw_json_kbool(json, "staged",
+                  mw_node_type(view, versions) == MW_NODE_ARRAY &&
+                      mw_node_count(view, versions) > 0);
     mw_json_kbool(json, "promoted", has_app && is_promoted);
     mw_json_object_end(json);
 }
@@ -153,8 +154,8 @@ static void say_running(struct mw_buf *out, const struct mw_tape *tape)
                           MW_STR_ARG(mw_node_get_text(tape, i, "build_id")),
                           MW_STR_ARG(mw_node_get_text(tape, i, "workflow")));
         if (mw_str_is(state, "failed")) {
-            mw_buf_printf(out, "failed     %.*s: ",
-                          MW_STR_ARG(mw_node_get_text(tape, i, "build_id")));
+            mw_buf_printf(out,
+                          "failed     %.*s: ", MW_STR_ARG(mw_node_get_text(tape, i, "build_id")));
             mw_put_cut(out, reason, 200);
             mw_buf_put_c(out, '\n');
         }
@@ -187,8 +188,9 @@ static void say_host(struct mw_buf *out, const struct mw_tape *tape)
                       MW_STR_ARG(mw_node_get_text(tape, host, "version")),
                       MW_STR_ARG(mw_node_get_text(tape, host, "since")));
     else
-        mw_buf_put_z(out, "host       none runs; the next command that needs one starts it, nothing "
-                          "else does\n");
+        mw_buf_put_z(out,
+                     "host       none runs; the next command that needs one starts it, nothing "
+                     "else does\n");
 }
 
 static void say_sizes(struct mw_buf *out, const struct mw_tape *tape)

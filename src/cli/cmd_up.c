@@ -35,8 +35,7 @@ static const char *promoted_build(struct mw_cli *cli)
     struct mw_tape tape;
     if (mw_link_view_tape(cli, "status", NULL, 0, &tape, NULL) != MW_OK)
         return NULL;
-    struct mw_str build =
-        mw_node_get_text(&tape, mw_node_get(&tape, 0, "promoted"), "build_id");
+    struct mw_str build = mw_node_get_text(&tape, mw_node_get(&tape, 0, "promoted"), "build_id");
     return build.len > 0 ? mw_arena_copy(&cli->arena, build).ptr : NULL;
 }
 
@@ -128,12 +127,11 @@ static enum mw_rc find_bundle(struct mw_cli *cli, const char **ret_build, const 
             struct mw_str build = mw_node_get_text(&tape, i, "build_id");
             mw_autofree char *version = mw_heap_format(
                 "v%ld", (long)mw_node_int(&tape, mw_node_get(&tape, i, "version"), 0));
-            bool named = cli->arg_count > 0 && (mw_str_is(build, cli->args[0]) ||
-                                                strcmp(version, cli->args[0]) == 0 ||
-                                                strcmp(version + 1, cli->args[0]) == 0);
-            if (cli->arg_count > 0
-                    ? !named
-                    : !mw_str_is(mw_node_get_text(&tape, i, "state"), states[pass]))
+            bool named = cli->arg_count > 0 &&
+                         (mw_str_is(build, cli->args[0]) || strcmp(version, cli->args[0]) == 0 ||
+                          strcmp(version + 1, cli->args[0]) == 0);
+            if (cli->arg_count > 0 ? !named
+                                   : !mw_str_is(mw_node_get_text(&tape, i, "state"), states[pass]))
                 continue;
             mw_buf_printf(&list, "%s%.*s", count > 0 ? ", " : "", MW_STR_ARG(build));
             found = i;
@@ -141,14 +139,14 @@ static enum mw_rc find_bundle(struct mw_cli *cli, const char **ret_build, const 
         }
     if (rc == MW_OK && count == 0)
         rc = cli->arg_count > 0 ? MW_FAIL(err, MW_E_USAGE, "no build '%s'", cli->args[0])
-                                : MW_FAIL(err, MW_E_USAGE, "nothing is staged: millwright gen "
-                                                           "makes a draft");
+                                : MW_FAIL(err, MW_E_USAGE,
+                                          "nothing is staged: millwright gen "
+                                          "makes a draft");
     else if (rc == MW_OK && count > 1 && cli->arg_count == 0)
         rc = MW_FAIL(err, MW_E_USAGE, "name one of: %.*s", MW_STR_ARG(mw_buf_str(&list)));
     if (rc == MW_OK) {
         struct mw_str path = mw_node_get_text(&tape, found, "staged");
-        *ret_build =
-            mw_arena_copy(&cli->arena, mw_node_get_text(&tape, found, "build_id")).ptr;
+        *ret_build = mw_arena_copy(&cli->arena, mw_node_get_text(&tape, found, "build_id")).ptr;
         *ret_path = mw_arena_format(&cli->arena, "%s/%.*s", cli->workspace, MW_STR_ARG(path)).ptr;
     }
     mw_heap_buf_free(&list);

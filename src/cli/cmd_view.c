@@ -52,8 +52,8 @@ uint32_t mw_read_args(const struct mw_cli *cli, struct mw_cli_arg args[MW_CLI_VI
         args[count++] = (struct mw_cli_arg){command->target_key, cli->args[0]};
     for (size_t i = 0; command->options != NULL && command->options[i].name != NULL; i++)
         if (cli->values[i] != NULL && count < MW_CLI_VIEW_ARGS_MAX)
-            args[count++] = (struct mw_cli_arg){
-                command->options[i].name, command->options[i].value ? cli->values[i] : "1"};
+            args[count++] = (struct mw_cli_arg){command->options[i].name,
+                                                command->options[i].value ? cli->values[i] : "1"};
     return count;
 }
 

@@ -41,21 +41,23 @@ struct mw_command {
     /* For the verbs that read one view (cmd_view.c) or post one request (cmd_post.c): its name, and the key of the word given. */
     const char *target;
     const char *target_key;
-    const char *candidates; /* the view that lists what the word could be; NULL: the word is optional */
+    const char
+        *candidates; /* the view that lists what the word could be; NULL: the word is optional */
 };
 
 /* One parsed command line. */
 struct mw_cli {
     const struct mw_cli_ports *ports; /* borrowed */
     const struct mw_command *command; /* borrowed */
-    const char *values[MW_CLI_OPTIONS_MAX]; /* by the option's place in command->options; NULL: not given */
+    const char *
+        values[MW_CLI_OPTIONS_MAX]; /* by the option's place in command->options; NULL: not given */
     const char *args[MW_CLI_ARGS_MAX + 1]; /* borrowed from argv; ends with NULL */
     int arg_count;
     const char *workspace_flag; /* borrowed; NULL: searched for */
     bool json, verbose, help;
-    char *workspace;            /* owned; absolute; NULL until mw_cli_workspace */
-    bool host_checked;          /* hello was exchanged */
-    struct mw_arena arena;      /* owned; lives as long as the command */
+    char *workspace;       /* owned; absolute; NULL until mw_cli_workspace */
+    bool host_checked;     /* hello was exchanged */
+    struct mw_arena arena; /* owned; lives as long as the command */
 };
 
 extern const struct mw_command mw_commands[];

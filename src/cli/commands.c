@@ -49,10 +49,9 @@ static const struct mw_option events_options[] = {
     {"trace", "T", "only records of this trace"},
     {"follow", NULL, "go on with new ones"},
     {NULL, NULL, NULL}};
-static const struct mw_option route_options[] = {
-    {"task", "SKILL", "what has to be done"},
-    {"domain", "D", "in which domain"},
-    {NULL, NULL, NULL}};
+static const struct mw_option route_options[] = {{"task", "SKILL", "what has to be done"},
+                                                 {"domain", "D", "in which domain"},
+                                                 {NULL, NULL, NULL}};
 static const struct mw_option payload_option[] = {
     {"payload", "FILE", "the fragment of a blueprint as JSON or YAML; - is standard input"},
     {NULL, NULL, NULL}};
@@ -63,8 +62,8 @@ static const struct mw_option lineage_option[] = {
     {"lineage", NULL, "also what caused and followed it"}, {NULL, NULL, NULL}};
 static const struct mw_option journal_options[] = {
     {"after", "SEQ", "only records after this number"}, {NULL, NULL, NULL}};
-static const struct mw_option repair_options[] = {
-    {"dry-run", NULL, "only say what would be done"}, {NULL, NULL, NULL}};
+static const struct mw_option repair_options[] = {{"dry-run", NULL, "only say what would be done"},
+                                                  {NULL, NULL, NULL}};
 static const struct mw_option serve_options[] = {
     {"foreground", NULL, "run the host here, until it is asked to stop"},
     {"stop", NULL, "ask the running host to finish and end"},
@@ -141,8 +140,9 @@ const struct mw_command mw_commands[] = {
     /* factory */
     {"submit", MW_CLI_FACTORY, "\"PROMPT\" | - | --prompt-file FILE | --blueprint FILE",
      "a gen that does not follow", NULL, submit_options, 0, 1, mw_cmd_submit, NULL, NULL, NULL},
-    {"plan show", MW_CLI_FACTORY, "[TRACE]", "the tasks of a plan, with receivers and what they "
-                                             "wait for",
+    {"plan show", MW_CLI_FACTORY, "[TRACE]",
+     "the tasks of a plan, with receivers and what they "
+     "wait for",
      NULL, NO_OPTIONS, 0, 1, mw_cmd_view, "plan", "trace", "traces"},
     {"trace list", MW_CLI_FACTORY, "", "every trace", NULL, NO_OPTIONS, 0, 0, mw_cmd_view, "traces",
      NULL, NULL},

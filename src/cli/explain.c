@@ -243,7 +243,8 @@ void mw_explain_failure(const struct mw_watch *watch)
     if (folder.len > 0)
         mw_buf_printf(&out, "  kept:   %.*s\n", MW_STR_ARG(folder));
     if (task != NULL)
-        mw_buf_printf(&out, "next: millwright logs %.*s · millwright trace show %.*s · then gen again\n",
+        mw_buf_printf(&out,
+                      "next: millwright logs %.*s · millwright trace show %.*s · then gen again\n",
                       MW_STR_ARG(task->id), MW_STR_ARG(trail->trace_id));
     else
         mw_buf_printf(&out, "next: millwright trace show %.*s\n", MW_STR_ARG(trail->trace_id));

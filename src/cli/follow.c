@@ -8,7 +8,7 @@
 #include "posix/heap.h"
 
 #define RECORD_ARENA_BYTES (256UL * 1024 * 1024) /* reserved, not touched */
-#define LOST_MAX 5 /* streams in a row that gave nothing */
+#define LOST_MAX 5                               /* streams in a row that gave nothing */
 
 static volatile sig_atomic_t interrupted;
 

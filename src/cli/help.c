@@ -4,11 +4,10 @@
 
 /* Help, manual pages and completions: all of it read off the command table. */
 
-static const char *const group_names[MW_CLI_GROUP_COUNT] = {
-    [MW_CLI_EVERYDAY] = "Everyday",
-    [MW_CLI_LOOPS] = "Workflows",
-    [MW_CLI_FACTORY] = "Factory",
-    [MW_CLI_OPERATIONS] = "Operations"};
+static const char *const group_names[MW_CLI_GROUP_COUNT] = {[MW_CLI_EVERYDAY] = "Everyday",
+                                                            [MW_CLI_LOOPS] = "Workflows",
+                                                            [MW_CLI_FACTORY] = "Factory",
+                                                            [MW_CLI_OPERATIONS] = "Operations"};
 
 static const char exit_codes[] =
     "0 done · 1 the work failed · 2 usage · 3 waiting for a person · 4 stopped at a limit · 65 "
@@ -135,8 +134,9 @@ int mw_cmd_version(struct mw_cli *cli)
 {
     const char *build = cli->ports->build_id != NULL ? cli->ports->build_id() : "";
     if (cli->json)
-        (void)printf("{\"product\":\"millwright\",\"version\":\"%s\",\"build\":\"%s\",\"api\":%d}\n",
-                     MW_CLI_VERSION, build, MW_CLI_API);
+        (void)printf(
+            "{\"product\":\"millwright\",\"version\":\"%s\",\"build\":\"%s\",\"api\":%d}\n",
+            MW_CLI_VERSION, build, MW_CLI_API);
     else
         (void)printf("millwright %s%s%s%s\n", MW_CLI_VERSION, *build ? " (" : "", build,
                      *build ? ")" : "");
@@ -209,7 +209,8 @@ int mw_cmd_man(struct mw_cli *cli)
 {
     if (cli->arg_count == 0) {
         man_head("", "from an intent to a reviewed, running app");
-        (void)printf("\\fR [\\fB\\-\\-workspace\\fR \\fIDIR\\fR] \\fICOMMAND\\fR …\n.SH COMMANDS\n");
+        (void)printf(
+            "\\fR [\\fB\\-\\-workspace\\fR \\fIDIR\\fR] \\fICOMMAND\\fR …\n.SH COMMANDS\n");
         for (size_t i = 0; i < mw_command_count; i++) {
             (void)printf(".TP\n\\fB%s\\fR ", mw_commands[i].name);
             roff(mw_commands[i].args);

@@ -238,8 +238,7 @@ static enum mw_rc take_head(struct mw_http_stream *stream, struct mw_err *err)
             size_t next = mw_str_find(head, '\r', at);
             if (next == SIZE_MAX || next + 1 >= head.len || head.ptr[next + 1] != '\n')
                 return bad("a line end", err);
-            enum mw_rc rc =
-                take_header(stream, mw_str_sub(head, at, next - at), &has_length, err);
+            enum mw_rc rc = take_header(stream, mw_str_sub(head, at, next - at), &has_length, err);
             if (rc != MW_OK)
                 return rc;
             at = next + 2;

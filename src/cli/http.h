@@ -17,20 +17,20 @@
 
 struct mw_http_request {
     const char *method;
-    const char *target;      /* "/v1/hello"; already encoded */
-    const char *headers;     /* whole lines ending in CRLF, or "" */
-    struct mw_str body;      /* sent with content-length and application/json when method is POST */
+    const char *target;  /* "/v1/hello"; already encoded */
+    const char *headers; /* whole lines ending in CRLF, or "" */
+    struct mw_str body;  /* sent with content-length and application/json when method is POST */
 };
 
 enum mw_http_framing { MW_HTTP_LENGTH, MW_HTTP_CHUNKED, MW_HTTP_TO_END };
 
 struct mw_http_stream {
-    int fd;              /* owned: mw_http_close; non-blocking */
-    int status;          /* 0 until the head is read */
-    bool done;           /* the body is complete */
-    struct mw_buf raw;   /* owned: bytes not decoded yet */
+    int fd;            /* owned: mw_http_close; non-blocking */
+    int status;        /* 0 until the head is read */
+    bool done;         /* the body is complete */
+    struct mw_buf raw; /* owned: bytes not decoded yet */
     size_t raw_at;
-    struct mw_buf body;  /* owned: decoded bytes not taken yet; the reader resets it */
+    struct mw_buf body; /* owned: decoded bytes not taken yet; the reader resets it */
     enum mw_http_framing framing;
     int chunk_state;
     uint64_t left; /* of the body or the chunk */

@@ -95,7 +95,8 @@ static enum mw_rc put_prompt(struct mw_cli *cli, struct mw_post *post, const cha
 static enum mw_rc check_words(const struct mw_cli *cli, struct mw_err *err)
 {
     const char *priority = mw_cli_value(cli, "priority");
-    int sources = (cli->arg_count > 0) + mw_cli_has(cli, "prompt-file") + mw_cli_has(cli, "blueprint");
+    int sources =
+        (cli->arg_count > 0) + mw_cli_has(cli, "prompt-file") + mw_cli_has(cli, "blueprint");
     if (sources != 1)
         return MW_FAIL(err, MW_E_USAGE, "give one of a prompt, -, --prompt-file and --blueprint");
     if (priority != NULL && strcmp(priority, "low") != 0 && strcmp(priority, "normal") != 0 &&

@@ -56,7 +56,7 @@ static void put_actor(struct mw_json *json)
     const char *user = getenv("USER");
     const struct passwd *entry = user == NULL || *user == '\0' ? getpwuid(geteuid()) : NULL;
     mw_autofree char *actor =
-        mw_heap_format("user:%s", entry != NULL                     ? entry->pw_name
+        mw_heap_format("user:%s", entry != NULL                   ? entry->pw_name
                                   : user != NULL && *user != '\0' ? user
                                                                   : "unknown");
     mw_json_kstr(json, "actor", mw_str_of(actor));
@@ -103,12 +103,11 @@ static enum mw_rc post_once(struct mw_cli *cli, const struct mw_post *post, bool
         rc = mw_json_parse(&cli->arena, text, &tape, err);
     }
     if (rc == MW_OK)
-        *ret_posted =
-            (struct mw_posted){.first = mw_node_int(&tape, mw_node_get(&tape, 0, "first"), 0),
-                               .last = mw_node_int(&tape, mw_node_get(&tape, 0, "last"), 0),
-                               .trace_id = mw_node_get_text(&tape, 0, "traceId"),
-                               .duplicate =
-                                   mw_node_bool(&tape, mw_node_get(&tape, 0, "duplicate"), false)};
+        *ret_posted = (struct mw_posted){
+            .first = mw_node_int(&tape, mw_node_get(&tape, 0, "first"), 0),
+            .last = mw_node_int(&tape, mw_node_get(&tape, 0, "last"), 0),
+            .trace_id = mw_node_get_text(&tape, 0, "traceId"),
+            .duplicate = mw_node_bool(&tape, mw_node_get(&tape, 0, "duplicate"), false)};
     mw_http_close(&stream);
     return rc;
 }

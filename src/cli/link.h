@@ -24,7 +24,7 @@ struct mw_post {
 };
 
 struct mw_posted {
-    int64_t first, last; /* sequence numbers; 0: no record */
+    int64_t first, last;    /* sequence numbers; 0: no record */
     struct mw_str trace_id; /* cli's arena */
     bool duplicate;
 };

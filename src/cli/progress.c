@@ -316,8 +316,8 @@ static bool task_line(struct mw_buf *out, const struct mw_trail *trail, struct m
     }
     if (mw_str_is(kind, "task.retry") || mw_str_is(kind, "task.escalated")) {
         put_of_scope(out, trail, task);
-        mw_buf_put_z(out, mw_str_is(kind, "task.retry") ? " is tried again"
-                                                         : " is handed to a person");
+        mw_buf_put_z(out,
+                     mw_str_is(kind, "task.retry") ? " is tried again" : " is handed to a person");
         return true;
     }
     return false;

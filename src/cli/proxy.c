@@ -111,13 +111,20 @@ static void refuse(struct connection *connection, int status)
         const char *words, *body;
     } rows[] = {
         {400, "Bad Request", "{\"error\":{\"code\":\"bad_request\",\"message\":\"not HTTP/1.1\"}}"},
-        {404, "Not Found", "{\"error\":{\"code\":\"not_found\",\"message\":\"no such service; GET / lists them\"}}"},
-        {405, "Method Not Allowed", "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"GET / only\"}}"},
-        {408, "Request Timeout", "{\"error\":{\"code\":\"timeout\",\"message\":\"the request did not come\"}}"},
-        {413, "Content Too Large", "{\"error\":{\"code\":\"too_large\",\"message\":\"the body is too large\"}}"},
-        {431, "Request Header Fields Too Large", "{\"error\":{\"code\":\"too_large\",\"message\":\"the head is too large\"}}"},
-        {502, "Bad Gateway", "{\"error\":{\"code\":\"bad_gateway\",\"message\":\"the service does not answer\"}}"},
-        {505, "HTTP Version Not Supported", "{\"error\":{\"code\":\"version\",\"message\":\"HTTP/1.0 or 1.1\"}}"}};
+        {404, "Not Found",
+         "{\"error\":{\"code\":\"not_found\",\"message\":\"no such service; GET / lists them\"}}"},
+        {405, "Method Not Allowed",
+         "{\"error\":{\"code\":\"method_not_allowed\",\"message\":\"GET / only\"}}"},
+        {408, "Request Timeout",
+         "{\"error\":{\"code\":\"timeout\",\"message\":\"the request did not come\"}}"},
+        {413, "Content Too Large",
+         "{\"error\":{\"code\":\"too_large\",\"message\":\"the body is too large\"}}"},
+        {431, "Request Header Fields Too Large",
+         "{\"error\":{\"code\":\"too_large\",\"message\":\"the head is too large\"}}"},
+        {502, "Bad Gateway",
+         "{\"error\":{\"code\":\"bad_gateway\",\"message\":\"the service does not answer\"}}"},
+        {505, "HTTP Version Not Supported",
+         "{\"error\":{\"code\":\"version\",\"message\":\"HTTP/1.0 or 1.1\"}}"}};
     size_t at = 0;
     while (at + 1 < MW_COUNT(rows) && rows[at].status != status)
         at++;
@@ -146,9 +153,8 @@ static void list_services(const struct proxy *proxy, struct connection *connecti
 
 static int connect_service(uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0 && (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 ||
                     errno == EINPROGRESS))
@@ -344,8 +350,7 @@ static short client_wants(const struct connection *connection)
 
 static short service_wants(const struct connection *connection)
 {
-    short events =
-        connection->connecting || connection->up.at < connection->up.len ? POLLOUT : 0;
+    short events = connection->connecting || connection->up.at < connection->up.len ? POLLOUT : 0;
     return (short)(events | (connection->down.at == connection->down.len ? POLLIN : 0));
 }
 
@@ -368,12 +373,13 @@ static int run(struct proxy *proxy)
     for (;;) {
         size_t count = proxy->connection_count;
         entries[0] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
-        entries[1] = (struct pollfd){
-            .fd = count < MW_PROXY_CONNECTIONS_MAX ? proxy->listener : -1, .events = POLLIN};
+        entries[1] = (struct pollfd){.fd = count < MW_PROXY_CONNECTIONS_MAX ? proxy->listener : -1,
+                                     .events = POLLIN};
         for (size_t i = 0; i < count; i++) {
             const struct connection *at = proxy->connections[i];
             short wants = client_wants(at);
-            entries[2 + 2 * i] = (struct pollfd){.fd = wants != 0 ? at->client : -1, .events = wants};
+            entries[2 + 2 * i] =
+                (struct pollfd){.fd = wants != 0 ? at->client : -1, .events = wants};
             entries[3 + 2 * i] = (struct pollfd){.fd = at->service, .events = service_wants(at)};
             if (at->service >= 0 && at->down.at < at->down.len && entries[3 + 2 * i].events == 0)
                 entries[3 + 2 * i].fd = -1; /* a closed service would be told again and again */
@@ -419,14 +425,14 @@ static bool read_routes(struct proxy *proxy, int argc, char **argv)
 
 static int listen_on(uint16_t port, uint16_t *ret_port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)); /* an old port comes back sooner */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+                     sizeof(on)); /* an old port comes back sooner */
     if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 128) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
         (void)close(fd); /* errno is what is told */

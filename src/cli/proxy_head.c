@@ -7,7 +7,18 @@
 
 #define CHUNK_LINE_MAX 256u
 
-enum { SIZE, EXTENSION, SIZE_END, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LINE, TRAILER_END, LAST_LF };
+enum {
+    SIZE,
+    EXTENSION,
+    SIZE_END,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER,
+    TRAILER_LINE,
+    TRAILER_END,
+    LAST_LF
+};
 
 static bool is_token(struct mw_str text)
 {
@@ -99,17 +110,16 @@ int mw_proxy_head_read(struct mw_str head, struct mw_proxy_request *ret_request)
     }
     if (at + 2 != head.len)
         return 400;
-    request.body.done =
-        request.body.framing == MW_BODY_NONE ||
-        (request.body.framing == MW_BODY_LENGTH && request.body.left == 0);
+    request.body.done = request.body.framing == MW_BODY_NONE ||
+                        (request.body.framing == MW_BODY_LENGTH && request.body.left == 0);
     *ret_request = request;
     return 0;
 }
 
 static bool is_hop(struct mw_str line, size_t colon)
 {
-    static const char *const names[] = {"connection",       "keep-alive", "proxy-connection",
-                                        "proxy-authorization", "te",      "upgrade"};
+    static const char *const names[] = {"connection",          "keep-alive", "proxy-connection",
+                                        "proxy-authorization", "te",         "upgrade"};
     for (size_t i = 0; i < MW_COUNT(names); i++)
         if (named(line, colon, names[i]))
             return true;

@@ -11,10 +11,10 @@ enum mw_body_framing { MW_BODY_NONE, MW_BODY_LENGTH, MW_BODY_CHUNKED };
 /* How much of the client's bytes is still body. */
 struct mw_body_meter {
     enum mw_body_framing framing;
-    uint64_t left;    /* LENGTH, or of the chunk */
-    uint64_t total;   /* bytes seen, to hold chunked bodies to the limit */
-    int state;        /* CHUNKED */
-    uint64_t size;    /* of the chunk while its line is read */
+    uint64_t left;  /* LENGTH, or of the chunk */
+    uint64_t total; /* bytes seen, to hold chunked bodies to the limit */
+    int state;      /* CHUNKED */
+    uint64_t size;  /* of the chunk while its line is read */
     unsigned digits, line_bytes;
     bool done;
 };

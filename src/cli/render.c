@@ -127,10 +127,20 @@ static bool is_container(const struct mw_tape *tape, uint32_t node)
 
 static bool is_hidden(const struct render *render, struct mw_str key)
 {
-    static const char *const names[] = {"traceId",          "trace_id",  "sessionId",
-                                        "messageId",        "causationId", "builderSessionId",
-                                        "builder_session_id", "buildRegistryId", "build_registry_id",
-                                        "journey_instance_id", "blueprintId", "contract", "seq", "sha256"};
+    static const char *const names[] = {"traceId",
+                                        "trace_id",
+                                        "sessionId",
+                                        "messageId",
+                                        "causationId",
+                                        "builderSessionId",
+                                        "builder_session_id",
+                                        "buildRegistryId",
+                                        "build_registry_id",
+                                        "journey_instance_id",
+                                        "blueprintId",
+                                        "contract",
+                                        "seq",
+                                        "sha256"};
     for (size_t i = 0; !render->verbose && i < MW_COUNT(names); i++)
         if (mw_str_is(key, names[i]))
             return true;

@@ -56,7 +56,8 @@ static bool output_of(char *const *words, char *text, size_t size, size_t *ret_l
     extern char **environ;
     if (pipe2(fds, O_CLOEXEC) != 0)
         return false;
-    (void)posix_spawn_file_actions_init(&files); /* fails only for memory, and then posix_spawnp does */
+    (void)posix_spawn_file_actions_init(
+        &files); /* fails only for memory, and then posix_spawnp does */
     (void)posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     (void)posix_spawn_file_actions_adddup2(&files, fds[1], 1);
     (void)posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
@@ -100,7 +101,8 @@ static void probe(struct mw_cli *cli, const struct mw_tape *tape, uint32_t row,
     if (mw_node_type(tape, check) == MW_NODE_ARRAY)
         for (uint32_t i = mw_node_first(tape, check); i != MW_NODE_NONE && count < WORDS_MAX;
              i = mw_node_after(tape, check, i))
-            words[count++] = (char *)(uintptr_t)mw_arena_copy(&cli->arena, mw_node_str(tape, i)).ptr;
+            words[count++] =
+                (char *)(uintptr_t)mw_arena_copy(&cli->arena, mw_node_str(tape, i)).ptr;
     if (count > 0 && output_of(words, text, sizeof(text), &len))
         item->found = version_in(&cli->arena, (struct mw_str){text, len});
     item->met = item->found.len > 0 && mw_version_cmp(item->found, item->wanted) >= 0;
@@ -137,8 +139,9 @@ enum mw_rc mw_requires_check(struct mw_cli *cli, struct mw_err *err)
     uint32_t count = 0;
     const char *factory = mw_cli_factory(cli);
     if (factory == NULL)
-        return MW_FAIL(err, MW_E_MISSING, "the factory folder is not beside the program; set "
-                                          "MILLWRIGHT_FACTORY");
+        return MW_FAIL(err, MW_E_MISSING,
+                       "the factory folder is not beside the program; set "
+                       "MILLWRIGHT_FACTORY");
     enum mw_rc rc = mw_requires_probe(cli, factory, "node", &items, &count, err);
     if (rc != MW_OK)
         return rc;

@@ -151,8 +151,9 @@ static enum mw_rc not_ready(pid_t pid, struct mw_str said, struct mw_err *err)
         said = space != SIZE_MAX ? mw_str_sub(said, space + 1, said.len) : MW_STR_NONE;
     }
     if (said.len == 0)
-        return MW_FAIL(err, rc, "the host ended before it was ready; .millwright/log/host.out may "
-                                "say why");
+        return MW_FAIL(err, rc,
+                       "the host ended before it was ready; .millwright/log/host.out may "
+                       "say why");
     return MW_FAIL(err, rc, "%.*s", MW_STR_ARG(said));
 }
 
@@ -191,7 +192,7 @@ enum mw_rc mw_host_become(struct mw_cli *cli, struct mw_err *err)
     if (rc != MW_OK)
         return rc;
     fill_environment(env, false);
-    (void)signal(SIGPIPE, SIG_DFL); /* the host chooses for itself */
+    (void)signal(SIGPIPE, SIG_DFL);             /* the host chooses for itself */
     (void)execve(host_program(cli), argv, env); /* comes back only when it failed */
     return MW_FAIL_SYS(err, MW_E_MISSING, "start the host");
 }

@@ -442,10 +442,10 @@ static void take_trace_ended(struct record *record)
     end_phases(trail, !mw_str_is(outcome, "completed"));
     if (text_of(record, 0, "reason").len > 0)
         trail->reason = keep(record, text_of(record, 0, "reason"));
-    trail->state = mw_str_is(outcome, "completed")             ? MW_TRAIL_DONE
-                   : mw_str_is(outcome, "cancelled")           ? MW_TRAIL_CANCELLED
+    trail->state = mw_str_is(outcome, "completed")          ? MW_TRAIL_DONE
+                   : mw_str_is(outcome, "cancelled")        ? MW_TRAIL_CANCELLED
                    : mw_str_is(trail->error_class, "limit") ? MW_TRAIL_LIMIT
-                                                               : MW_TRAIL_FAILED;
+                                                            : MW_TRAIL_FAILED;
 }
 
 bool mw_trail_waits(const struct mw_trail *trail, const struct mw_trail_task **ret_task)

@@ -32,9 +32,9 @@ enum mw_trail_task_state {
 
 struct mw_trail_task {
     struct mw_str id, type, agent, reason, error_class;
-    struct mw_str subject;  /* what the agent's tag says it is about; may be empty */
+    struct mw_str subject; /* what the agent's tag says it is about; may be empty */
     struct mw_str question, field, options; /* PERSON: options as JSON text, or empty */
-    uint64_t scope;         /* the service or run it belongs to */
+    uint64_t scope;                         /* the service or run it belongs to */
     enum mw_trail_task_state state;
     uint64_t attempt;
     int64_t started_us, ended_us;
@@ -64,7 +64,8 @@ struct mw_trail {
     bool cost_known;
     int64_t first_us, last_us; /* of the records seen */
     int32_t last_failed;       /* index of the task whose failure counted last; -1: none */
-    struct mw_str test_services[64]; /* whose results are counted: a second result replaces the first */
+    struct mw_str
+        test_services[64]; /* whose results are counted: a second result replaces the first */
     uint64_t test_counts[64][2];
     uint32_t test_service_count;
 };

@@ -66,8 +66,8 @@ int mw_watch_trace(struct mw_cli *cli, const char *verb, const struct mw_posted 
     mw_progress_init(&watch.progress);
     watch.asks = !cli->json && isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
     struct mw_follow follow = {.trace = trace,
-                               .after = posted->duplicate || posted->first < 1 ? 0
-                                                                               : posted->first - 1,
+                               .after =
+                                   posted->duplicate || posted->first < 1 ? 0 : posted->first - 1,
                                .ticks = watch.progress.live && !cli->json,
                                .on_record = on_record,
                                .on_quiet = on_quiet,
@@ -202,12 +202,10 @@ static int exit_code(const struct mw_watch *watch, bool waits)
 
 static const char *state_name(const struct mw_watch *watch)
 {
-    static const char *const names[] = {[MW_TRAIL_OPEN] = "waiting",
-                                        [MW_TRAIL_DRAFT] = "draft",
-                                        [MW_TRAIL_DONE] = "completed",
-                                        [MW_TRAIL_FAILED] = "failed",
-                                        [MW_TRAIL_LIMIT] = "limit",
-                                        [MW_TRAIL_CANCELLED] = "cancelled"};
+    static const char *const names[] = {
+        [MW_TRAIL_OPEN] = "waiting",   [MW_TRAIL_DRAFT] = "draft",
+        [MW_TRAIL_DONE] = "completed", [MW_TRAIL_FAILED] = "failed",
+        [MW_TRAIL_LIMIT] = "limit",    [MW_TRAIL_CANCELLED] = "cancelled"};
     return names[watch->trail.state];
 }
 
@@ -273,9 +271,9 @@ static void print_result(const struct mw_watch *watch, const struct mw_trail_tas
     mw_json_init(&json, &out);
     mw_json_object(&json);
     mw_json_kstr(&json, "type", gen ? MW_STR("gen.result") : MW_STR("run.result"));
-    mw_json_kstr(&json, "state",
-                 mw_str_of(!gen && watch->trail.state == MW_TRAIL_OPEN ? "paused"
-                                                                       : state_name(watch)));
+    mw_json_kstr(
+        &json, "state",
+        mw_str_of(!gen && watch->trail.state == MW_TRAIL_OPEN ? "paused" : state_name(watch)));
     if (gen)
         put_gen_members(watch, &json);
     else

@@ -15,7 +15,7 @@ struct mw_watch {
     const char *verb;   /* "gen" or "run": for the words that attach again */
     struct mw_trail trail;
     struct mw_progress progress;
-    bool asks;           /* questions are asked in place */
+    bool asks; /* questions are asked in place */
     bool blueprint_said;
     bool reader_gone;    /* nobody reads standard output any more */
     struct mw_str asked; /* the item that was answered last */
@@ -26,7 +26,8 @@ struct mw_watch {
 int mw_watch_trace(struct mw_cli *cli, const char *verb, const struct mw_posted *posted);
 
 /* explain.c: what was understood, assumed and not understood. payload of StrategicBlueprintGenerated. */
-void mw_explain_blueprint(const struct mw_watch *watch, const struct mw_tape *tape, uint32_t payload);
+void mw_explain_blueprint(const struct mw_watch *watch, const struct mw_tape *tape,
+                          uint32_t payload);
 /* explain.c: task, cause, last lines, kept folder, failed tests, the next command. */
 void mw_explain_failure(const struct mw_watch *watch);
 

@@ -95,6 +95,18 @@ static bool is_never_one(const char *folder, const char *home)
     return strcmp(folder, "/") == 0 || (home != NULL && strcmp(folder, home) == 0);
 }
 
+/* `gen … > out.json`: the shell made that file a moment ago. */
+static bool is_redirection(DIR *dir, const char *name)
+{
+    struct stat file, stream;
+    if (fstatat(dirfd(dir), name, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(file.st_mode))
+        return false;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fstat(fd, &stream) == 0 && stream.st_dev == file.st_dev && stream.st_ino == file.st_ino)
+            return true;
+    return false;
+}
+
 static bool is_empty(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -104,7 +116,7 @@ static bool is_empty(const char *folder)
     for (const struct dirent *entry = readdir(dir); entry != NULL && empty; entry = readdir(dir))
         /* A fresh git repository has nothing in it yet. */
         empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-                strcmp(entry->d_name, ".git") == 0;
+                strcmp(entry->d_name, ".git") == 0 || is_redirection(dir, entry->d_name);
     (void)closedir(dir); /* it was only read */
     return empty;
 }
@@ -128,8 +140,9 @@ static enum mw_rc named(struct mw_cli *cli, enum mw_workspace_want want, const c
     if (is_never_one(folder, home))
         return never(folder, err);
     if (want == MW_WORKSPACE_EXISTS && !is_workspace(folder))
-        return MW_FAIL(err, MW_E_USAGE, "%s is no workspace: it has neither .millwright nor "
-                                        "app/app.json",
+        return MW_FAIL(err, MW_E_USAGE,
+                       "%s is no workspace: it has neither .millwright nor "
+                       "app/app.json",
                        folder);
     cli->workspace = mw_heap_copy(mw_str_of(folder));
     return MW_OK;

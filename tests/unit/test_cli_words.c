@@ -1,0 +1,241 @@
+/* Words: what is a command, what is an option, what is neither; which folder is meant; what times and versions say. */
+#include "cli/command.h"
+#include "cli/link.h"
+#include "cli/requires.h"
+#include "cli/trail.h"
+#include "cli/workspace.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "posix/file.h"
+#include "posix/heap.h"
+
+static struct mw_cli_ports no_ports;
+
+static int run(int argc, const char *const *words)
+{
+    char *argv[16] = {NULL};
+    for (int i = 0; i < argc; i++)
+        argv[i] = (char *)(uintptr_t)words[i];
+    return mw_cli_main(argc, argv, &no_ports);
+}
+
+static void test_wrong_words_end_with_2_and_nothing_else_happens(void **state)
+{
+    static const char *const lines[][6] = {
+        {"millwright", "statsu"},
+        {"millwright", "gen", "--nonsense", "x"},
+        {"millwright", "gen", "a prompt", "two"},
+        {"millwright", "gen"},
+        {"millwright", "gen", "a", "--blueprint", "b.json"},
+        {"millwright", "gen", "a", "--priority", "huge"},
+        {"millwright", "gen", "a", "--priority"},
+        {"millwright", "gen", "a", "--priority", "low", "--priority=low"},
+        {"millwright", "gen", "  "},
+        {"millwright", "plan"},
+        {"millwright", "plan", "shwo"},
+        {"millwright", "status", "--json=yes"},
+        {"millwright", "answer", "t-1"},
+        {"millwright", "promote", "--adopt-edits", "--discard-edits"},
+        {"millwright", "reject", "b-1"},
+        {"millwright", "up", "--port", "99999"},
+        {"millwright", "completion", "tcsh"},
+        {"millwright", "help", "nonsense"},
+        {"millwright", "coordinator", "start", "X"},
+        {"millwright"}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(lines); i++) {
+        int argc = 0;
+        while (argc < 6 && lines[i][argc] != NULL)
+            argc++;
+        int code = run(argc, lines[i]);
+        if (code != 2)
+            fail_msg("line %zu (%s %s): exit %d", i, lines[i][1] ? lines[i][1] : "",
+                     argc > 2 ? lines[i][2] : "", code);
+    }
+}
+
+static void test_suggestions_are_near_or_nothing(void **state)
+{
+    (void)state;
+    assert_string_equal(mw_command_suggest("statsu"), "status");
+    assert_string_equal(mw_command_suggest("acept"), "accept");
+    assert_string_equal(mw_command_suggest("promte"), "promote");
+    assert_string_equal(mw_command_suggest("plan shwo"), "plan show");
+    assert_null(mw_command_suggest("xyzzy"));
+    assert_null(mw_command_suggest("q"));
+}
+
+static void test_the_longest_name_is_the_command(void **state)
+{
+    char plan[] = "plan", show[] = "show", status[] = "status";
+    char *words[] = {plan, show, status};
+    int taken = 0;
+    (void)state;
+    assert_string_equal(mw_command_find(3, words, &taken)->name, "plan show");
+    assert_int_equal(taken, 2);
+    assert_string_equal(mw_command_find(2, words + 1, &taken)->name, "show");
+    assert_int_equal(taken, 1);
+    assert_null(mw_command_find(1, words, &taken));
+}
+
+static void test_options_may_stand_anywhere_and_a_commands_own_comes_first(void **state)
+{
+    char text[] = "text", json[] = "--json", file[] = "f.json", item[] = "t-1", dashes[] = "--",
+         odd[] = "--odd";
+    char *answer[] = {item, json, file};
+    char *gen[] = {json, dashes, odd};
+    struct mw_err err = {0};
+    int taken = 0;
+    (void)state;
+    char name[] = "answer";
+    char *names[] = {name};
+    struct mw_cli cli = {.command = mw_command_find(1, names, &taken)};
+    assert_int_equal(mw_cli_parse(&cli, 3, answer, &err), MW_OK);
+    assert_string_equal(mw_cli_value(&cli, "json"), "f.json");
+    assert_false(cli.json);
+    char gen_name[] = "gen";
+    names[0] = gen_name;
+    cli = (struct mw_cli){.command = mw_command_find(1, names, &taken)};
+    assert_int_equal(mw_cli_parse(&cli, 3, gen, &err), MW_OK);
+    assert_true(cli.json);
+    assert_string_equal(cli.args[0], "--odd"); /* after -- everything is a word */
+    cli = (struct mw_cli){.command = mw_command_find(1, names, &taken)};
+    char *one[] = {text};
+    assert_int_equal(mw_cli_parse(&cli, 1, one, &err), MW_OK);
+    assert_false(mw_cli_has(&cli, "detach"));
+}
+
+static void test_every_command_has_help_a_manual_page_and_completions(void **state)
+{
+    (void)state;
+    int saved = dup(STDOUT_FILENO), null_fd = open("/dev/null", O_WRONLY);
+    (void)fflush(stdout);
+    assert_true(saved >= 0 && null_fd >= 0 && dup2(null_fd, STDOUT_FILENO) >= 0);
+    int worst = 0;
+    for (size_t i = 0; i < mw_command_count; i++) {
+        char copy[64];
+        (void)snprintf(copy, sizeof(copy), "%s", mw_commands[i].name);
+        char *space = strchr(copy, ' ');
+        if (space != NULL)
+            *space = '\0';
+        const char *help[] = {"millwright", "help", copy, space != NULL ? space + 1 : NULL};
+        const char *man[] = {"millwright", "man", copy, space != NULL ? space + 1 : NULL};
+        worst |= run(space != NULL ? 4 : 3, help) | run(space != NULL ? 4 : 3, man);
+        worst |= mw_commands[i].run == NULL || mw_commands[i].summary[0] == '\0';
+        for (size_t j = 0; j < i; j++)
+            worst |= strcmp(mw_commands[i].name, mw_commands[j].name) == 0;
+    }
+    static const char *const shells[] = {"bash", "zsh", "fish"};
+    for (size_t i = 0; i < MW_COUNT(shells); i++) {
+        const char *words[] = {"millwright", "completion", shells[i]};
+        worst |= run(3, words);
+    }
+    (void)fflush(stdout);
+    assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+    (void)close(saved);
+    (void)close(null_fd);
+    assert_int_equal(worst, 0);
+}
+
+/* ---- folders ---- */
+
+static void make(const char *root, const char *path)
+{
+    mw_autofree char *whole = mw_heap_format("%s/%s", root, path);
+    assert_int_equal(mw_mkdirs(AT_FDCWD, whole, 0700, NULL), MW_OK);
+}
+
+static void expect(const char *root, const char *from, const char *home, const char *wanted)
+{
+    mw_autofree char *start = mw_heap_format("%s%s", root, from);
+    mw_autofree char *house = home != NULL ? mw_heap_format("%s%s", root, home) : NULL;
+    mw_autofree char *right = wanted != NULL ? mw_heap_format("%s%s", root, wanted) : NULL;
+    char *found = mw_workspace_search(start, house);
+    if (right == NULL)
+        assert_null(found);
+    else
+        assert_string_equal(found != NULL ? found : "", right);
+    mw_heap_free(found);
+}
+
+static void test_the_nearest_folder_upwards_is_the_workspace(void **state)
+{
+    char root[] = "/tmp/mw-words-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    make(root, "one/.millwright");
+    make(root, "one/deep/er");
+    make(root, "one/two/app");
+    make(root, "one/repository/.git");
+    make(root, "one/repository/src");
+    make(root, "home/person/.millwright");
+    make(root, "home/person/work");
+    mw_autofree char *app = mw_heap_format("%s/one/two/app/app.json", root);
+    assert_int_equal(mw_file_replace(AT_FDCWD, app, MW_STR("{}"), 0600, NULL), MW_OK);
+    expect(root, "/one", NULL, "/one");
+    expect(root, "/one/deep/er", NULL, "/one");
+    expect(root, "/one/two/app", NULL, "/one/two");
+    expect(root, "/one/repository/src", NULL, NULL);         /* a git root ends the search */
+    expect(root, "/home/person/work", "/home/person", NULL); /* $HOME is never one */
+    expect(root, "/home", NULL, NULL);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, root, NULL), MW_OK);
+}
+
+/* ---- small readers ---- */
+
+static void test_versions_are_numbers_between_dots(void **state)
+{
+    (void)state;
+    assert_true(mw_version_cmp(MW_STR("20.20.2"), MW_STR("18.20")) > 0);
+    assert_true(mw_version_cmp(MW_STR("18.9"), MW_STR("18.20")) < 0);
+    assert_true(mw_version_cmp(MW_STR("18.20"), MW_STR("18.20.0")) == 0);
+    assert_true(mw_version_cmp(MW_STR("9"), MW_STR("18.20")) < 0);
+}
+
+static void test_times_are_utc_with_microseconds(void **state)
+{
+    (void)state;
+    assert_int_equal(mw_time_of(MW_STR("1970-01-01T00:00:01.000002Z")), 1000002);
+    assert_int_equal(mw_time_of(MW_STR("2026-11-20T04:53:09.5Z")) % 1000000, 500000);
+    assert_int_equal(mw_time_of(MW_STR("yesterday")), 0);
+    assert_int_equal(mw_time_of(MW_STR_NONE), 0);
+}
+
+static void test_message_ids_are_uuid_version_7_and_rise(void **state)
+{
+    char first[37], second[37];
+    (void)state;
+    mw_uuid7(first);
+    mw_uuid7(second);
+    assert_int_equal(strlen(first), 36);
+    assert_int_equal(first[14], '7');
+    assert_non_null(strchr("89ab", first[19]));
+    assert_true(strncmp(first, second, 13) <= 0);
+    assert_string_not_equal(first, second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_words_end_with_2_and_nothing_else_happens),
+        cmocka_unit_test(test_suggestions_are_near_or_nothing),
+        cmocka_unit_test(test_the_longest_name_is_the_command),
+        cmocka_unit_test(test_options_may_stand_anywhere_and_a_commands_own_comes_first),
+        cmocka_unit_test(test_every_command_has_help_a_manual_page_and_completions),
+        cmocka_unit_test(test_the_nearest_folder_upwards_is_the_workspace),
+        cmocka_unit_test(test_versions_are_numbers_between_dots),
+        cmocka_unit_test(test_times_are_utc_with_microseconds),
+        cmocka_unit_test(test_message_ids_are_uuid_version_7_and_rise)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
