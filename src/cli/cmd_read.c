@@ -63,7 +63,21 @@ int mw_cmd_why(struct mw_cli *cli)
         struct mw_cli_arg args[] = {{"path", file}, {"line", line}};
         rc = mw_link_view(cli, "why", args, line != NULL ? 2 : 1, &out, &err);
     }
-    int code = rc == MW_OK ? mw_read_print(cli, &out) : mw_cli_fail(cli, &err);
+    struct mw_tape tape;
+    int code = 0;
+    if (rc == MW_OK && !cli->json && !cli->verbose) {
+        struct mw_str text = mw_arena_copy(&cli->arena, mw_buf_str(&out));
+        rc = mw_json_parse(&cli->arena, text, &tape, &err);
+        mw_buf_reset(&out);
+        if (rc == MW_OK)
+            mw_why_text(&out, &tape, mw_color_wanted(STDOUT_FILENO));
+        if (rc == MW_OK)
+            (void)mw_cli_put(mw_buf_str(&out)); /* whoever left has seen enough */
+    } else if (rc == MW_OK) {
+        code = mw_read_print(cli, &out);
+    }
+    if (rc != MW_OK)
+        code = mw_cli_fail(cli, &err);
     mw_heap_buf_free(&out);
     return code;
 }

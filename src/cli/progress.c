@@ -203,7 +203,10 @@ static void put_tree(struct tree *tree)
     for (uint32_t i = 0; i < tree->trail->scope_count; i++)
         put_scope(tree, i);
     mw_buf_init(&text, memory, sizeof(memory));
-    mw_trail_sum(tree->trail, &text);
+    struct mw_trail now = *tree->trail;
+    if (now.state == MW_TRAIL_OPEN && tree->now_us > now.last_us)
+        now.last_us = tree->now_us; /* the clock goes on between records */
+    mw_trail_sum(&now, &text);
     mw_put_cut(tree->out, mw_buf_str(&text), tree->width > 1 ? tree->width - 1 : 1);
     mw_buf_put_c(tree->out, '\n');
     tree->lines += HEAD_LINES;
@@ -309,8 +312,12 @@ static bool task_line(struct mw_buf *out, const struct mw_trail *trail, struct m
     if (mw_str_is(kind, "task.failed") || mw_str_is(kind, "task.timed_out") ||
         mw_str_is(kind, "task.routing_failed")) {
         put_of_scope(out, trail, task);
-        mw_buf_printf(out, " attempt %lu failed (%.*s): ", (unsigned long)task->attempt,
-                      MW_STR_ARG(task->error_class));
+        if (task->attempt > 0)
+            mw_buf_printf(out, " attempt %lu", (unsigned long)task->attempt);
+        mw_buf_put_z(out, " failed");
+        if (task->error_class.len > 0)
+            mw_buf_printf(out, " (%.*s)", MW_STR_ARG(task->error_class));
+        mw_buf_put_z(out, ": ");
         mw_put_cut(out, task->reason, 300);
         return true;
     }

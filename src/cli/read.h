@@ -13,4 +13,7 @@ int mw_read_refused(struct mw_cli *cli, const struct mw_err *err);
 /* The command's word and options as a view's arguments. */
 uint32_t mw_read_args(const struct mw_cli *cli, struct mw_cli_arg args[MW_CLI_VIEW_ARGS_MAX]);
 
+/* why_text.c: the view `why` in a dozen lines. */
+void mw_why_text(struct mw_buf *out, const struct mw_tape *tape, bool color);
+
 #endif
