@@ -208,13 +208,14 @@ static enum mw_rc one(struct mw_view *view, enum mw_view_item_kind kind, const c
     enum mw_rc rc = look(view, &index, &detail);
     if (rc != MW_OK)
         return rc;
+    /* Nothing named, or the trace: the only one of it. */
+    bool is_trace = name.len == 0 || (index.wanted_seen && index.wanted == detail.trace->id);
     for (const struct mw_view_item *item = detail.items; item != NULL; item = item->next) {
         if (item->kind != kind)
             continue;
-        bool named =
-            index.wanted_seen && name.len > 0
-                ? item->id == index.wanted
-                : name.len == 0 || mw_str_eq(item->key, name) || mw_str_eq(item->name, name);
+        bool named = index.wanted_seen && !is_trace
+                         ? item->id == index.wanted
+                         : is_trace || mw_str_eq(item->key, name) || mw_str_eq(item->name, name);
         found = named ? item : found;
         count += named ? 1 : 0;
     }
