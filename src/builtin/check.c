@@ -400,6 +400,7 @@ static void write_answer(struct mw_builtin *b, const struct judgement *judgement
     mw_json_init(&json, &b->answer);
     mw_json_object(&json);
     mw_json_kstr(&json, "service", name);
+    mw_json_kstr(&json, "traceId", mw_node_get_text(&b->task, 0, "traceId"));
     mw_json_kstr(&json, "result", passed ? MW_STR("Passed") : MW_STR("Failed"));
     mw_json_kstr(&json, "coverage",
                  judgement->tests.coverage[0] != '\0' ? mw_str_of(judgement->tests.coverage)

@@ -38,3 +38,13 @@ bool mw_route_better(const struct mw_route_candidate *a, const struct mw_route_c
         return a_load < b_load;
     return mw_str_cmp(a->id, b->id) < 0;
 }
+
+void mw_route_put_filters(struct mw_json *json, const struct mw_route_filters *left)
+{
+    mw_json_kobject(json, "filters");
+    mw_json_ku64(json, "skill", left->skill);
+    mw_json_ku64(json, "domain", left->domain);
+    mw_json_ku64(json, "healthy", left->healthy);
+    mw_json_ku64(json, "free", left->free);
+    mw_json_object_end(json);
+}

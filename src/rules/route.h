@@ -7,7 +7,7 @@
 #ifndef MW_ROUTE_H
 #define MW_ROUTE_H
 
-#include "base/str.h"
+#include "base/json.h"
 
 enum mw_domain_match { MW_DOMAIN_NONE = 0, MW_DOMAIN_ANY = 20, MW_DOMAIN_EXACT = 30 };
 
@@ -25,5 +25,15 @@ struct mw_route_candidate {
 /* True when a is the better choice of two that both have the skill. */
 bool mw_route_better(const struct mw_route_candidate *a, const struct mw_route_candidate *b);
 uint32_t mw_route_score(const struct mw_route_candidate *candidate);
+
+/* How many passed each filter, in the filters' order: part of the trail of every decision (AG-14). */
+struct mw_route_filters {
+    uint32_t skill;   /* declared exactly */
+    uint32_t domain;  /* of these, of the domain; the others are fallbacks */
+    uint32_t healthy; /* of those with the skill, healthy and not tried in vain */
+    uint32_t free;    /* of the healthy, with room for one task more */
+};
+/* Member "filters" of the object that is open. */
+void mw_route_put_filters(struct mw_json *json, const struct mw_route_filters *left);
 
 #endif

@@ -122,6 +122,7 @@ static struct mw_route_candidate candidate_of(const struct mw_view_agent *agent,
 struct choice {
     struct mw_route_candidate best;
     bool chosen;
+    struct mw_route_filters left;
     bool in_domain; /* somebody of the domain exists, if only busy: others are no fallback then */
 };
 
@@ -140,8 +141,12 @@ static enum mw_rc put_candidates(struct mw_view *view, const struct mw_view_inde
             continue;
         struct mw_route_candidate candidate = candidate_of(agent, &def, domain);
         put_candidate(&view->json, &candidate);
+        choice->left.skill++;
+        choice->left.domain += candidate.domain != MW_DOMAIN_NONE ? 1 : 0;
         if (!candidate.healthy)
             continue;
+        choice->left.healthy++;
+        choice->left.free += candidate.running < candidate.capacity ? 1 : 0;
         choice->in_domain = choice->in_domain || candidate.domain != MW_DOMAIN_NONE;
         if (candidate.running >= candidate.capacity ||
             (choice->chosen && !mw_route_better(&candidate, &choice->best)))
@@ -150,6 +155,7 @@ static enum mw_rc put_candidates(struct mw_view *view, const struct mw_view_inde
         choice->chosen = true;
     }
     mw_json_array_end(&view->json);
+    mw_route_put_filters(&view->json, &choice->left);
     return MW_OK;
 }
 

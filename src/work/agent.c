@@ -224,6 +224,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     struct mw_buf buf;
     struct mw_json json;
     uint32_t told = 0;
+    struct mw_route_filters left = {0};
     bool in_domain =
         false; /* somebody of the domain exists, if only busy: others are no fallback then */
     char *memory = mw_arena_alloc(arena, TRAIL_BYTES);
@@ -243,18 +244,23 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
         bool excluded = is_excluded(task, i);
         if (told++ < TRAIL_CANDIDATES_MAX)
             tell_candidate(&json, &candidate, excluded);
+        left.skill++;
+        left.domain += candidate.domain != MW_DOMAIN_NONE ? 1 : 0;
         if (excluded || !agent->healthy)
             continue;
+        left.healthy++;
         choice.exists = true;
         in_domain = in_domain || candidate.domain != MW_DOMAIN_NONE;
         bool busy = candidate.running >= candidate.capacity ||
                     (!is_person && work->running >= work->running_max);
+        left.free += busy ? 0 : 1;
         if (busy || (choice.agent != MW_AGENT_NONE && !mw_route_better(&candidate, &best)))
             continue;
         best = candidate;
         choice.agent = i;
     }
     mw_json_array_end(&json);
+    mw_route_put_filters(&json, &left);
     choice.fallback = choice.agent != MW_AGENT_NONE && best.domain == MW_DOMAIN_NONE;
     if (choice.fallback && in_domain)
         choice = (struct mw_choice){.agent = MW_AGENT_NONE, .exists = true};

@@ -74,6 +74,10 @@ void mw_coordinator_start(const struct mw_world *world, const struct mw_order *o
         initial->timeout_ms > 0 ? order->now_us + (int64_t)initial->timeout_ms * 1000 : 0;
     event->body = whole ? fragment : MW_STR("{}");
     event->reason = whole ? MW_STR_NONE : why;
+    struct mw_event *scope = mw_out_event(out, MW_EVT_SCOPE_OPENED);
+    scope->trace = order->trace->id;
+    scope->session_id = event->session_id;
+    scope->target_agent = def->name;
 }
 
 void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *work,

@@ -97,6 +97,12 @@ void mw_group_start(const struct mw_world *world, const struct mw_work *work,
         event->expected_count = 0;
         event->reason = MW_STR("the list that it goes over is not there");
     }
+    if (def->opens_scope) {
+        struct mw_event *scope = mw_out_event(out, MW_EVT_SCOPE_OPENED);
+        scope->trace = order->trace->id;
+        scope->session_id = mw_wire_id(world, out->arena, "grp", id);
+        scope->target_agent = def->id;
+    }
     if (is_plan && laid_out)
         tell_plan(world, order, def, id, rows, out);
 }

@@ -477,7 +477,10 @@ static void decide_timeout(const struct mw_world *world, const struct mw_work *w
     if (task->state == MW_TASK_RUNNING) {
         struct mw_event *event = attempt_event(world, task, MW_EVT_TASK_TIMED_OUT, request, out);
         event->agent_id = task->agent > 0 ? work->agents[task->agent - 1].id : MW_STR_NONE;
-        if (catalogue != NULL)
+        /* The agent's own deadline, where it has one, was the limit that was set when it was asked. */
+        if (task->agent > 0 && work->agents[task->agent - 1].def.deadline_ms > 0)
+            event->limit_ms = work->agents[task->agent - 1].def.deadline_ms;
+        else if (catalogue != NULL)
             event->limit_ms = catalogue->policies[catalogue->tasks[task->def]->policy].timeout_ms;
         return;
     }
@@ -494,6 +497,8 @@ static void decide_timeout(const struct mw_world *world, const struct mw_work *w
         failed->reason =
             mw_arena_format(out->arena, "no agent with the skill %.*s after %u attempts",
                             MW_STR_ARG(failed->task_type), task->routing_attempts);
+        failed->payload_task_type = failed->task_type;
+        failed->payload_reason = failed->reason;
         return;
     }
     struct mw_event *ready = mw_out_event(out, MW_EVT_TASK_READY);
@@ -565,6 +570,13 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
     event->task_type = order.def->skill;
     event->task_name = order.def->skill;
     event->reason = request->cause->reason;
+    if (event->reason.len == 0)
+        event->reason = request->cause->kind == MW_EVT_TASK_TIMED_OUT
+                            ? mw_arena_format(out->arena, "nothing came within %lu ms",
+                                              (unsigned long)request->cause->limit_ms)
+                            : MW_STR("no agent could do it");
+    event->payload_task_type = event->task_type;
+    event->payload_reason = event->reason;
     event->escalation_target = work->agents[choice.agent].id;
     dispatch(world, work, &order, &choice, out);
     return true;

@@ -82,6 +82,10 @@ static void decide_open(const struct mw_world *world, const struct mw_session *s
     started->build_id = event->build_id;
     started->step = 1;
     started->workflow = catalogue->workflows[def->steps[0].workflow].name;
+    struct mw_event *scope = mw_out_event(out, MW_EVT_SCOPE_OPENED);
+    scope->trace = trace->id;
+    scope->session_id = event->build_id;
+    scope->target_agent = def->name;
 }
 
 static void ask_step(const struct mw_world *world, const struct mw_session *session,
