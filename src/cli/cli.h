@@ -31,11 +31,18 @@ struct mw_cli_ports {
     enum mw_rc (*offline_records)(const char *workspace, uint64_t from_seq,
                                   bool (*on_line)(void *context, struct mw_str line), void *context,
                                   struct mw_err *err);
+    /* Replays the journal, with nobody to ask, and gives the digest of the state that it comes to. */
+    enum mw_rc (*offline_state)(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
+                                struct mw_err *err);
     /* Reads every definition under the factory folder (and the workspace's own); the first mistake is the error. */
     enum mw_rc (*check_definitions)(const char *factory, const char *workspace, struct mw_err *err);
     /* The scaffold of BL-02 in the workspace; *ret_made is false when there was an app root. */
     enum mw_rc (*make_scaffold)(int workspace_fd, const char *factory, const char *name,
                                 bool *ret_made, struct mw_err *err);
+    /* Appends what `diff -ruN old new` says in the folder cwd, at most max_bytes. NULL: reviews have no diff. */
+    enum mw_rc (*diff_trees)(const char *cwd, const char *old_folder, const char *new_folder,
+                             size_t max_bytes, struct mw_buf *buf, bool *ret_cut,
+                             struct mw_err *err);
     const char *host_program; /* NULL: this program */
 };
 
