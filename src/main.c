@@ -5,6 +5,7 @@
 #include "host/definitions.h"
 #include "host/host.h"
 #include "host/offline.h"
+#include "stage/bundle.h"
 #include "stage/scaffold.h"
 
 #include <string.h>
@@ -51,8 +52,10 @@ int main(int argc, char **argv)
     static const struct mw_cli_ports ports = {.build_id = mw_build_id,
                                               .offline_view = offline_view,
                                               .offline_records = offline_records,
+                                              .offline_state = mw_offline_state,
                                               .check_definitions = mw_host_check_definitions,
-                                              .make_scaffold = mw_scaffold_make};
+                                              .make_scaffold = mw_scaffold_make,
+                                              .diff_trees = mw_diff_trees};
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "__exec") == 0)
         return mw_exec_main();

@@ -48,7 +48,11 @@ int mw_cmd_verify(struct mw_cli *cli)
     struct mw_err err = {0};
     if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
+    char state[65] = "";
+    uint64_t state_seq = 0;
     enum mw_rc rc = verify(cli, &report, &err);
+    if (rc == MW_OK && cli->ports->offline_state != NULL)
+        rc = cli->ports->offline_state(cli->workspace, state, &state_seq, &err);
     struct mw_buf out = mw_heap_buf();
     if (cli->json) {
         struct mw_json json;
@@ -61,6 +65,8 @@ int mw_cmd_verify(struct mw_cli *cli)
         mw_json_ku64(&json, "bytes", report.bytes);
         mw_json_ku64(&json, "last_seq", report.last_seq);
         mw_json_kstr(&json, "hash", mw_str_of(report.hash));
+        mw_json_ku64(&json, "state_seq", state_seq);
+        mw_json_kstr(&json, "state_sha256", mw_str_of(state));
         mw_json_kbool(&json, "unfinished", report.torn);
         if (report.damaged) {
             mw_json_ku64(&json, "segment", report.segment);
@@ -77,6 +83,9 @@ int mw_cmd_verify(struct mw_cli *cli)
         mw_buf_printf(
             &out, "\nlast record %lu, hash %s%s", (unsigned long)report.last_seq, report.hash,
             report.torn ? "\nthe last frame is unfinished; the next start puts it aside" : "");
+        if (state[0] != '\0')
+            mw_buf_printf(&out, "\nreplayed without agents to record %lu, state %s",
+                          (unsigned long)state_seq, state);
     }
     if (out.len > 0)
         (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */

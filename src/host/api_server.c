@@ -126,6 +126,15 @@ void mw_host_api_durable(struct mw_host *host)
         mw_api_wake(server->api);
 }
 
+void mw_host_api_look(struct mw_host *host)
+{
+    struct server *server = host->api;
+    if (server == NULL)
+        return;
+    mw_api_wake(server->api);
+    run_api(server);
+}
+
 uint32_t mw_host_api_connections(const struct mw_host *host)
 {
     const struct server *server = host->api;
@@ -328,11 +337,28 @@ static unsigned hello(void *self, struct mw_buf *out)
     return 200;
 }
 
+/* What the memory holds, for whoever wants to compare it with a replay (verify). */
+static unsigned state(const struct mw_host *host, struct mw_buf *out)
+{
+    char sha256[MW_SHA256_HEX];
+    struct mw_json json;
+    mw_core_digest(&host->core, sha256);
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    mw_json_ku64(&json, "seq", host->core.world.last_seq);
+    mw_json_ku64(&json, "durable", host->durable);
+    mw_json_kstr(&json, "sha256", mw_str_of(sha256));
+    mw_json_object_end(&json);
+    return 200;
+}
+
 static unsigned view(void *self, struct mw_str name, const struct mw_api_query *query,
                      struct mw_buf *out)
 {
     struct mw_host *host = self;
     struct mw_view_query asked = {.name = name};
+    if (mw_str_is(name, "state"))
+        return state(host, out);
     struct mw_err err = {0};
     for (uint32_t i = 0; i < query->count && i < MW_VIEW_ARGS_MAX; i++, asked.count++) {
         asked.keys[i] = query->keys[i];

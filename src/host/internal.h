@@ -128,6 +128,9 @@ struct mw_host {
     void *api; /* api.c */
 };
 
+/* offline_state.c: SHA-256 of the core's whole state. */
+void mw_core_digest(const struct mw_core *core, char ret_sha256[MW_SHA256_HEX]);
+
 /* commit.c: request → step → frame → durable → answers and asks. */
 void mw_host_commit_start(struct mw_host *host);
 void mw_host_commit_stop(struct mw_host *host);
@@ -172,6 +175,8 @@ void mw_pins_register_agents(struct mw_host *host);
 MW_MUST enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err);
 void mw_host_api_stop(struct mw_host *host);
 void mw_host_api_durable(struct mw_host *host);
+/* Ends the streams whose client has gone; without records nothing else notices them. */
+void mw_host_api_look(struct mw_host *host);
 uint32_t mw_host_api_connections(const struct mw_host *host);
 
 /* host.c: ends the loop, exit 0. */

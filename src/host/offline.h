@@ -14,6 +14,10 @@
 /* Appends the view's JSON object. out should be able to grow (posix/heap.h). */
 MW_MUST enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *query,
                                    struct mw_buf *out, struct mw_err *err);
+/* Replays every record into a core of its own, which asks nobody anything. The digest of the state that it comes to: the host that wrote
+ * the journal has the same (GET /v1/views/state). MW_E_CORRUPT: a record that this release cannot have written there. */
+MW_MUST enum mw_rc mw_offline_state(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
+                                    struct mw_err *err);
 /* Every whole record, in order. */
 MW_MUST enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record,
                                       void *context, struct mw_err *err);

@@ -305,6 +305,49 @@ static enum mw_rc show_build(struct mw_view *view, const struct mw_view_build *b
     return MW_OK;
 }
 
+struct blueprint {
+    struct mw_view *view;
+    struct mw_str id;
+    struct mw_str trace_id, body_sha256, body; /* view's arena; of the newest with this id */
+};
+
+static enum mw_rc on_blueprint(void *context, const struct mw_event *event, struct mw_str line,
+                               struct mw_err *err)
+{
+    struct blueprint *found = context;
+    struct mw_arena *arena = found->view->arena;
+    (void)line;
+    (void)err; /* nothing here can fail */
+    if (event->kind != MW_EVT_TASK_RESULT || !mw_str_eq(event->blueprint_id, found->id) ||
+        !mw_str_is(event->type, "StrategicBlueprintGenerated"))
+        return MW_OK;
+    found->trace_id = mw_arena_copy(arena, event->trace_id);
+    found->body_sha256 = mw_arena_copy(arena, event->body_sha256);
+    found->body = mw_arena_copy(arena, event->body);
+    return MW_OK;
+}
+
+/* PL-04: what was stored under a blueprintId, whole. */
+static enum mw_rc show_blueprint(struct mw_view *view, struct mw_str id)
+{
+    struct blueprint found = {.view = view, .id = id};
+    struct mw_tape tape;
+    enum mw_rc rc = mw_view_each(view, on_blueprint, &found);
+    if (rc == MW_OK && found.trace_id.len == 0)
+        rc = MW_FAIL(view->err, MW_E_MISSING, "no blueprint has the id '%.*s'", MW_STR_ARG(id));
+    if (rc == MW_OK && found.body_sha256.len > 0)
+        rc = mw_view_blob(view, found.body_sha256, &found.body);
+    if (rc == MW_OK)
+        rc = mw_view_parse(view, found.body, "blueprint", &tape);
+    if (rc != MW_OK)
+        return rc;
+    put_what(view, "blueprint");
+    mw_json_node(&view->json, &tape, 0);
+    mw_view_kstr(&view->json, "traceId", found.trace_id);
+    mw_json_object_end(&view->json);
+    return MW_OK;
+}
+
 enum mw_rc mw_view_show(struct mw_view *view)
 {
     struct mw_view_index index;
@@ -326,6 +369,8 @@ enum mw_rc mw_view_show(struct mw_view *view)
     for (const struct mw_view_agent *agent = index.agents; agent != NULL; agent = agent->next)
         if (mw_str_eq(agent->id, id))
             return show_agent(view, agent);
+    if (mw_str_starts(id, MW_STR("blueprint-")))
+        return show_blueprint(view, id);
     if (!index.wanted_seen)
         return MW_FAIL(view->err, MW_E_MISSING, "nothing here has the id '%.*s'", MW_STR_ARG(id));
     struct mw_view_trace *trace = mw_view_table_get(&index.trace_by_id, index.wanted_trace);

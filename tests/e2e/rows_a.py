@@ -375,6 +375,7 @@ def ag_registry(w):
 def offline(w, trace, known):
     verbs = [("status",), ("agent", "list"), ("trace", "list"), ("trace", "show", trace), ("plan", "show", trace), ("build", "list"),
              ("artifact", "list"), ("inbox",), ("review",), ("coordinator", "list"), ("route", "--task", "RunTests"), ("verify",)]
+    live = w.get("/v1/views/state")
     w.stop()
     answers = {}
     for verb in verbs:
@@ -384,12 +385,10 @@ def offline(w, trace, known):
     count = len(w.records())
     first = json.loads(answers[("verify",)].stdout)
     w.start()
-    second = w.read("verify")
     replayed = w.records()[count:]
     case("JR-18", "replaying the finished trace gives the same state by its hash, and asks no agent",
-         lambda: re.fullmatch(r"[0-9a-f]{64}", first["state_sha256"])
-         and w.get("/v1/hello")["replayed_sha256"] == first["state_sha256"] and not types(replayed, "RouteTaskToAgent")
-         and second["records"] >= first["records"])
+         lambda: re.fullmatch(r"[0-9a-f]{64}", live["sha256"]) and live["sha256"] == first["state_sha256"] and live["seq"] == first["state_seq"]
+         and w.get("/v1/views/state")["sha256"] == w.read("verify")["state_sha256"] and not types(replayed, "RouteTaskToAgent"))
 
 
 # ---- words from outside ----
@@ -416,6 +415,7 @@ concurrency: 8
 
 def messages(w):
     w.start()
+    w.post("/v1/requests/RemoveAgent", {"agentId": "vision-architect"})
     trace = w.post("/v1/requests/StartRun", {"workflow": "ValueEngine", "prompt": "anything", "traceId": "words"})[1]["traceId"]
     asked = w.follow(lambda r: r["type"] == "RouteTaskToAgent" and r["agentId"] == "human-reviewer")
     session = asked[-1]["sessionId"]
@@ -489,6 +489,7 @@ def failing(w):
 
 def nobody(w):
     w.start()
+    w.post("/v1/requests/RemoveAgent", {"agentId": "vision-architect"})
     w.post("/v1/requests/StartRun", {"workflow": "ValueEngine", "prompt": "nobody"})
     records = w.follow(lambda r: r["type"] == "TaskEscalated")
     missing, lost = types(records, "AgentNotFound"), types(records, "RoutingFailed")
@@ -500,7 +501,7 @@ def nobody(w):
 
 
 LATE_SCRIPT = """\
-    cat > task.json
+    cat >/dev/null
     # Deaf to being asked to end: it answers when it is ended already.
     trap '' TERM
     sleep 1
@@ -522,14 +523,13 @@ def late(w):
 # ---- what an agent is given, and what it may touch ----
 
 PRY = """\
-    cat > task.json
-    cp task.json "$MILLWRIGHT_WORK_DIR/seen.json" 2>/dev/null
+    task=$(cat)
     touched=
     cat /etc/shadow >/dev/null 2>&1 && touched="$touched shadow"
     (echo x > "PRY_HOME/pried") 2>/dev/null && touched="$touched home"
     (echo x > "PRY_VAULT") 2>/dev/null && touched="$touched vault"
     cat "PRY_VAULT" >/dev/null 2>&1 && touched="$touched vaultread"
-    printf '{"type":"StrategicBlueprintGenerated","payload":{"blueprintId":"blueprint-of-stub","touched":"%s","task":%s}}\\n' "$touched" "$(cat task.json)"
+    printf '{"type":"StrategicBlueprintGenerated","payload":{"blueprintId":"blueprint-of-stub","touched":"%s","task":%s}}\\n' "$touched" "$task"
     """
 
 
@@ -630,7 +630,7 @@ def incomplete(w):
     items = w.read("inbox")["items"]
     case("PL-12", "a blueprint without storage: a person is asked, and the field is named",
          lambda: len(items) == 1 and "storage" in json.dumps(items[0]))
-    answered = w.run("answer", str(items[0].get("id")), "File")
+    answered = w.run("answer", items[0]["item"], "File")
     records = w.follow(lambda r: r["type"] in ("PortsAndUseCasesReady", "build_failed"))
     case("PL-12", "the answer resumes the planning with it",
          lambda: answered.returncode == 0 and types(records, "StrategicBlueprintGenerated")[0]["payload"]["storage"] == "File"
@@ -660,15 +660,15 @@ LIAR = """\
 
 WORLDS = [
     ("whole life", whole_life, {}),
-    ("messages", messages, {"policy": ONE_TRY, "without_agents": ["vision-architect"]}),
-    ("slow", slow, {"policy": TRIES, "without_agents": ["vision-architect"],
-                    "agents": [("slow", stub("slow", "GenerateVisionBlueprint", extra="limits: {deadline: 300ms}"), "cat > task.json\nexec sleep 60\n")]}),
-    ("failing", failing, {"policy": TRIES, "without_agents": ["vision-architect"],
-                          "agents": [("broken", stub("broken", "GenerateVisionBlueprint"), "cat > task.json\necho broken >&2\nexit 1\n")]}),
-    ("nobody", nobody, {"policy": ONE_TRY, "without_agents": ["vision-architect"]}),
-    ("late", late, {"policy": ONE_TRY.replace("reroutes: 0", "reroutes: 1"), "without_agents": ["vision-architect"],
+    ("messages", messages, {"policy": ONE_TRY}),
+    ("slow", slow, {"policy": TRIES,
+                    "agents": [("slow", stub("slow", "GenerateVisionBlueprint", extra="limits: {deadline: 300ms}"), "cat >/dev/null\nexec sleep 60\n")]}),
+    ("failing", failing, {"policy": TRIES,
+                          "agents": [("broken", stub("broken", "GenerateVisionBlueprint"), "cat >/dev/null\necho broken >&2\nexit 1\n")]}),
+    ("nobody", nobody, {"policy": ONE_TRY}),
+    ("late", late, {"policy": ONE_TRY.replace("reroutes: 0", "reroutes: 1"),
                     "agents": [("late", stub("late", "GenerateVisionBlueprint", tier=99, extra="limits: {deadline: 200ms}"), LATE_SCRIPT),
-                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat > task.json\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
+                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat >/dev/null\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
     ("prying", prying, {"agents": [("pry", stub("pry", "GenerateVisionBlueprint"), PRY)]}),
     ("intakes", intakes, {}),
     ("incomplete", incomplete, {}),
