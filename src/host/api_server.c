@@ -46,10 +46,10 @@ static enum mw_rc listen_on(struct mw_host *host, int *ret_fd, struct mw_err *er
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/millwright.sock",
              folder);
     (void)unlinkat(folder, "millwright.sock", 0); /* ours: we hold the journal's lock */
-    mode_t mask = umask(0177);
-    int bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
-    (void)umask(mask);
-    if (bound != 0 || listen(fd, 128) != 0)
+    /* No umask for the moment of bind: it is the process's, and work folders are being made beside. The folder is ours alone anyway,
+     * and nobody gets in before listen. */
+    if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        fchmodat(folder, "millwright.sock", 0600, 0) != 0 || listen(fd, 128) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "listen on '.millwright/millwright.sock'");
     *ret_fd = fd;
     fd = -1;
