@@ -135,7 +135,8 @@ static enum mw_rc read_set(const struct reading *r, struct mw_bp_case *made)
     for (uint32_t i = mw_node_first(t, node); i != MW_NODE_NONE; i = mw_node_after(t, node, i)) {
         struct mw_str here = mw_keys_at(imp, at, mw_node_str(t, i)), text = MW_STR_NONE,
                       why = MW_STR_NONE;
-        const struct mw_bp_field *field = mw_bp_field_of(r->entity, mw_node_str(t, i));
+        const struct mw_bp_field *field =
+            mw_bp_field_of(r->entity, mw_name_words(imp->inf->arena, mw_node_str(t, i)));
         struct mw_bp_set *set = mw_arena_array(imp->inf->arena, struct mw_bp_set, 1);
         if (field == NULL || set == NULL)
             return MW_FAIL(imp->err, MW_E_INPUT,
@@ -165,7 +166,8 @@ static enum mw_rc known_field(const struct reading *r, uint32_t node, struct mw_
     enum mw_rc rc = mw_keys_text(r->imp, node, at, "the name of a field is needed", &name);
     if (rc != MW_OK)
         return rc;
-    const struct mw_bp_field *field = mw_bp_field_of(r->entity, name);
+    const struct mw_bp_field *field =
+        mw_bp_field_of(r->entity, mw_name_words(r->imp->inf->arena, name));
     if (field == NULL)
         return mw_keys_wrong(r->imp, node, at, "the entity has no such field");
     *ret_name = field->name;
@@ -270,7 +272,7 @@ static enum mw_rc find_entity(struct reading *r)
                      "the name of an entity is needed", &name);
     if (rc != MW_OK)
         return rc;
-    r->entity = mw_bp_entity_of(r->service, name);
+    r->entity = mw_bp_entity_of(r->service, mw_name_words(r->imp->inf->arena, name));
     if (r->entity == NULL && !r->imp->inf->entities_closed) {
         r->entity =
             mw_infer_add_entity(r->imp->inf, r->service, mw_name_words(r->imp->inf->arena, name));

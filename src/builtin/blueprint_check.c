@@ -1,5 +1,9 @@
 #include "builtin/blueprint.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 /* Where a check stands, for the JSON pointer. */
 struct place {
     const struct mw_bp *bp;
@@ -96,6 +100,21 @@ static struct mw_str changed_field_wrong(const struct place *p, const struct mw_
     return MW_STR_NONE;
 }
 
+static double number_of(struct mw_str decimal)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%.*s", MW_STR_ARG(decimal)); /* at most 15 digits */
+    return strtod(text, NULL);
+}
+
+/* Between its bounds there has to be room for one step, or the use case could never do anything. */
+static bool has_room(const struct mw_bp_field *field, struct mw_str by)
+{
+    if (field->min.len == 0 || field->max.len == 0)
+        return true;
+    return fabs(number_of(by)) <= number_of(field->max) - number_of(field->min) + 1e-9;
+}
+
 static bool same_route(const struct mw_bp_case *a, const struct mw_bp_case *b)
 {
     if (!mw_str_eq(a->entity, b->entity))
@@ -150,6 +169,14 @@ static enum mw_rc check_case(const struct place *p, const struct mw_bp_service *
         return MW_FAIL(
             p->err, MW_E_INPUT, "%.*s: '%.*s' changes '%.*s', which is no such field of %.*s",
             MW_STR_ARG(at), MW_STR_ARG(made->name), MW_STR_ARG(field), MW_STR_ARG(entity->name));
+    const struct mw_bp_field *counted =
+        made->effect == MW_BP_INCREMENT ? mw_bp_field_of(entity, made->field) : NULL;
+    if (counted != NULL && !has_room(counted, made->by))
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "%.*s: '%.*s' adds %.*s to '%.*s', which has no room for it between %.*s "
+                       "and %.*s; widen the bounds or take a smaller step",
+                       MW_STR_ARG(at), MW_STR_ARG(made->name), MW_STR_ARG(made->by),
+                       MW_STR_ARG(made->field), MW_STR_ARG(counted->min), MW_STR_ARG(counted->max));
     return MW_OK;
 }
 

@@ -316,12 +316,14 @@ static enum mw_rc one_entity(const struct mw_import *imp, struct mw_bp_service *
 }
 
 /* References may name an entity in any spelling, and one that comes later. */
-static void settle_references(struct mw_bp_service *service)
+static void settle_references(const struct mw_import *imp, struct mw_bp_service *service)
 {
     for (struct mw_bp_entity *e = service->entities; e != NULL; e = e->next)
         for (struct mw_bp_field *f = e->fields; f != NULL; f = f->next) {
             struct mw_bp_entity *target =
-                f->type == MW_BP_REFERENCE ? mw_bp_entity_of(service, f->entity) : NULL;
+                f->type == MW_BP_REFERENCE
+                    ? mw_bp_entity_of(service, mw_name_words(imp->inf->arena, f->entity))
+                    : NULL;
             if (target != NULL)
                 f->entity = target->name;
         }
@@ -348,6 +350,6 @@ enum mw_rc mw_import_entities(const struct mw_import *imp, struct mw_bp_service 
         if (rc != MW_OK)
             return rc;
     }
-    settle_references(service);
+    settle_references(imp, service);
     return MW_OK;
 }

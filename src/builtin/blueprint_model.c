@@ -359,15 +359,24 @@ static struct mw_str boolean_value(struct mw_arena *arena, struct mw_str text,
     return *ret_why = wrong(arena, text, "true or false"), MW_STR_NONE;
 }
 
-static struct mw_str enum_value(struct mw_arena *arena, const struct mw_bp_field *field,
-                                struct mw_str text, struct mw_str *ret_why)
+/* The value that a text names, to the letter or else loosely; "low" and "Low" may both be values. */
+static const struct mw_str *named_value(const struct mw_bp_field *field, struct mw_str text)
 {
     for (uint32_t i = 0; i < field->value_count; i++)
         if (mw_str_eq(field->values[i], text))
-            return quoted(arena, text);
+            return &field->values[i];
     for (uint32_t i = 0; i < field->value_count; i++)
         if (mw_bp_same_name(field->values[i], text))
-            return quoted(arena, field->values[i]);
+            return &field->values[i];
+    return NULL;
+}
+
+static struct mw_str enum_value(struct mw_arena *arena, const struct mw_bp_field *field,
+                                struct mw_str text, struct mw_str *ret_why)
+{
+    const struct mw_str *value = named_value(field, text);
+    if (value != NULL)
+        return quoted(arena, *value);
     return *ret_why = wrong(arena, text, "one of the values"), MW_STR_NONE;
 }
 
@@ -450,9 +459,7 @@ struct mw_str mw_bp_field_wrong(struct mw_arena *arena, struct mw_bp_field *fiel
     if (value.len == 0)
         return mw_arena_format(arena, "its default: %.*s", MW_STR_ARG(why));
     if (field->type == MW_BP_ENUM)
-        for (uint32_t i = 0; i < field->value_count; i++)
-            if (mw_bp_same_name(field->values[i], field->default_text))
-                field->default_text = field->values[i];
+        field->default_text = *named_value(field, field->default_text);
     if (field->type == MW_BP_BOOLEAN || field->type == MW_BP_INTEGER || field->type == MW_BP_NUMBER)
         field->default_text = value;
     return MW_STR_NONE;

@@ -231,8 +231,11 @@ uint32_t probe_fresh_for(struct probe *p, const struct probe_use_case *use_case)
     uint32_t count = use_case->effect == PROBE_SET ? changes_of_set(p, use_case, changes) : 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t field = probe_find_field(kind, changes[i].name);
-        if (field != PROBE_NONE)
-            body.values[field] = probe_value_not(p, &kind->fields[field], 0, changes[i].json);
+        struct mw_str other = field == PROBE_NONE
+                                  ? MW_STR_NONE
+                                  : probe_value_not(p, &kind->fields[field], 0, changes[i].json);
+        if (other.ptr != NULL) /* an enum may have a single value */
+            body.values[field] = other;
     }
     uint32_t counted =
         use_case->effect == PROBE_INCREMENT ? probe_find_field(kind, use_case->field) : PROBE_NONE;
@@ -279,9 +282,10 @@ static void check_state_change(struct probe *p, uint32_t index)
         count = changes_of_set(p, use_case, changes);
     else
         changes[0] = (struct probe_change){use_case->field, incremented(p, use_case, record)};
-    (void)probe_change_by(
-        p, index, record, MW_STR("{}"), changes, count,
-        probe_say(p, "%.*s: an empty object as body is accepted", MW_STR_ARG(use_case->name)));
+    if (use_case->effect == PROBE_SET || probe_has_room(p, use_case, changes[0].json))
+        (void)probe_change_by(
+            p, index, record, MW_STR("{}"), changes, count,
+            probe_say(p, "%.*s: an empty object as body is accepted", MW_STR_ARG(use_case->name)));
     if (use_case->effect == PROBE_INCREMENT)
         probe_raw_together(p, index);
     if (use_case->effect == PROBE_SET && neighbour != PROBE_NONE)

@@ -277,7 +277,7 @@ static void check_assign_field(struct probe *p, uint32_t index, uint32_t record,
     refuse(p, use_case, id, assign_body(p, use_case, at, MW_STR_NONE, changes, &count), field->name,
            probe_say(p, "%.*s: a missing %.*s is refused", MW_STR_ARG(use_case->name),
                      MW_STR_ARG(field->words)));
-    if (field->required)
+    if (field->required && field->preset.ptr == NULL)
         refuse(p, use_case, id, assign_body(p, use_case, at, MW_STR("null"), changes, &count),
                field->name,
                probe_say(p, "%.*s: %.*s null is refused", MW_STR_ARG(use_case->name),
