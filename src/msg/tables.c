@@ -89,10 +89,13 @@ bool mw_type_is_well_formed(struct mw_str type)
 {
     if (type.len < 3 || type.len > 64 || type.ptr[0] < 'A' || type.ptr[0] > 'Z')
         return false;
+    bool has_word = false; /* WEATHER is a shout, not NounVerb */
     for (size_t i = 1; i < type.len; i++) {
         char c = type.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
+        bool lower = c >= 'a' && c <= 'z';
+        if (!(lower || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')))
             return false;
+        has_word = has_word || lower;
     }
-    return true;
+    return has_word;
 }

@@ -561,8 +561,11 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
                      struct mw_out *out)
 {
     struct mw_order order = mw_task_order(world, task, request);
+    /* Somebody who reviews what others could not do; any other person only when nobody has said so. */
     struct mw_choice choice =
-        mw_agents_choose(work, out->arena, order.def->skill, MW_STR("*"), NULL, true);
+        mw_agents_choose(work, out->arena, MW_STR("ReviewTask"), MW_STR("*"), NULL, false);
+    if (choice.agent == MW_AGENT_NONE || work->agents[choice.agent].def.kind != MW_AGENT_HUMAN)
+        choice = mw_agents_choose(work, out->arena, order.def->skill, MW_STR("*"), NULL, true);
     if (choice.agent == MW_AGENT_NONE)
         return false;
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_ESCALATED);
@@ -577,7 +580,7 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
                             : MW_STR("no agent could do it");
     event->payload_task_type = event->task_type;
     event->payload_reason = event->reason;
-    event->escalation_target = work->agents[choice.agent].id;
+    event->escalation_target = work->agents[choice.agent].def.type;
     dispatch(world, work, &order, &choice, out);
     return true;
 }

@@ -244,8 +244,9 @@ def ms(records):
     case("MS-13", "message ids are unique", lambda: len({r["messageId"] for r in records}) == len(records))
     ids = {r["messageId"]: r["seq"] for r in records}
     first = records[0]
-    case("MS-14", "every record but the first is caused by an earlier one: planned, emitted, processed, event, next",
-         lambda: every(ids.get(r["causationId"], 1 << 60) < r["seq"] or "requestHash" in r for r in records[1:])
+    asked = {r["causationId"] for r in records if "requestHash" in r}
+    case("MS-14", "every record is caused by an earlier one or by a request: planned, emitted, processed, event, next",
+         lambda: every(ids.get(r["causationId"], 1 << 60) < r["seq"] or r["causationId"] in asked for r in records[1:]) and len(asked) == 3
          and first["causationId"] == "01a1f74b-a1f6-727f-87c3-a2816bc7df3d")
     dispatched = {r["messageId"]: r for r in types(records, "RouteTaskToAgent")}
     case("MS-14", "each command's result names the command as its cause",
@@ -472,7 +473,7 @@ def slow(w):
     last = records[-1]
     case("FH-06", "in the end a person is asked, by name, for a reason",
          lambda: last["payload"]["taskType"] == "GenerateVisionBlueprint" and last["payload"]["reason"]
-         and last["payload"]["escalationTarget"] == "human-reviewer")
+         and last["payload"]["escalationTarget"] == "HumanReviewerAgent")
     item = w.read("inbox")
     case("FH-06", "and the item is in the inbox", lambda: "GenerateVisionBlueprint" in json.dumps(item))
 
