@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define STREAM_CHUNK_BYTES 65536u
 
@@ -18,6 +19,7 @@ struct follower {
     size_t sent;
     bool follows;
     bool suspended;
+    bool gone; /* its client has closed: nobody reads what would come */
 };
 
 struct mw_api {
@@ -25,11 +27,13 @@ struct mw_api {
     const struct mw_api_ops *ops;
     void *host;
     struct follower *followers;
+    struct mw_api_call *waiting; /* posted, not answered yet: suspended */
     int fd;
     bool resumed; /* a connection goes on: run once more before sleeping */
 };
 
 struct mw_api_call {
+    struct mw_api_call *next; /* while it waits */
     struct mw_api *api;
     struct MHD_Connection *connection;
     struct mw_buf body;
@@ -125,10 +129,20 @@ uint32_t mw_api_connections(const struct mw_api *api)
     return info != NULL ? info->num_connections : 0;
 }
 
+/* libmicrohttpd does not look at a suspended connection: that its client has left is asked of the kernel. */
+static bool has_left(struct MHD_Connection *connection)
+{
+    char byte;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void mw_api_wake(struct mw_api *api)
 {
     for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
         if (follower->suspended) {
+            follower->gone = has_left(follower->connection);
             follower->suspended = false;
             api->resumed = true;
             MHD_resume_connection(follower->connection);
@@ -142,6 +156,9 @@ void mw_api_stop(struct mw_api *api)
     for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
         follower->follows = false;
     mw_api_wake(api);
+    /* The daemon does not stop while one is suspended. Whoever waits hears that the connection ended, and asks again with its messageId. */
+    for (struct mw_api_call *call = api->waiting; call != NULL; call = call->next)
+        MHD_resume_connection(call->connection);
     MHD_stop_daemon(api->daemon);
     free(api);
 }
@@ -174,6 +191,15 @@ static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned status
     return queued;
 }
 
+static void forget_waiting(struct mw_api_call *call)
+{
+    struct mw_api_call **at = &call->api->waiting;
+    while (*at != NULL && *at != call)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = call->next;
+}
+
 void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body)
 {
     MW_ASSERT(!call->answered);
@@ -182,6 +208,7 @@ void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body
     mw_buf_put(&call->answer, body);
     if (!call->posted)
         return;
+    forget_waiting(call);
     call->api->resumed = true;
     MHD_resume_connection(call->connection);
 }
@@ -193,6 +220,8 @@ static ssize_t read_stream(void *user, uint64_t position, char *to, size_t room)
     struct follower *follower = user;
     struct mw_err err;
     (void)position; /* the follower knows where it is */
+    if (follower->gone)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     if (follower->sent == follower->lines.len) {
         mw_buf_reset(&follower->lines);
         follower->sent = 0;
@@ -345,6 +374,8 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     if (call->answered)
         return send_body(call->connection, call->status, mw_buf_str(&call->answer));
     call->posted = true;
+    call->next = api->waiting;
+    api->waiting = call;
     MHD_suspend_connection(call->connection);
     return MHD_YES;
 }
@@ -399,6 +430,8 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
     (void)code;
     if (call == NULL)
         return;
+    if (call->posted && !call->answered)
+        forget_waiting(call);
     mw_heap_buf_free(&call->body);
     mw_heap_buf_free(&call->answer);
     free(call);

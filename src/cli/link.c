@@ -16,7 +16,8 @@
 #include "posix/file.h"
 #include "posix/heap.h"
 
-#define AGAIN_MS 50 /* between two looks at a host that reads its journal or leaves */
+#define POST_TRIES_MAX 4 /* a host that dies under each of them is no accident any more */
+#define AGAIN_MS 50      /* between two looks at a host that reads its journal or leaves */
 
 static enum mw_rc ask(struct mw_cli *cli, const struct mw_http_request *request, int timeout_ms,
                       struct mw_http_stream *ret_stream, struct mw_err *err);
@@ -118,8 +119,8 @@ enum mw_rc mw_post_send(struct mw_cli *cli, struct mw_post *post, struct mw_post
     bool again = false;
     mw_json_object_end(&post->json);
     enum mw_rc rc = post_once(cli, post, &again, ret_posted, err);
-    if (rc != MW_OK && again) {
-        /* The messageId makes this safe: what was done is answered, not done twice. */
+    /* The messageId makes this safe: what was done is answered, not done twice. */
+    for (unsigned tries = 1; rc != MW_OK && again && tries < POST_TRIES_MAX; tries++) {
         cli->host_checked = false;
         rc = post_once(cli, post, &again, ret_posted, err);
     }

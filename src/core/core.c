@@ -77,12 +77,13 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
 
 /* What a caller was told is so already changes nothing, and is remembered all the same: said again after things have changed, it is not
  * done then (P05). */
-static void note_request(const struct mw_request *request, struct mw_out *out)
+static bool note_request(const struct mw_request *request, struct mw_out *out)
 {
     if (out->event_count > 0 || request->message_id.len == 0 ||
         mw_request_info(request->kind)->from != MW_FROM_CALLER)
-        return;
+        return false;
     mw_out_event(out, MW_EVT_REQUEST_NOTED)->trace = out->answer;
+    return true;
 }
 
 void mw_core_step(struct mw_core *core, const struct mw_request *request, struct mw_buf *frame,
@@ -118,7 +119,7 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
         ret_result->pointer = out->pointer;
         return;
     }
-    note_request(request, out);
+    ret_result->noted = note_request(request, out);
     step.trace = out->answer;
     for (uint32_t i = 0; i < out->event_count; i++)
         emit(&step, request, out->events[i], true);

@@ -53,6 +53,7 @@ struct mw_step_result {
     struct mw_str refusal; /* arena: until the next step */
     struct mw_str pointer;
     bool duplicate; /* a remembered request: nothing was done again */
+    bool noted;     /* it was so already: the only record says that it was asked */
     mw_seq first;   /* records of this step; 0: none */
     mw_seq last;
     mw_seq trace;                /* what the request opened or was about; 0: nothing */

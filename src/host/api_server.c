@@ -248,29 +248,34 @@ static void remember_path(struct mw_host *host, struct mw_str caller_path)
     host->path = mw_heap_copy(caller_path);
 }
 
-static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind,
-                                 struct mw_str body, struct mw_err *err)
+/* The body without who asked, and with the hash of a payload that has to be on the disk before a record can name it (P22). */
+static enum mw_rc request_text(struct mw_host *host, enum mw_request_kind kind,
+                               const struct mw_tape *tape, struct mw_buf *out, struct mw_err *err)
 {
-    static const char *const meta[] = {"messageId", "actor"};
-    struct mw_arena arena;
-    struct mw_tape tape;
+    static const char *const meta[] = {"messageId", "actor", "payloadSha256"};
+    uint32_t payload = mw_node_get(tape, 0, "payload");
+    char sha256[MW_SHA256_HEX];
+    copy_members(tape, meta, MW_COUNT(meta), out);
+    if (kind != MW_REQ_ANSWER_ITEM || mw_node_type(tape, payload) != MW_NODE_OBJECT)
+        return MW_OK;
+    enum mw_rc rc = mw_pins_keep_document(host, tape->nodes[payload].text, sha256, err);
+    out->len--; /* the closing brace goes behind one more member */
+    mw_buf_printf(out, ",\"payloadSha256\":\"%s\"}", rc == MW_OK ? sha256 : "");
+    return rc;
+}
+
+static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind kind,
+                                    const struct mw_tape *tape, struct mw_err *err)
+{
     struct mw_buf rest = mw_heap_buf(), document = mw_heap_buf();
+    struct mw_str actor = mw_node_get_text(tape, 0, "actor");
     struct mw_post *made = NULL;
-    mw_heap_arena(&arena, body.len * 40 + 65536);
-    if (mw_json_parse(&arena, body.len > 0 ? body : MW_STR("{}"), &tape, err) == MW_OK) {
-        if (mw_node_type(&tape, 0) != MW_NODE_OBJECT) {
-            (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
-        } else {
-            struct mw_str actor = mw_node_get_text(&tape, 0, "actor");
-            copy_members(&tape, meta, MW_COUNT(meta), &rest);
-            made =
-                mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(&tape, 0, "messageId"),
-                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
-        }
-    }
+    if (request_text(host, kind, tape, &rest, err) == MW_OK)
+        made = mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(tape, 0, "messageId"),
+                            actor.len > 0 ? actor : MW_STR("user:unknown"), err);
     if (made != NULL && has_document(kind)) {
         if (kind == MW_REQ_SUBMIT_INTENT)
-            intent_text(host, &tape, &document);
+            intent_text(host, tape, &document);
         else
             mw_buf_put(&document, mw_buf_str(&rest));
         if (mw_pins_keep_document(host, mw_buf_str(&document), made->body_sha256, err) != MW_OK) {
@@ -279,10 +284,29 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         }
     }
     if (made != NULL && kind == MW_REQ_ANSWER_ITEM)
-        made->request.item = item_of(&tape);
-    mw_heap_arena_free(&arena);
+        made->request.item = item_of(tape);
     mw_heap_buf_free(&rest);
     mw_heap_buf_free(&document);
+    return made;
+}
+
+static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind,
+                                 struct mw_str body, struct mw_err *err)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_buf clean = mw_heap_buf();
+    struct mw_post *made = NULL;
+    (void)mw_mask_text(host->mask, body.len > 0 ? body : MW_STR("{}"), &clean);
+    mw_heap_arena(&arena, clean.len * 40 + 65536);
+    if (mw_json_parse(&arena, mw_buf_str(&clean), &tape, err) == MW_OK) {
+        if (mw_node_type(&tape, 0) == MW_NODE_OBJECT)
+            made = make_of_tape(host, kind, &tape, err);
+        else
+            (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
+    }
+    mw_heap_arena_free(&arena);
+    mw_heap_buf_free(&clean);
     return made;
 }
 

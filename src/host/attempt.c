@@ -334,6 +334,11 @@ static void on_exit_of_stub(uv_poll_t *poll, int status, int events)
     stop_poll(&attempt->pid_poll);
     (void)mw_exec_reap(&attempt->child);
     attempt->exited = true;
+    if (attempt->report_line.len == 0) {
+        /* The stub itself was killed: what it supervised may hold our pipe for ever, and is ended in attempt_collect.c. */
+        attempt->stdout_ended = true;
+        stop_poll(&attempt->stdout_poll);
+    }
     finish_if_over(attempt);
 }
 
@@ -350,12 +355,13 @@ static void finish_if_over(struct mw_run_attempt *attempt)
     mw_exec_report_read(&attempt->arena, mw_str_trim(mw_buf_str(&attempt->report_line)),
                         &attempt->report);
     mw_answer_finish(&attempt->answer, &attempt->report, &attempt->outcome);
-    if (attempt->cancelled) {
+    if (attempt->cancelled && attempt->report.error != MW_EXEC_NO_REPORT) {
         mw_answer_free(&attempt->answer);
         free_attempt(attempt);
         return;
     }
     attempt->wants_document =
+        !attempt->cancelled &&
         mw_work_wants_document(&attempt->host->core.world, attempt->item, attempt->outcome.type);
     attempt->work.data = attempt;
     (void)uv_queue_work(&attempt->host->loop, &attempt->work, mw_attempt_collect, after_collect);

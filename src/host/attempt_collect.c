@@ -1,3 +1,4 @@
+#include "agent/leftovers.h"
 #include "host/attempt.h"
 
 #include <fcntl.h>
@@ -69,8 +70,13 @@ void mw_attempt_collect(uv_work_t *work)
         attempt->outcome.verdict == MW_ANSWER_RESULT ||
         (attempt->agent.answers_by_diff && attempt->report.exited &&
          attempt->report.exit_code == 0 && attempt->report.killed == MW_EXEC_NOT_KILLED);
-    (void)unlink(pid_file); /* nothing of it runs */
+    enum mw_leftover found;
     attempt->rc = MW_OK;
+    if (attempt->report.error == MW_EXEC_NO_REPORT) /* nobody ended what the killed stub ran */
+        attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
+    (void)unlink(pid_file); /* nothing of it runs */
+    if (attempt->rc != MW_OK)
+        return;
     if (!answered)
         return;
     attempt->rc =

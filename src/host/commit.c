@@ -193,7 +193,8 @@ static void decide(struct mw_host *host, struct mw_post *post)
         post->request.entropy = (uint64_t)mw_now_monotonic_ns();
     mw_core_step(&host->core, &post->request, &frame->lines, &result);
     post->answer.rc = result.rc;
-    post->answer.duplicate = result.duplicate;
+    /* Whoever joins what is on its way already has to look at it from its beginning. */
+    post->answer.duplicate = result.duplicate || result.noted;
     post->answer.first = result.first;
     post->answer.last = result.last;
     copy_text(post->answer.text, sizeof(post->answer.text), result.refusal);
@@ -214,19 +215,25 @@ static void decide(struct mw_host *host, struct mw_post *post)
     host->last_busy_ms = uv_now(&host->loop);
 }
 
+/* The frame is emptied first: what is started here may decide at once, and into this very frame. */
 static void leave(struct mw_host *host, struct mw_frame *frame)
 {
-    for (uint32_t i = 0; i < frame->change_count; i++) {
-        if (!frame->changes[i].opened) {
-            mw_host_ask_closed(host, frame->changes[i].seq);
+    struct mw_ask_change *changes = frame->changes;
+    uint32_t change_count = frame->change_count;
+    struct mw_post *post = frame->posts;
+    frame->changes = NULL;
+    frame->change_cap = 0;
+    frame_reset(frame);
+    for (uint32_t i = 0; i < change_count; i++) {
+        if (!changes[i].opened) {
+            mw_host_ask_closed(host, changes[i].seq);
             continue;
         }
-        struct mw_host_ask *ask = mw_host_ask_find(host, frame->changes[i].seq);
+        struct mw_host_ask *ask = mw_host_ask_find(host, changes[i].seq);
         if (ask != NULL && !ask->started)
             mw_host_ask_start(host, ask);
     }
-    struct mw_post *post = frame->posts;
-    frame_reset(frame);
+    free(changes);
     while (post != NULL) {
         struct mw_post *next = post->next;
         if (post->answered != NULL)

@@ -285,6 +285,7 @@ static void on_signal(uv_signal_t *handle, int number)
 static void on_idle(uv_timer_t *timer)
 {
     struct mw_host *host = timer->loop->data;
+    mw_host_api_look(host);
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
     bool busy = mw_host_asks_busy(host) > 0 || host->attempts_running > 0 ||
                 host->writing != NULL || mw_host_api_connections(host) > 0;
@@ -292,7 +293,6 @@ static void on_idle(uv_timer_t *timer)
         leave(host, 0);
         return;
     }
-    mw_host_api_durable(host); /* followers whose client has gone are noticed */
     (void)uv_timer_start(timer, on_idle, since < idle_ms() && !busy ? idle_ms() - since : idle_ms(),
                          0);
 }

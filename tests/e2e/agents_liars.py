@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""Agents that lie, hang, crash, escape and multiply. Each is the first that is asked; the built-in generator is the last resort."""
+import ctypes
+import json
+import os
+import shutil
+import time
+from datetime import datetime, timezone
+
+from crash_lib import PROGRAM, TOP, World, agent_text, alive, command_of, descendants, finish, prove, until, want
+
+
+def failures_of(world):
+    """What became of the attempts that the liar was given."""
+    mine = {(record["taskId"], record["attempt"]) for record in world.kinds("task.dispatched") if record["agentId"] == "liar"}
+    return [record for record in world.records() if record["kind"] in ("task.failed", "task.timed_out")
+            and (record["taskId"], record["attempt"]) in mine]
+
+
+RESULT = 'printf \'{"type":"HandlerReady","payload":{"service":"TaskService","handler":"X","useCase":"X"}}\\n\'\n'
+WRITE = """service=services/task
+name=$(printf '%s' "$task" | sed 's/.*"use_case":{[^}]*"slug":"\\([a-z0-9-]*\\)".*/\\1/')
+mkdir -p $service/src/handlers
+echo 'export const handle = async () => ({ status: 200, body: {} });' >"$service/src/handlers/$name.js"
+"""
+HEAD = "#!/bin/sh\ntask=$(cat)\n"
+
+
+def told(world, script, more="", limit_s=90, **definition):
+    """A gen whose handlers go to an agent with this script first; (exit code, gen's result, the liar's failures)."""
+    world.quick_tests()
+    world.agent("liar", agent_text("liar", "GenerateHandler", tier=900, more=more, **definition), HEAD + script if script else None)
+    code, result, err = world.gen(limit_s=limit_s)
+    mine = {record["seq"]: record for record in world.kinds("task.dispatched") if record["agentId"] == "liar"}
+    want(mine, "the liar was never asked")
+    return code, result, failures_of(world), err
+
+
+def refused(worlds, script, words, more="", draft=True):
+    """Each of its attempts fails for a reason that holds these words; the built-in generator does the work in the end."""
+    world = World(worlds)
+    code, result, failures, err = told(world, script, more)
+    want(failures, "nothing of the liar's was refused")
+    for failure in failures:
+        text = json.dumps(failure)
+        for word in words:
+            want(word in text, f"'{word}' is not in the failure: {text[:900]}")
+    accepted = [record for record in world.kinds("task.result") if record["agentId"] == "liar"]
+    want(not accepted, f"the liar's answer was taken: {json.dumps(accepted)[:400]}")
+    if draft:
+        want(code == 0 and result["state"] == "draft", f"exit {code}: {err[-400:]}")
+        asked = {}
+        for record in world.kinds("task.dispatched"):
+            asked.setdefault(record["taskId"], []).append(record["agentId"])
+        rerouted = [agents for agents in asked.values() if agents[0] == "liar"]
+        want(all(agents[-1] == "backend-developer" for agents in rerouted), f"no reroute to the built-in generator: {rerouted}")
+    world.verify()
+    return world, failures
+
+
+def refusal(worlds, *args, **more):
+    refused(worlds, *args, **more)
+
+
+def example_agent(worlds):
+    if not shutil.which("jq"):
+        return "jq is not there"
+    world = World(worlds)
+    world.quick_tests()
+    shutil.copy(TOP / "examples/agent.sh", os.path.join(world.folder, "agents"))
+    shutil.copy(TOP / "examples/agent.yaml", os.path.join(world.folder, "agents"))
+    code, result, err = world.gen("Build a TaskService with File storage and JWT auth")
+    want(code == 0 and result["state"] == "draft", f"exit {code}: {err[-400:]}")
+    made = [record for record in world.kinds("task.result") if record["agentId"] == "example-reader"]
+    want(made, "examples/agent.sh made no handler")
+    return None
+
+
+def example_liar(worlds, how, words, draft):
+    """examples/liar.sh and liar.yaml as they are given to users, with the real tests."""
+    if not shutil.which("jq") or not shutil.which("node"):
+        return "jq or node is not there"
+    world = World(worlds)
+    folder = os.path.join(world.folder, "agents")
+    os.makedirs(folder)
+    shutil.copy(TOP / "examples/liar.sh", folder)
+    text = (TOP / "examples/liar.yaml").read_text()
+    want('"nothing"]' in text, "examples/liar.yaml has changed")
+    with open(os.path.join(folder, "liar.yaml"), "w", encoding="utf-8") as definition:
+        definition.write(text.replace('"nothing"]', f'"{how}"]'))
+    if draft:
+        world.quick_tests()
+    code, out, err = world.run("gen", "Build a TaskService with File storage", limit_s=200)
+    if draft:
+        want(code == 0, f"exit {code}: {err[-600:]}")
+        failures = failures_of(world)
+        want(failures and all(word in json.dumps(failure) for failure in failures for word in words), json.dumps(failures)[:900])
+        return None
+    want(code == 1, f"a wrong handler: exit {code} instead of 1: {err[-600:]}")
+    for word in words:
+        want(word in out + err, f"'{word}' is not said: {(out + err)[-1500:]}")
+    return None
+
+
+def sleeper(worlds):
+    """FH-01: TaskTimedOut within the deadline of its definition and one second."""
+    world, failures = refused(worlds, "sleep 600\n", ["TaskTimedOut"], more="limits: {deadline: 1s}\n")
+    late = [failure for failure in failures if failure["type"] == "TaskTimedOut"]
+    want(late, "no TaskTimedOut")
+    started = {(record["taskId"], record["attempt"]): record["timestamp"] for record in world.kinds("task.dispatched")}
+    for failure in late:
+        begun = started[(failure["taskId"], failure["attempt"])]
+        seconds = seconds_of(failure["timestamp"]) - seconds_of(begun)
+        want(1.0 <= seconds <= 2.0, f"TaskTimedOut after {seconds:.2f} s, deadline 1 s")
+    host = world.host()
+    until(lambda: not [pid for pid in descendants(host) if command_of(pid)[:1] == [b"sleep"]], 10, "every sleeper ended")
+
+
+def seconds_of(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
+
+
+def daemon(worlds):
+    """A daemon that left session and parent behind is ended with the attempt, and counted."""
+    world = World(worlds)
+    world.quick_tests()
+    mark = f"30{os.getpid()}"
+    world.agent("liar", agent_text("liar", "GenerateHandler", tier=900), f"#!/bin/sh\nsetsid sh -c 'sleep {mark} & exec sleep {mark}' </dev/null >/dev/null 2>&1 &\nsleep 0.2\nexit 3\n")
+    code, result, err = world.gen()
+    want(code == 0, f"exit {code}: {err[-400:]}")
+    failures = failures_of(world)
+    want(failures and all(failure["evidence"]["orphansKilled"] >= 2 for failure in failures), json.dumps(failures)[:600])
+    left = [pid for pid in os.listdir("/proc") if pid.isdigit() and mark.encode() in command_of(pid)]
+    want(not left, f"still there: {left}")
+
+
+def fork_bomb(worlds):
+    world = World(worlds)
+    world.quick_tests()
+    mark = f"31{os.getpid()}"
+    world.agent("liar", agent_text("liar", "GenerateHandler", tier=900),
+                "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do sleep " + mark + " & i=$((i + 1)); done\nwait\n")
+    process = world.start("gen", "Build a TaskService with File storage", "--json")
+    most = 0
+    while process.poll() is None and not failures_of(world):
+        most = max(most, len([pid for pid in os.listdir("/proc") if pid.isdigit() and mark.encode() in command_of(pid)]))
+        time.sleep(0.05)
+    process.kill()
+    failures = failures_of(world)
+    want(failures, "the bomb was not ended")
+    want(most < 4 * 3000, f"{most} processes at once")
+    until(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and mark.encode() in command_of(pid)] or
+          [record for record in world.kinds("task.dispatched") if record["agentId"] == "liar" and record["attempt"] > 1], 15, "the bomb gone")
+
+
+def confined(worlds):
+    """SX-10: what is not its own is neither read nor written."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(444, None, 0, 1) < 1:
+        return "this kernel has no Landlock"
+    world = World(worlds)
+    secret = os.path.join(world.base, "secret.txt")
+    home = os.path.join(os.path.expanduser("~"), f".mw-e2e-{os.getpid()}")
+    with open(secret, "w", encoding="utf-8") as file:
+        file.write("canary")
+    script = HEAD + f"""
+tried() {{ name=$1; shift; if "$@" >/dev/null 2>&1; then echo "GOT $name" >&2; fi; }}
+tried shadow cat /etc/shadow
+tried secret cat '{secret}'
+tried home sh -c 'echo x >"{home}"'
+tried outside sh -c 'echo x >"{world.base}/written"'
+tried app sh -c 'echo x >"{world.folder}/written"'
+tried blobs sh -c 'ls "{world.path("blobs")}" && cat "{world.path("blobs")}"/*/*'
+tried journal sh -c 'cat "{world.path("journal")}"/*'
+tried journal_write sh -c 'echo x >>"{world.path("journal")}/00000000000000000001.jsonl"'
+tried others sh -c 'cat "{world.path("work")}"/*/task.json'
+tried socket sh -c 'echo x >"{world.path("millwright.sock")}"'
+tried kill kill -9 $PPID
+tried tmp sh -c 'echo x >/tmp/mw-e2e-{os.getpid()}'
+echo TRIED >&2
+exit 1
+"""
+    world.quick_tests()
+    world.agent("liar", agent_text("liar", "GenerateHandler", tier=900), script)
+    code, _, err = world.gen()
+    want(code == 0, f"exit {code}: {err[-400:]}")
+    failures = failures_of(world)
+    want(failures, "it was never asked")
+    for failure in failures:
+        said = failure["evidence"]["stderr"]
+        want("TRIED" in said, f"it did not come to its end: {said}")
+        want("GOT" not in said, f"it reached what is not its own: {said}")
+    for place in (home, os.path.join(world.base, "written"), os.path.join(world.folder, "written"), f"/tmp/mw-e2e-{os.getpid()}"):
+        want(not os.path.exists(place), f"{place} was written")
+    world.verify()
+    return None
+
+
+RETRY = "limits: {deadline: 20s}\n"
+prove("agents_example_agent", example_agent)
+prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
+prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)
+prove("agents_example_liar_wrong_fails_the_gen", example_liar, "wrong", ["RunTests"], False)
+prove("agents_claims_and_writes_nothing_P20", refusal, RESULT, ["changed nothing", "evidence"], RETRY)
+prove("agents_edits_the_tests_P17", refusal, WRITE + "mkdir -p $service/test\necho 'x' >$service/test/mine.test.js\n" + RESULT,
+      ["services/task/test/mine.test.js", "not its own"])
+prove("agents_changes_what_is_there_P17", refusal, WRITE + "echo '// mine' >>$service/package.json\n" + RESULT, ["not its own", "package.json"])
+prove("agents_reserved_type_P20", refusal, WRITE + 'echo \'{"type":"ApprovalGranted","payload":{}}\'\n', ["ApprovalGranted", "only the control plane"])
+prove("agents_other_type", refusal, WRITE + 'echo \'{"type":"CalendarReady","payload":{}}\'\n', ["CalendarReady", "expected"])
+prove("agents_two_answers", refusal, WRITE + RESULT + RESULT, ["second answer"])
+prove("agents_garbage", refusal, WRITE + "echo 'All done! Everything works.'\n", ["no JSON object"])
+prove("agents_binary_garbage", refusal, WRITE + "head -c 100000 /dev/urandom\n", ["invalid_answer"])
+prove("agents_silent_success", refusal, WRITE, ["without an answer"])
+prove("agents_success_then_exit_1", refusal, WRITE + RESULT + "exit 1\n", ["exit 1"])
+prove("agents_wrong_trace", refusal, WRITE + 'echo \'{"type":"HandlerReady","traceId":"tr-other","payload":{}}\'\n', ["tr-other"])
+prove("agents_exit_1_is_retried_then_rerouted_FH02_FH07", refusal, "echo 'it broke' >&2\nexit 1\n", ["TaskFailed", "it broke"])
+prove("agents_killed_by_signal", refusal, "kill -SEGV $$\n", ["signal 11"])
+prove("agents_missing_program", refusal, None, ["liar.sh", "not found"])
+prove("agents_sleeps_for_ever_FH01", sleeper)
+prove("agents_silent_for_long_is_idle", refusal, "sleep 600\n", ["idle"], "limits: {idle: 1s}\n")
+prove("agents_daemon_is_ended_and_counted", daemon)
+prove("agents_symlink_P17", refusal, WRITE + "ln -s /etc/passwd $service/src/handlers/link.js\n" + RESULT, ["link.js"])
+prove("agents_folder_becomes_symlink_P17", refusal, "mkdir -p /tmp/x 2>/dev/null; rm -rf services/task/src/handlers; mkdir -p services/task/src; "
+      "ln -s /etc services/task/src/handlers\n" + RESULT, ["handlers"])
+prove("agents_hard_link_P17", refusal, WRITE + "ln $service/src/handlers/$name.js $service/src/handlers/again.js\n" + RESULT, ["hard"])
+prove("agents_fifo_P17", refusal, WRITE + "mkfifo $service/src/handlers/pipe.js\n" + RESULT, ["pipe.js"])
+prove("agents_case_collision_P17", refusal, WRITE + "echo 1 >$service/src/handlers/AB.js; echo 2 >$service/src/handlers/ab.js\n" + RESULT, ["ab.js"])
+prove("agents_climbing_path_P17", refusal, WRITE + "echo x >../../escaped.js; echo x >'..\\\\evil.js'\n" + RESULT, ["evil.js"])
+prove("agents_huge_output", refusal, "yes '{\"progress\":\"more\"}'\n", ["bytes"])
+prove("agents_fork_bomb_is_bounded", fork_bomb)
+prove("agents_confined_SX10", confined)
+finish()

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""kill -9 of the host, an agent, its supervisor or the command line at random moments of a gen (P01, P06, FH, BL-17, BL-18)."""
+import http.client
+import os
+import signal
+import subprocess
+import time
+from datetime import datetime, timezone
+
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, prove, seeded, until, want
+
+ROUNDS = 200 if NIGHT else 20
+VICTIMS = ("host", "agent", "stub", "cli", "host and cli")
+random = seeded()
+undisturbed = {}
+
+
+def prepared(worlds):
+    """A workspace whose handlers are written by an agent of its own, which asks the built-in generator."""
+    world = World(worlds)
+    world.agent("teller", agent_text("teller", "GenerateHandler"), f"#!/bin/sh\nsleep 0.05\nexec '{PROGRAM}' __agent render\n")
+    world.quick_tests()
+    return world
+
+
+def bundle(world):
+    staged = world.kinds("build.staged")
+    want(len(staged) == 1, f"{len(staged)} staged bundles")
+    return staged[0]["payload"]["sha256"]
+
+
+def baseline(worlds):
+    world = prepared(worlds)
+    code, result, err = world.gen()
+    want(code == 0 and result["state"] == "draft", f"gen: exit {code}: {err}")
+    undisturbed["sha256"] = bundle(world)
+    undisturbed["records"] = world.count()
+    undisturbed["tasks"] = sorted(record["taskType"] for record in world.kinds("task.result"))
+    handlers = [record["agentId"] for record in world.kinds("task.result") if record["taskType"] == "GenerateHandler"]
+    want("teller" in handlers, f"handlers were written by {handlers}")
+
+
+def victims_of(world, host, victim):
+    """What to kill now; [] when there is none at this moment."""
+    if victim == "host":
+        return [host]
+    stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid)]
+    if victim == "stub":
+        return [random.choice(stubs)] if stubs else []
+    agents = [pid for pid in descendants(host) if pid not in stubs]
+    return [random.choice(agents)] if agents else []
+
+
+def strike(world, process, victim, target):
+    """Kills the victim once the journal has `target` records. What was struck, or None when the build was faster."""
+    quiet, seen = time.monotonic() + 20, 0
+    while process.poll() is None:
+        count = world.count()
+        if count != seen:
+            quiet, seen = time.monotonic() + 20, count
+        if time.monotonic() > quiet:
+            world.last = f"host {world.host()}: {[(pid, command_of(pid)[:3]) for pid in descendants(world.host() or 0)]}"
+            want(False, f"nothing happens any more after record {count}")
+        if count < target:
+            continue
+        if victim.endswith("cli"):
+            process.kill()
+            process.wait(10)
+            if victim == "cli":
+                return victim
+        host = world.host()
+        if host is None:
+            continue
+        pids = victims_of(world, host, victim.split()[0])
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pids = []
+        if pids:
+            return victim
+        if victim not in ("agent", "stub"):
+            return None
+    return None
+
+
+def seconds_of(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc).timestamp()
+
+
+def check_nothing_twice(world, struck):
+    records = world.records()
+    seqs = [record["seq"] for record in records]
+    want(seqs == list(range(1, len(seqs) + 1)), "the journal's numbers have a gap")
+    counts = {kind: len(world.kinds(kind)) for kind in ("build.started", "build.completed", "build.failed")}
+    want(counts == {"build.started": 1, "build.completed": 1, "build.failed": 0}, f"BL-17, BL-18: {counts}")
+    results = {}
+    for record in records:
+        if record["kind"] == "task.result":
+            want(record["taskId"] not in results, f"{record['taskId']} has two results")
+            results[record["taskId"]] = record
+    want(sorted(record["taskType"] for record in results.values()) == undisturbed["tasks"], "other tasks than in an undisturbed run")
+    asked = [(record["taskId"], record["attempt"]) for record in records if record["kind"] == "task.dispatched"]
+    want(len(asked) == len(set(asked)), "an attempt was asked twice")
+    again = [pair for pair in asked if pair[1] > 1]
+    want(len(again) <= struck, f"{len(again)} attempts were repeated, {struck} were struck: {again}")
+    # Whoever runs an attempt makes its folder anew first: a finished task's is older than its result.
+    for task, record in results.items():
+        place = world.path("work", f"{task}.{record['attempt']}", "task.json")
+        want(os.stat(place).st_mtime <= seconds_of(record["timestamp"]) + 0.02, f"{task} was run again after its result")
+
+
+def killed(worlds, index):
+    world = prepared(worlds)
+    struck, told = 0, []
+    process = world.start("gen", PROMPT, "--json")
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        # Two attempts are all that the policy gives a task: only one of them is struck.
+        victim = random.choice(VICTIMS if struck == 0 else ("host", "cli", "host and cli"))
+        target = random.randrange(1, undisturbed["records"] - 4)
+        told.append(f"{victim} at record {target}")
+        done = strike(world, process, victim, target)
+        if done in ("agent", "stub"):
+            struck += 1
+        if process.poll() is not None:
+            world.ended(process)
+            process = world.start("gen", PROMPT, "--json")
+            if not done:
+                break
+    words = f"round {index}: {', '.join(told)}"
+    code, _, err = world.ended(process)
+    if process.returncode != 0:
+        want(False, f"{words}: the same gen ends with {code}: {err[-600:]}")
+    # A gen that began after the end makes the next version: with the same words it is the same bundle.
+    drafts = world.kinds("build.completed")
+    want(drafts, f"{words}: no draft")
+    if len(drafts) == 1:
+        check_nothing_twice(world, struck)
+        want(bundle(world) == undisturbed["sha256"], f"{words}: another bundle than an undisturbed run's")
+    world.verify()
+
+
+def orphans(worlds):
+    """Eight children run when the host is killed: within seconds none is left, and the next host starts clean."""
+    world = World(worlds)
+    world.quick_tests()
+    script = "#!/bin/sh\ncat >/dev/null\nsh -c 'trap \"\" TERM HUP; sleep 300 & setsid sleep 300 & wait' &\nsleep 300\n"
+    world.agent("sleeper", agent_text("sleeper", "GenerateHandler").replace("capacity: 4", "capacity: 8"), script)
+    process = world.start("gen", "Build a TaskService and a NoteService with File storage", "--json")
+
+    def running():
+        host = world.host()
+        stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid)] if host else []
+        sleepers = [pid for pid in stubs if len([child for child in descendants(pid) if command_of(child)[:1] == [b"sleep"]]) >= 3]
+        return (host, descendants(host)) if len(sleepers) >= 8 else None
+    host, children = until(running, 60, "eight attempts at work")
+    process.kill()
+    os.kill(host, signal.SIGKILL)
+    until(lambda: not any(alive(pid) for pid in children), 6, f"all of {len(children)} children gone")
+    os.unlink(os.path.join(world.folder, "agents", "sleeper.yaml"))
+    os.unlink(os.path.join(world.folder, "agents", "sleeper.sh"))
+    fresh = world.serve()
+    log = open(world.path("log", "host.log"), encoding="utf-8").read()
+    want("leftover.unknown" not in log, "leftovers that nobody knows")
+    want(world.host() == fresh.pid, "the next host answers")
+    world.verify()
+
+
+prove("crash_undisturbed", baseline)
+if undisturbed:
+    for number in range(ROUNDS):
+        prove(f"crash_kill_P01_P06_BL17_BL18_{number + 1}", killed, number + 1)
+prove("crash_no_orphans_P06", orphans)
+finish()
