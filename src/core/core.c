@@ -313,6 +313,8 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     if (event->kind == MW_EVT_RUN_STARTED)
         event->created_at = step->timestamp;
     event->message_id = mw_wire_id(&core->world, arena, "m", event->seq);
+    if (event->kind == MW_EVT_JOURNAL_CREATED) /* it brings the id that all others are made of */
+        event->message_id = mw_arena_format(arena, "m-%.*s-1", MW_STR_ARG(event->journal_id));
     event->causation_id = request->cause != NULL              ? request->cause->message_id
                           : step->outside->message_id.len > 0 ? step->outside->message_id
                           : step->outside->fence > 0 && step->outside->fence < event->seq

@@ -501,7 +501,6 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         apply_ended(core, trace);
         return;
     case MW_EVT_REQUEST_NOTED:
-    case MW_EVT_REQUEST_QUARANTINED:
     case MW_EVT_SCOPE_OPENED:
     case MW_EVT_TERMINATION_STEPPED:
     case MW_EVT_TIMER_RANG:
