@@ -272,7 +272,7 @@ struct mw_agent_def {
     uint32_t capacity;
     enum mw_agent_kind kind;
     bool answers_by_diff;
-    bool runs_servers; /* sandbox profile `test`: may listen on loopback */
+    bool runs_servers;         /* sandbox profile `test`: may listen on loopback */
     struct mw_str builtin;     /* BUILTIN: name after `millwright __agent` */
     const struct mw_str *argv; /* COMMAND: program and arguments, never a shell string */
     uint32_t argv_count;
