@@ -334,7 +334,8 @@ static void collect_orphans(struct stub *stub)
 
 static void ask_to_end(struct stub *stub, enum mw_exec_killed why, uint32_t grace_ms)
 {
-    uint64_t kill_at_ms = now_ms() + grace_ms;
+    uint64_t kill_at_ms =
+        now_ms() + grace_ms + 1; /* the clock is cut to whole milliseconds: never early */
     if (stub->report.killed == MW_EXEC_NOT_KILLED) {
         stub->report.killed = why;
         (void)kill(-stub->program, SIGTERM);

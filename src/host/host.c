@@ -114,7 +114,8 @@ static void tell_starter(const char *words)
 
 static void find_program(struct mw_host *host)
 {
-    static const char *const places[] = {"../../factory", "../share/millwright/factory", "factory"};
+    static const char *const places[] = {"factory", "../factory", "../share/millwright/factory",
+                                         "../../factory"};
     char path[4096], found[4096];
     ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
     path[len > 0 ? len : 0] = '\0';

@@ -611,16 +611,18 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     }
     const struct mw_policy *policy = &catalogue->policies[def->policy];
     bool routing_failed = request->cause->kind == MW_EVT_ROUTING_FAILED;
-    if (!routing_failed && !request->cause->no_retry) {
-        if (task->attempts_with_agent < policy->attempts_max) {
-            retry(world, task, policy, request, out);
-            return;
-        }
-        if (task->excluded_count < policy->reroutes_max &&
-            other_agent_exists(work, task, def->skill, out)) {
-            reroute(world, work, task, request, out);
-            return;
-        }
+    bool same_again = !routing_failed && !request->cause->no_retry;
+    /* Who says "not me" may be right; what is wrong with the task itself is wrong for everybody. */
+    bool other_next =
+        !routing_failed && (same_again || !mw_str_is(request->cause->error_class, "invalid_input"));
+    if (same_again && task->attempts_with_agent < policy->attempts_max) {
+        retry(world, task, policy, request, out);
+        return;
+    }
+    if (other_next && task->excluded_count < policy->reroutes_max &&
+        other_agent_exists(work, task, def->skill, out)) {
+        reroute(world, work, task, request, out);
+        return;
     }
     /* What was never asked because its payload cannot be had, nobody can be given. */
     bool unasked = request->cause->kind == MW_EVT_TASK_FAILED && request->cause->fence == 0;
