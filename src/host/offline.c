@@ -82,10 +82,16 @@ enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *qu
 {
     struct offline offline = {.workspace = workspace};
     struct mw_view_source source = {.self = &offline, .each = each, .blob = blob};
+    struct mw_view_query placed = *query;
     struct mw_arena arena;
+    /* The records say nothing of where the workspace lies now. */
+    if (placed.count < MW_VIEW_ARGS_MAX) {
+        placed.keys[placed.count] = MW_STR("workspace");
+        placed.values[placed.count++] = mw_str_of(workspace);
+    }
     mw_heap_arena(&arena, VIEW_ARENA_BYTES);
     mw_heap_arena(&offline.record, RECORD_ARENA_BYTES);
-    enum mw_rc rc = mw_view_run(&arena, query, &source, out, err);
+    enum mw_rc rc = mw_view_run(&arena, &placed, &source, out, err);
     mw_heap_arena_free(&offline.record);
     mw_heap_arena_free(&arena);
     return rc;

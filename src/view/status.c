@@ -93,6 +93,8 @@ void mw_view_put_build(struct mw_view *view, const struct mw_view_build *build)
     mw_view_kstr(json, "user_id", build->user_id);
     mw_view_kstr(json, "traceId", build->trace->wire_id);
     mw_view_kstr(json, "journey", build->journey_name);
+    if (mw_view_arg(view->query, "workspace").len > 0)
+        mw_json_kstr(json, "workspace_root", mw_view_arg(view->query, "workspace"));
     mw_json_kstr(json, "app_root", MW_STR("app"));
     mw_view_kstr(json, "generated_app_dir", build->path);
     mw_json_kbool(json, "promoted", build->promoted);
