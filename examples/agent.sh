@@ -5,7 +5,7 @@ set -eu
 task=$(cat)
 of() { printf '%s' "$task" | jq -r "$1"; }
 if [ "$(of .payload.use_case.effect)" != read ] || [ "$(of .payload.auth)" = false ]; then
-    echo '{"error":{"class":"unsupported","message":"only handlers that read, with sign-in","retryable":true}}'
+    echo '{"error":{"class":"unsupported","message":"only handlers that read, with sign-in","retryable":false}}'
     exit 1
 fi
 folder="services/$(of .payload.slug)/src/handlers" && mkdir -p "$folder"
