@@ -106,10 +106,44 @@ static int list(struct mw_cli *cli, struct listing *listing, int64_t after, bool
     return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
 }
 
+/* Names of the contract that are no records of their own: the view tells what the records imply. */
+static bool is_implied(const char *type)
+{
+    return type != NULL &&
+           (strcmp(type, "TaskRouted") == 0 || strcmp(type, "AgentActionStarted") == 0 ||
+            strcmp(type, "AgentActionCompleted") == 0);
+}
+
+static int list_implied(struct mw_cli *cli, struct listing *listing)
+{
+    struct mw_err err = {0};
+    struct mw_tape tape;
+    struct mw_cli_arg args[] = {
+        {"type", listing->type}, {"limit", "100000"}, {"trace", listing->trace}};
+    enum mw_rc rc = mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err);
+    if (rc == MW_OK)
+        rc = mw_link_view_tape(cli, "events", args, listing->trace != NULL ? 3 : 2, &tape, &err);
+    if (rc != MW_OK)
+        return mw_cli_fail(cli, &err);
+    uint32_t events = mw_node_get(&tape, 0, "events");
+    listing->cli = cli;
+    listing->color = mw_color_wanted(STDOUT_FILENO);
+    listing->out = mw_heap_buf();
+    mw_heap_arena(&listing->arena, 64UL * 1024 * 1024);
+    uint32_t at = mw_node_first(&tape, events);
+    while (at != MW_NODE_NONE && on_line(listing, tape.nodes[at].text))
+        at = mw_node_after(&tape, events, at);
+    mw_heap_buf_free(&listing->out);
+    mw_heap_arena_free(&listing->arena);
+    return 0;
+}
+
 int mw_cmd_events(struct mw_cli *cli)
 {
     struct listing listing = {
         .type = mw_cli_value(cli, "type"), .trace = mw_cli_value(cli, "trace"), .raw = cli->json};
+    if (is_implied(listing.type) && !mw_cli_has(cli, "follow"))
+        return list_implied(cli, &listing);
     return list(cli, &listing, 0, mw_cli_has(cli, "follow"));
 }
 

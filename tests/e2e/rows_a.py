@@ -558,7 +558,9 @@ def prying(w):
          lambda: every("score" in c for c in sent["routing"]["candidates"]) and len(sent["routing"]["candidates"]) == 2
          and sent["routing"]["filters"]["skill"] == 2)
     routed = w.get("/v1/views/events?type=TaskRouted")["events"]
-    case("AG-14", "subscribers see TaskRouted", lambda: len(routed) == 1 and routed[0]["type"] == "TaskRouted" and routed[0]["traceId"] == "prying")
+    printed = json.loads(w.run("events", "--type", "TaskRouted", "--json").stdout)
+    case("AG-14", "subscribers see TaskRouted", lambda: len(routed) == 1 and routed[0]["type"] == "TaskRouted" and routed[0]["traceId"] == "prying"
+         and printed["messageId"] == routed[0]["messageId"])
 
 
 # ---- intakes ----
@@ -650,6 +652,34 @@ def broken_handler(w):
          and records[-1]["type"] == "build_failed" and types(records, "TestResultsReady")[0]["payload"]["result"] == "Failed")
 
 
+def pipeline(w):
+    """PQ-06 with ci: what nothing first-party says in a blueprint, an agent of the user's own does."""
+    w.start()
+    notes = {"name": "Notes", "services": [{"name": "NoteService", "use_cases": ["CreateNote"], "storage": "File", "auth": False}]}
+    w.post("/v1/intents", {"blueprint": notes})
+    made = w.follow(lambda r: r["type"] == "StrategicBlueprintGenerated")[-1]
+    whole = w.read("show", made["payload"]["blueprintId"])["blueprint"]
+    w.run("cancel")
+    w.follow(lambda r: r["type"] == "TraceEnded")
+    whole["metadata"]["ci"] = True
+    answer = json.dumps({"type": "StrategicBlueprintGenerated", "payload": whole})
+    (w.root / "agents").mkdir()
+    (w.root / "agents/ci.yaml").write_text(textwrap.dedent(stub("ci", "ImportBlueprint")))
+    (w.root / "agents/ci.sh").write_text("#!/bin/sh\ncat >/dev/null\ncat <<'END'\n" + answer + "\nEND\n")
+    (w.root / "agents/ci.sh").chmod(0o755)
+    known = w.records()[-1]["seq"]
+    w.post("/v1/intents", {"blueprint": dict(notes, name="Notes With Pipeline")})
+    records = w.follow(lambda r: r.get("taskType") == "TriggerPipeline" and r["type"] == "RouteTaskToAgent" or r["type"] == "build_failed",
+                       after=known)
+    asked = records[-1]
+    inside = [r["taskType"] for r in records if r["sessionId"] == asked["sessionId"] and r["type"] in ("TaskQueued", "RouteTaskToAgent")]
+    groups = [r for r in types(records, "TaskGroupStarted") if r["payload"]["taskGroupId"] == "postAssemblyFlow"]
+    case("PQ-06", "with ci the group has its three tasks in order: RunTests, CreatePullRequest, TriggerPipeline",
+         lambda: inside == ["RunTests", "CreatePullRequest", "TriggerPipeline"] and len(groups) == 1
+         and asked["traceId"] == groups[0]["traceId"] and asked["sessionId"] == groups[0]["sessionId"]
+         and set(asked["payload"]) >= {"pipelineId", "branch", "buildConfig"})
+
+
 LIAR = """\
     task=$(cat)
     mkdir -p services/note/src/handlers
@@ -673,6 +703,7 @@ WORLDS = [
     ("prying", prying, {"agents": [("pry", stub("pry", "GenerateVisionBlueprint"), PRY)]}),
     ("intakes", intakes, {}),
     ("incomplete", incomplete, {}),
+    ("pipeline", pipeline, {}),
     ("broken handler", broken_handler, {"agents": [("liar", stub("liar", "GenerateHandler"), LIAR)]}),
 ]
 
