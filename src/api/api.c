@@ -348,6 +348,15 @@ static enum mw_request_kind kind_of(const char *url)
                : MW_REQUEST_COUNT;
 }
 
+/* "application/json", perhaps with parameters. */
+static bool is_json(const char *type)
+{
+    static const char wanted[] = "application/json";
+    size_t len = sizeof(wanted) - 1;
+    return type != NULL && strncasecmp(type, wanted, len) == 0 &&
+           (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
+}
+
 static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const char *url)
 {
     const char *type =
@@ -357,7 +366,7 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     enum mw_request_kind kind = kind_of(url);
     if (call->too_large)
         return refuse(call->connection, 413, MW_E_LIMIT, "the body is too large");
-    if (type == NULL || strncasecmp(type, "application/json", 16) != 0)
+    if (!is_json(type))
         return refuse(call->connection, 415, MW_E_INPUT, "content-type is application/json");
     if (strcmp(url, "/v1/shutdown") == 0) {
         struct mw_buf body = mw_heap_buf();

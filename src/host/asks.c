@@ -134,14 +134,20 @@ void mw_host_asks_start_all(struct mw_host *host)
     }
 }
 
-/* Asks that keep the host here: all but those of people without a deadline. */
+/* A deadline that is farther away than this is left to the next host: it catches up (P07). */
+#define NEAR_US (10ll * 60 * 1000000)
+
+/* Asks that keep the host here: all but those of people, or deadlines, that have time. */
 uint32_t mw_host_asks_busy(const struct mw_host *host)
 {
     uint32_t busy = 0;
+    int64_t now_us = mw_now_unix_us();
     for (const struct mw_host_ask *ask = host->asks; ask != NULL; ask = ask->next) {
         const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
-        if (open == NULL || open->due_us != 0 || open->opens != MW_OPENS_AGENT ||
-            open->agent_kind != MW_AGENT_HUMAN)
+        bool waits =
+            open != NULL && (open->opens == MW_OPENS_TIMER ||
+                             (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_HUMAN));
+        if (!waits || (open->due_us != 0 && open->due_us - now_us < NEAR_US))
             busy++;
     }
     return busy;

@@ -437,10 +437,14 @@ void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
     event->outcome = failed || unlaid ? MW_STR("failed") : MW_STR("completed");
     event->status = failed || unlaid ? MW_STR("failed") : MW_STR("complete");
     if (failed || unlaid) {
+        /* The last member to end may have done well: then the first that did not is the reason. */
+        const struct mw_event *cause = request->cause;
+        bool earlier = cause->reason.len == 0 && group->failed_reason.len > 0;
         event->reason = def == NULL ? MW_STR("the definitions of this trace are missing")
-                                    : request->cause->reason;
-        event->error_class = request->cause->error_class;
-        event->task_type = request->cause->task_type;
+                        : earlier   ? group->failed_reason
+                                    : cause->reason;
+        event->error_class = earlier ? group->failed_class : cause->error_class;
+        event->task_type = earlier ? group->failed_type : cause->task_type;
     }
     if (group->open > 0 && !mw_group_keeps_late(world, &group->item))
         mw_out_follow(out, MW_REQ_CANCEL_INSIDE, group->item.id);
@@ -504,7 +508,7 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
         mw_queue_remove(world, work, &group->item);
         mw_world_end_item(world, &group->item, outcome);
         if (group->member > 0)
-            mw_group_member_ended(world, group->item.owner, group->member, outcome);
+            mw_group_member_ended(world, group->item.owner, group->member, outcome, event);
         return;
     }
     default:
@@ -531,8 +535,20 @@ void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t membe
         group->scan++;
 }
 
+static void note_first_failure(struct mw_world *world, struct mw_group *group,
+                               const struct mw_event *event)
+{
+    struct mw_trace *trace = mw_world_trace(world, group->item.trace);
+    if (group->failed_reason.len > 0 || event->reason.len == 0)
+        return;
+    MW_ASSERT(trace != NULL);
+    group->failed_reason = mw_pool_copy(&trace->pool, &world->mem, event->reason);
+    group->failed_class = mw_pool_copy(&trace->pool, &world->mem, event->error_class);
+    group->failed_type = mw_pool_copy(&trace->pool, &world->mem, event->task_type);
+}
+
 void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
-                           enum mw_outcome outcome)
+                           enum mw_outcome outcome, const struct mw_event *event)
 {
     struct mw_group *group = owner_group(world, owner, member);
     MW_ASSERT(group->positions[member - 1] == MW_POSITION_OPEN);
@@ -543,5 +559,6 @@ void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member
     } else {
         group->positions[member - 1] = MW_POSITION_FAILED;
         group->failed++;
+        note_first_failure(world, group, event);
     }
 }

@@ -75,7 +75,7 @@ bool mw_group_keeps_late(const struct mw_world *world, const struct mw_item *ite
 /* A member ended or was opened: the owner group's counts. */
 void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member);
 void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
-                           enum mw_outcome outcome);
+                           enum mw_outcome outcome, const struct mw_event *event);
 /* coordinator.c */
 void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *work,
                            const struct mw_request *request, struct mw_out *out);

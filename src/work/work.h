@@ -103,9 +103,10 @@ struct mw_group {
     uint32_t open;
     uint32_t scan; /* no position before it waits */
     uint32_t row_count;
-    uint32_t queue;            /* index + 1 while it stands in one */
-    struct mw_group_row *rows; /* TRACE */
-    uint8_t *positions;        /* TRACE; enum mw_position_state */
+    uint32_t queue;                                         /* index + 1 while it stands in one */
+    struct mw_group_row *rows;                              /* TRACE */
+    uint8_t *positions;                                     /* TRACE; enum mw_position_state */
+    struct mw_str failed_reason, failed_class, failed_type; /* TRACE; of the first that failed */
 };
 
 struct mw_coordinator {

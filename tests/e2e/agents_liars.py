@@ -209,7 +209,7 @@ prove("agents_reserved_type_P20", refusal, WRITE + 'echo \'{"type":"ApprovalGran
 prove("agents_other_type", refusal, WRITE + 'echo \'{"type":"CalendarReady","payload":{}}\'\n', ["CalendarReady", "expected"])
 prove("agents_two_answers", refusal, WRITE + RESULT + RESULT, ["second answer"])
 prove("agents_garbage", refusal, WRITE + "echo 'All done! Everything works.'\n", ["no JSON object"])
-prove("agents_binary_garbage", refusal, WRITE + "head -c 100000 /dev/urandom\n", ["invalid_answer"])
+prove("agents_binary_garbage", refusal, WRITE + "head -c 100000 /dev/urandom\n", ["line"])
 prove("agents_silent_success", refusal, WRITE, ["without an answer"])
 prove("agents_success_then_exit_1", refusal, WRITE + RESULT + "exit 1\n", ["exit 1"])
 prove("agents_wrong_trace", refusal, WRITE + 'echo \'{"type":"HandlerReady","traceId":"tr-other","payload":{}}\'\n', ["tr-other"])

@@ -185,9 +185,10 @@ class World:
         return status, json.loads(text)
 
     def host(self):
-        """The host's process id, or None when nobody listens."""
+        """The host's process id, or None while nobody listens or the journal is read."""
         try:
-            return json.loads(self.ask("GET", "/v1/hello", timeout=5)[1])["pid"]
+            hello = json.loads(self.ask("GET", "/v1/hello", timeout=5)[1])
+            return hello["pid"] if hello["state"] != "replaying" else None
         except (OSError, http.client.HTTPException, ValueError):
             return None
 

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The life of a host: two race for a workspace, many callers attach to one build, idle ones leave, SIGTERM loses nothing."""
+import os
+import signal
+import subprocess
+
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, finish, prove, result_of, until, want
+
+
+def race(worlds):
+    world = World(worlds)
+    for _ in range(100 if NIGHT else 10):
+        both = [subprocess.Popen([PROGRAM, "__host", world.folder], env=world.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True, start_new_session=True) for _ in range(2)]
+        world.started += both
+        until(lambda: [one for one in both if one.poll() is not None], 20, "one of two hosts left")
+        pid = until(world.host, 20, "the winner answers")
+        lost = [one for one in both if one.pid != pid][0]
+        want(lost.wait(10) == 75, f"the loser's exit is {lost.returncode}")
+        words = lost.stderr.read()
+        want(str(pid) in words, f"the holder {pid} is not named: {words}")
+        winner = [one for one in both if one.pid == pid][0]
+        winner.terminate()
+        want(winner.wait(10) == 0, f"SIGTERM of an idle host: {winner.returncode}")
+
+
+def attach(worlds):
+    world = World(worlds)
+    world.quick_tests(1)
+    many = [world.start("gen", PROMPT, "--json") for _ in range(20)]
+    ends = [world.ended(one) for one in many]
+    codes = sorted(code for code, _, _ in ends)
+    want(codes == [0] * 20, f"exit codes {codes}: {[err[-200:] for code, _, err in ends if code][:2]}")
+    builds = {result_of(out)["build_id"] for _, out, _ in ends}
+    want(len(builds) == 1, f"builds {builds}")
+    for kind in ("build.started", "build.completed", "intent.submitted"):
+        want(len(world.kinds(kind)) == 1, f"{len(world.kinds(kind))} times {kind}")
+    # The same words once more, when the draft is there: it is told at once.
+    code, result, err = world.gen(limit_s=30)
+    want(code == 0 and result["state"] == "draft", f"gen after the draft: exit {code}: {err[-300:]}")
+    world.verify()
+
+
+def two_prompts(worlds):
+    world = World(worlds)
+    world.quick_tests(3)
+    first = world.start("gen", PROMPT, "--json")
+    until(lambda: world.kinds("build.started"), 20, "the first build")
+    code, _, err = world.run("gen", "Build a LibraryService with File storage", "--json", limit_s=20)
+    want(code == 75, f"the second prompt: exit {code}: {err[-300:]}")
+    want(len(err.strip()) > 20 and ("open" in err or "build" in err), f"no words: {err}")
+    code, out, err = world.ended(first)
+    want(code == 0 and result_of(out)["state"] == "draft", f"the first: exit {code}: {err[-300:]}")
+
+
+def idles_out(worlds):
+    world = World(worlds, idle_ms=500)
+    world.quick_tests()
+    code, _, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    until(lambda: world.host() is None, 8, "the host has left")
+    want('"host.left"' in open(world.path("log", "host.log"), encoding="utf-8").read(), "it left without a word")
+    world.verify()
+
+
+def idles_with_a_dead_watcher(worlds):
+    """A watcher that was killed keeps no host."""
+    world = World(worlds, idle_ms=500)
+    process = world.start("gen", "hello world", "--json")
+    until(lambda: world.host() and world.kinds("task.dispatched"), 20, "a build")
+    process.kill()
+    process.wait(10)
+    until(lambda: world.host() is None, 10, "the host has left")
+
+
+def idles_while_a_person_thinks(worlds):
+    world = World(worlds, idle_ms=500)
+    world.quick_tests()
+    code, result, err = world.gen("Build a TaskService with PostgreSQL storage")
+    want(code == 3 and result["state"] == "waiting" and result["items"], f"exit {code}, {result}: {err[-300:]}")
+    until(lambda: world.host() is None, 8, "the host has left")
+    code, _, err = world.run("answer", result["items"][0], "File")
+    want(code == 0, f"answer: exit {code}: {err}")
+    until(lambda: world.kinds("build.completed"), 60, "a draft after the answer")
+    until(lambda: world.host() is None, 8, "the host has left again")
+    world.verify()
+
+
+def terminated(worlds):
+    for after in (20, 40, 60, 75, 90, 100):
+        world = World(worlds)
+        world.quick_tests(1)
+        host = world.serve()
+        process = world.start("gen", PROMPT, "--json")
+        until(lambda: world.count() >= after, 30, f"record {after}")
+        host.terminate()
+        want(host.wait(20) == 0, f"SIGTERM at record {after}: exit {host.returncode}")
+        code, out, err = world.ended(process)
+        want(code == 0 and result_of(out)["state"] == "draft", f"the gen itself: exit {code}: {err[-300:]}")
+        want(len(world.kinds("build.completed")) == 1, "one draft")
+        world.verify()
+
+
+def terminated_under_load(worlds):
+    """SIGTERM while many requests are on their way: exit 0, and each caller's repeat is answered."""
+    world = World(worlds)
+    host = world.serve()
+    many = [world.start("agent", "register", place) for place in [agent_file(world, number) for number in range(30)]]
+    host.send_signal(signal.SIGTERM)
+    want(host.wait(20) == 0, f"exit {host.returncode}")
+    ends = [world.ended(one) for one in many]
+    want(all(code == 0 for code, _, _ in ends), f"{[(code, err[-200:]) for code, _, err in ends if code][:3]}")
+    online = [record["payload"].get("agentId") or record.get("agentId") for record in world.kinds("agent.online")]
+    mine = sorted(name for name in online if name and name.startswith("own-"))
+    want(len(mine) == 30 and len(set(mine)) == 30, f"{len(mine)} registered: {mine}")
+    world.verify()
+
+
+def agent_file(world, number):
+    place = os.path.join(world.base, f"own-{number}.yaml")
+    with open(place, "w", encoding="utf-8") as file:
+        file.write(f"agent_id: own-{number}\nagent_type: Test\nskills: [Nothing]\nbackend: {{kind: command, argv: [\"true\"]}}\n")
+    return place
+
+
+prove("life_two_hosts_race_P11", race)
+prove("life_twenty_gens_attach_to_one_build", attach)
+prove("life_another_prompt_meanwhile_is_refused_75", two_prompts)
+prove("life_idle_host_leaves", idles_out)
+prove("life_idle_host_leaves_with_a_dead_watcher", idles_with_a_dead_watcher)
+prove("life_idle_host_leaves_while_a_person_thinks", idles_while_a_person_thinks)
+prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
+prove("life_sigterm_under_load", terminated_under_load)
+finish()

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""What callers may send: the same request three times has one effect (P05); hostile ones are refused and change nothing (P21, P14)."""
+import json
+import os
+import signal
+import socket
+import stat
+import time
+import uuid
+
+from crash_lib import World, finish, prove, until, want
+
+AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
+
+
+def uuid7(ms=None):
+    ms = int(time.time() * 1000) if ms is None else ms
+    value = (ms << 80) | (7 << 76) | (int.from_bytes(os.urandom(2), "big") & 0xFFF) << 64 | (2 << 62) | (int.from_bytes(os.urandom(8), "big") >> 2)
+    return str(uuid.UUID(int=value))
+
+
+def restarted(world):
+    pid = world.host()
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: world.host() is None, 5, "the host is gone")
+    world.serve()
+
+
+def thrice(world, request, body):
+    """Twice at one host, once at the next. All three say the same."""
+    body = {"messageId": uuid7(), "actor": "user:tester", **body}
+    status, first = world.post(request, **body)
+    want(status == 200, f"{request}: {status} {first}")
+    count = world.count()
+    answers = [first, world.post(request, **body)[1]]
+    want(world.count() == count, f"{request}: the second time made records")
+    restarted(world)
+    count = world.count()
+    status, third = world.post(request, **body)
+    want(status == 200, f"{request} after the restart: {status} {third}")
+    answers.append(third)
+    want(world.count() == count, f"{request}: after the restart it made records")
+    want(answers[1]["duplicate"] and answers[2]["duplicate"], f"{request}: not known as a repeat: {answers}")
+    want(len({answer["traceId"] for answer in answers}) == 1, f"{request}: {answers}")
+    other = dict(body, somethingElse=1)
+    status, answer = world.post(request, **other)
+    want(status == 409 and answer["error"]["pointer"] == "/messageId", f"{request}, same id, other body: {status} {answer}")
+
+
+def repeated(worlds):
+    world = World(worlds)
+    world.quick_tests()
+    world.serve()
+    thrice(world, "RegisterAgent", {"agent": AGENT})
+    thrice(world, "SubmitIntent", {"prompt": "Build a TaskService with PostgreSQL storage", "source": "cli"})
+    item = until(lambda: json.loads(world.ask("GET", "/v1/views/items")[1])["items"], 30, "a question")[0]["item"]
+    trace = world.kinds("intent.submitted")[0]["traceId"]
+    thrice(world, "Pause", {"traceId": trace})
+    thrice(world, "Resume", {"traceId": trace})
+    thrice(world, "AnswerItem", {"item": item, "action": "answer", "payload": {"field": "storage", "answer": "File"}})
+    until(lambda: world.kinds("build.completed"), 60, "a draft")
+    thrice(world, "AcceptDraft", {})
+    thrice(world, "Promote", {})
+    until(lambda: world.kinds("app.promoted"), 30, "promoted")
+    thrice(world, "RemoveAgent", {"agentId": "extra"})
+    thrice(world, "SubmitIntent", {"prompt": "Build a TaskService with PostgreSQL storage", "source": "cli", "traceId": "tr-mine"})
+    thrice(world, "Cancel", {"traceId": "tr-mine"})
+    for kind, count in (("intent.submitted", 2), ("artifact.accepted", None), ("app.promoted", 1), ("trace.paused", 1), ("agent.removed", 1)):
+        found = world.kinds(kind)
+        want(count is None and found or len(found) == count, f"{len(found)} times {kind}")
+    world.verify()
+
+
+def windows(worlds):
+    world = World(worlds)
+    world.serve()
+    now = int(time.time() * 1000)
+    status, answer = world.post("RegisterAgent", messageId=uuid7(now - 8 * 86400000), agent=AGENT)
+    want(status == 410, f"8 days old: {status} {answer}")
+    status, answer = world.post("RegisterAgent", messageId=uuid7(now - 6 * 86400000), agent=AGENT)
+    want(status == 200, f"6 days old: {status} {answer}")
+    refused = uuid7()
+    status, answer = world.post("RegisterAgent", messageId=refused, agent={"agent_id": "no"})
+    want(status in (400, 422), f"half an agent: {status} {answer}")
+    status, answer = world.post("RegisterAgent", messageId=refused, agent=dict(AGENT, agent_id="other"))
+    want(status == 200, f"a refusal is not remembered: {status} {answer}")
+
+
+def raw(world, data, more=b""):
+    folder = os.open(world.path(), os.O_PATH | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+            peer.settimeout(10)
+            peer.connect(f"/proc/self/fd/{folder}/millwright.sock")
+            try:
+                peer.sendall(data)
+                for _ in range(0, len(more), 65536):
+                    peer.sendall(more[:65536])
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            answer = b""
+            try:
+                while b"\r\n\r\n" not in answer:
+                    part = peer.recv(65536)
+                    if not part:
+                        break
+                    answer += part
+            except (ConnectionResetError, socket.timeout):
+                pass
+            return answer
+    finally:
+        os.close(folder)
+
+
+def status_of(answer):
+    return int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+def hostile(worlds):
+    world = World(worlds)
+    host = world.serve()
+    count = world.count()
+    post = "/v1/requests/RegisterAgent"
+    body = json.dumps({"agent": AGENT})
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonx"):
+        status, _ = world.ask("POST", post, body, {"content-type": kind})
+        want(status == 415, f"content type {kind}: {status}")
+    want(status_of(raw(world, f"POST {post} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())) == 415, "no content type")
+    both = f"POST {post} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Length: {len(body)}\r\n\r\n"
+    chunked = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n"
+    want(status_of(raw(world, (both + chunked).encode())) == 400, "TE and CL")
+    twice = f"POST {post} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nContent-Length: 4\r\n\r\n{body}"
+    want(status_of(raw(world, twice.encode())) in (0, 400), "two content lengths")
+    big = 5 << 20
+    answer = raw(world, f"POST {post} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {big}\r\n\r\n".encode(), b" " * big)
+    want(status_of(answer) == 413, f"a body of 5 MiB: {answer[:80]}")
+    answer = raw(world, f"POST {post} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n".encode(), b" " * (6 << 20))
+    want(status_of(answer) == 413, f"a body that says 99 GB: {answer[:80]}")
+    for target in ("/", "/v1", "/v1/", "/v1/views/nothing", "/v1/views/", "/v1/views/../hello", "/etc/passwd", "/v1/requests/"):
+        want(world.ask("GET", target)[0] in (404, 400), f"GET {target}: {world.ask('GET', target)}")
+    for name in ("Nothing", "RecordResult", "RingTimer", "LoadDefinition", "CreateJournal", "RecordPromotion", "Continue", "../RegisterAgent", ""):
+        status, text = world.ask("POST", f"/v1/requests/{name}", "{}")
+        want(status == 404, f"POST {name}: {status} {text}")
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        status, _ = world.ask(method, post, body)
+        want(status == 405, f"{method}: {status}")
+    for text, place in (('{"agent":', "1:"), ('{"agent": 01}', "1:"), ('{"a":1,"a":2}', "1:"), ('[1]', "object"), ('"x"', "object"),
+                        ('{"a":"\\ud800"}', "1:"), ("{" * 100, "1:"), ('{"a":' + "[" * 70 + "]" * 70 + "}", "1:")):
+        status, answer = world.ask("POST", post, text)
+        want(status == 400, f"{text[:30]}: {status} {answer}")
+        want(place in json.loads(answer)["error"]["message"], f"{text[:30]}: no place in {answer}")
+    status, answer = world.ask("POST", post, b'{"agent":"\xff\xfe"}')
+    want(status == 400, f"not UTF-8: {status} {answer}")
+    status, answer = world.ask("POST", post, b'{"agent":"\x00"}')
+    want(status == 400, f"a NUL: {status} {answer}")
+    for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 100000, b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1000):
+        raw_quietly(world, junk)
+    for query in ("after=-1", "after=x", "after=99999999999999999999"):
+        status, text = world.ask("GET", f"/v1/journal?{query}")
+        want(status == 400, f"journal?{query}: {status}")
+    want(world.count() == count, f"refused requests made {world.count() - count} records")
+    want(world.host() == host.pid, "the host is another one")
+
+
+def raw_quietly(world, data):
+    folder = os.open(world.path(), os.O_PATH | os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(0.2)
+        try:
+            peer.connect(f"/proc/self/fd/{folder}/millwright.sock")
+            peer.sendall(data)
+            peer.recv(100)
+        except OSError:
+            pass
+    os.close(folder)
+
+
+def many_connections(worlds):
+    """Hundreds that say nothing: whoever asks something is still answered afterwards."""
+    world = World(worlds)
+    host = world.serve()
+    peers = []
+    folder = os.open(world.path(), os.O_PATH | os.O_DIRECTORY)
+    for _ in range(600):
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        peer.settimeout(0.2)
+        try:
+            peer.connect(f"/proc/self/fd/{folder}/millwright.sock")
+            peer.sendall(b"POST /v1/requests/RegisterAgent HTTP/1.1\r\nContent-Le")
+        except OSError:
+            pass
+        peers.append(peer)
+    for peer in peers:
+        peer.close()
+    os.close(folder)
+    until(lambda: world.host() == host.pid, 20, "an answer after the flood")
+
+
+def private(worlds):
+    world = World(worlds)
+    world.serve()
+    mode = os.stat(world.path("millwright.sock")).st_mode
+    want(stat.S_IMODE(mode) == 0o600, f"the socket's mode is {oct(mode)}")
+    for name in ("journal", "blobs", "log", "defs"):
+        mode = stat.S_IMODE(os.stat(world.path(name)).st_mode)
+        want(mode & 0o077 == 0, f"{name} has mode {oct(mode)}")
+    if os.geteuid() != 0:
+        return "not root: another user cannot be tried"
+    os.chmod(world.base, 0o755)
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+                peer.connect(world.path("millwright.sock"))
+        except OSError:
+            os._exit(0)
+        os._exit(1)
+    want(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "another user reached the socket")
+    return None
+
+
+prove("life_each_request_three_times_P05", repeated)
+prove("life_message_id_windows_P05", windows)
+prove("life_hostile_requests_P21_P14", hostile)
+prove("life_many_connections_P21", many_connections)
+prove("life_socket_is_private_P21", private)
+finish()
