@@ -316,9 +316,14 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
     struct mw_host *host = self;
     struct mw_err err = {0};
     char sha256[MW_SHA256_HEX];
-    if (host->draining) {
-        (void)MW_FAIL(&err, MW_E_CONFLICT, "the host is leaving: ask again");
-        refuse(call, &err, "");
+    if (host->draining || host->replaying) {
+        struct mw_buf words = mw_heap_buf();
+        mw_api_error_body(&words, MW_E_CONFLICT,
+                          host->draining ? MW_STR("the host is leaving: ask again")
+                                         : MW_STR("the host is starting: ask again"),
+                          MW_STR_NONE);
+        mw_api_answer(call, 503, mw_buf_str(&words));
+        mw_heap_buf_free(&words);
         return;
     }
     remember_path(host, caller_path);
@@ -355,10 +360,18 @@ static unsigned hello(void *self, struct mw_buf *out)
     mw_json_ku64(&json, "pid", (uint64_t)getpid());
     mw_json_kstr(&json, "since", mw_str_of(host->since));
     mw_json_kstr(&json, "workspace", mw_str_of(host->workspace));
-    mw_json_kstr(&json, "state", host->draining ? MW_STR("draining") : MW_STR("ready"));
-    mw_json_ku64(&json, "durable", host->durable);
+    mw_json_kstr(&json, "state",
+                 host->draining    ? MW_STR("draining")
+                 : host->replaying ? MW_STR("replaying")
+                                   : MW_STR("ready"));
+    if (host->replaying) {
+        mw_json_ku64(&json, "replayed", __atomic_load_n(&host->replayed, __ATOMIC_RELAXED));
+        mw_json_ku64(&json, "records", host->records_at_start);
+    } else {
+        mw_json_ku64(&json, "durable", host->durable);
+    }
     mw_json_object_end(&json);
-    return 200;
+    return host->replaying ? 503 : 200;
 }
 
 /* What the memory holds, for whoever wants to compare it with a replay (verify). */
@@ -450,7 +463,7 @@ static enum mw_rc records(void *self, uint64_t after, struct mw_str trace_id, si
                                 .last = after};
     void *reader;
     uint64_t next;
-    if (after >= host->durable)
+    if (host->replaying || after >= host->durable)
         return MW_OK;
     enum mw_rc rc = host->ops->reader_open(folder, &options, after + 1, &reader, err);
     if (rc != MW_OK)

@@ -19,6 +19,8 @@ static enum mw_rc end_leftovers(struct mw_host *host, struct mw_err *err);
 static void begin_work(struct mw_host *host, const char *catalogue_sha256);
 static void on_signal(uv_signal_t *handle, int number);
 static void on_idle(uv_timer_t *timer);
+static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, struct mw_err *err);
+static void leave(struct mw_host *host, int exit_code);
 static void find_program(struct mw_host *host);
 static void tell_starter(const char *words);
 
@@ -40,23 +42,56 @@ const char *mw_build_id(void)
     return text;
 }
 
-static enum mw_rc start(struct mw_host *host, const char *workspace, struct mw_err *err)
+/* On a worker thread: the loop meanwhile answers 503 with how far it is. */
+static void replay(uv_work_t *work)
 {
+    struct mw_host *host = work->data;
+    host->start_rc = host->ops->read(host->journal, 1, on_replayed, host, &host->start_err);
+    host->durable = host->core.world.last_seq;
+    if (host->start_rc == MW_OK)
+        host->start_rc = end_leftovers(host, &host->start_err);
+    if (host->start_rc == MW_OK)
+        host->start_rc = mw_blobs_sweep(&host->blobs, &host->start_err);
+}
+
+static void stop_at_start(struct mw_host *host, enum mw_rc rc, const struct mw_err *err)
+{
+    mw_autofree char *words = mw_heap_format("error %d %s\n", mw_rc_exit_code(rc), err->text);
+    tell_starter(words);
+    fprintf(stderr, "millwright: %s\n", err->text);
+    leave(host, mw_rc_exit_code(rc));
+}
+
+static void after_replay(uv_work_t *work, int status)
+{
+    struct mw_host *host = work->data;
     char sha256[MW_SHA256_HEX];
-    enum mw_rc rc = open_workspace(host, workspace, err);
-    if (rc == MW_OK)
-        rc = open_journal(host, err);
-    if (rc == MW_OK)
-        rc = end_leftovers(host, err);
-    if (rc == MW_OK)
-        rc = mw_blobs_sweep(&host->blobs, err);
-    if (rc == MW_OK)
-        rc = mw_pins_load_factory(host, sha256, err);
-    if (rc != MW_OK)
-        return rc;
+    (void)status; /* never cancelled */
+    if (host->draining)
+        return; /* told to leave in the meantime */
+    if (host->start_rc == MW_OK)
+        host->start_rc = mw_pins_load_factory(host, sha256, &host->start_err);
+    if (host->start_rc != MW_OK) {
+        stop_at_start(host, host->start_rc, &host->start_err);
+        return;
+    }
     mw_host_commit_start(host);
     begin_work(host, sha256);
-    return mw_host_api_start(host, err);
+    host->replaying = false;
+    host->last_busy_ms = uv_now(&host->loop);
+    (void)uv_timer_start(&host->idle, on_idle, idle_ms(), 0);
+    mw_host_log(host, "info", "host.ready", "%lu records",
+                (unsigned long)host->core.world.last_seq);
+    tell_starter("ready\n");
+}
+
+static void watch_signals(struct mw_host *host)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; i < MW_COUNT(numbers); i++) {
+        (void)uv_signal_init(&host->loop, &host->signals[i]);
+        (void)uv_signal_start(&host->signals[i], on_signal, numbers[i]);
+    }
 }
 
 int mw_host_main(int argc, char **argv)
@@ -73,25 +108,23 @@ int mw_host_main(int argc, char **argv)
     host.loop.data = &host;
     host.workspace_fd = -1;
     host.mask = mw_mask_make();
-    enum mw_rc rc = start(&host, argv[2], &err);
+    host.replaying = true;
+    enum mw_rc rc = open_workspace(&host, argv[2], &err);
+    if (rc == MW_OK)
+        rc = open_journal(&host, &err);
+    if (rc == MW_OK)
+        rc = mw_host_api_start(&host, &err);
     if (rc != MW_OK) {
-        mw_autofree char *words = mw_heap_format("error %d %s\n", mw_rc_exit_code(rc), err.text);
-        tell_starter(words);
-        fprintf(stderr, "millwright: %s\n", err.text);
-        return mw_rc_exit_code(rc);
+        stop_at_start(&host, rc, &err);
+        return host.exit_code;
     }
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    for (size_t i = 0; i < MW_COUNT(numbers); i++) {
-        (void)uv_signal_init(&host.loop, &host.signals[i]);
-        (void)uv_signal_start(&host.signals[i], on_signal, numbers[i]);
-    }
+    watch_signals(&host);
     (void)uv_timer_init(&host.loop, &host.idle);
-    host.last_busy_ms = uv_now(&host.loop);
-    (void)uv_timer_start(&host.idle, on_idle, idle_ms(), 0);
-    mw_host_log(&host, "info", "host.ready", "%lu records",
-                (unsigned long)host.core.world.last_seq);
-    tell_starter("ready\n");
+    host.replay.data = &host;
+    (void)uv_queue_work(&host.loop, &host.replay, replay, after_replay);
     (void)uv_run(&host.loop, UV_RUN_DEFAULT);
+    if (host.replaying) /* the worker may still be reading; nothing was written that could be lost */
+        _exit(host.exit_code);
     mw_host_api_stop(&host);
     mw_host_commit_stop(&host);
     (void)host.ops->close(host.journal, &err); /* every record is durable already */
@@ -171,6 +204,8 @@ static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, st
     }
     enum mw_rc rc = mw_blobs_open(host->workspace_fd, ".millwright", &host->blobs, err);
     host->blobs_open = rc == MW_OK;
+    (void)fchmodat(host->workspace_fd, ".millwright/blobs", 0700,
+                   0); /* an older one that was open to everybody is closed */
     return rc;
 }
 
@@ -186,6 +221,7 @@ static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, stru
 {
     struct mw_host *host = user;
     enum mw_rc rc = mw_core_replay(&host->core, line, err);
+    __atomic_store_n(&host->replayed, seq, __ATOMIC_RELAXED);
     for (uint32_t i = 0; rc == MW_OK && i < host->core.ask_change_count; i++) {
         if (host->core.ask_changes[i].opened)
             mw_host_ask_opened(host, seq, line);
@@ -217,9 +253,8 @@ static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
         mw_host_log(host, "warning", "journal.torn",
                     "%lu bytes of an unfinished frame are kept in %s",
                     (unsigned long)opened.torn_bytes, opened.torn_file);
-    rc = host->ops->read(host->journal, 1, on_replayed, host, err);
-    host->durable = host->core.world.last_seq;
-    return rc;
+    host->records_at_start = opened.last_seq;
+    return MW_OK;
 }
 
 /* Whatever a killed host left running is ended before anything is asked again. */

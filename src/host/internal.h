@@ -120,7 +120,13 @@ struct mw_host {
     uint64_t last_busy_ms;
     char since[MW_TIME_TEXT];
     bool draining;
+    /* starting */
     bool replaying;
+    uv_work_t replay;
+    mw_seq replayed; /* atomic: how far the worker is */
+    mw_seq records_at_start;
+    enum mw_rc start_rc;
+    struct mw_err start_err;
     int exit_code;
     bool is_root;
     uid_t owner_uid;
