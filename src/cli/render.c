@@ -136,6 +136,7 @@ static bool is_hidden(const struct render *render, struct mw_str key)
                                         "builder_session_id",
                                         "buildRegistryId",
                                         "build_registry_id",
+                                        "workspace_root",
                                         "journey_instance_id",
                                         "blueprintId",
                                         "contract",

@@ -193,7 +193,7 @@ static void on_promotion(struct mw_view_index *index, struct mw_view_build *buil
         index->promoting = NULL;
     }
     if (event->kind == MW_EVT_PROMOTION_FAILED || !mw_str_is(event->target, "app")) {
-        build->phase = build->was_promoted ? 8 : event->kind == MW_EVT_APP_PROMOTED ? 8 : 6;
+        build->phase = build->was_promoted || event->kind == MW_EVT_APP_PROMOTED ? 7 : 6;
         return;
     }
     if (index->promoted != NULL)
@@ -201,7 +201,7 @@ static void on_promotion(struct mw_view_index *index, struct mw_view_build *buil
     index->promoted = build;
     build->promoted = true;
     build->was_promoted = true;
-    build->phase = 8;
+    build->phase = 7;
     index->promoted_root = mw_view_copy(view, event->path);
     index->promoted_sha256 = mw_view_copy(view, event->sha256);
     index->promoted_at = mw_view_copy(view, event->timestamp);
