@@ -210,16 +210,11 @@ static enum mw_rc read_tests(struct loading *l)
         struct mw_str low = mw_name_fold(l->imp.inf->arena, mw_node_str(t, i));
         const char *name = mw_str_is(low, "unit")          ? "Unit"
                            : mw_str_is(low, "integration") ? "Integration"
-                           : mw_str_is(low, "e2e")         ? ""
+                           : mw_str_is(low, "e2e")         ? "E2E"
                                                            : NULL;
         if (name == NULL)
             return mw_keys_wrong(&l->imp, i, mw_keys_index(&l->imp, MW_STR("/testScope"), k),
                                  "Unit, Integration or E2E is needed");
-        if (*name == 0) {
-            (void)mw_infer_drop(l->imp.inf, MW_STR("testScope"), MW_STR("end-to-end tests"),
-                                MW_STR("E2E")); /* asked, or left out: not written */
-            continue;
-        }
         scope = mw_arena_format(l->imp.inf->arena, "%.*s%s\"%s\"", MW_STR_ARG(scope),
                                 first ? "" : ",", name);
         first = false;

@@ -248,6 +248,16 @@ def ms(records):
     case("MS-14", "every record is caused by an earlier one or by a request: planned, emitted, processed, event, next",
          lambda: every(ids.get(r["causationId"], 1 << 60) < r["seq"] or r["causationId"] in asked for r in records[1:]) and len(asked) == 3
          and first["causationId"] == "01a1f74b-a1f6-727f-87c3-a2816bc7df3d")
+    by_id = {r["messageId"]: r for r in records}
+
+    def chain(record):
+        while record is not None:
+            yield record["type"]
+            record = by_id.get(record["causationId"])
+    way = list(chain(types(records, "PullRequestCreated")[0]))
+    case("MS-14", "from the pull request the causes lead over states, tasks, runs and steps back to the intent",
+         lambda: way[-1] == "ProductIntentSubmitted" and {"RouteTaskToAgent", "AssemblyStageCompleted", "TestResultsReady",
+                                                         "iteration.start", "loop.start", "JourneyStepStarted"} <= set(way))
     dispatched = {r["messageId"]: r for r in types(records, "RouteTaskToAgent")}
     case("MS-14", "each command's result names the command as its cause",
          lambda: every(r["causationId"] in dispatched and dispatched[r["causationId"]]["taskId"] == r["taskId"]
@@ -317,7 +327,8 @@ def pq(w, records, trace):
          lambda: request["service"] == "NotificationService" and request["branch"] == "feature/notification"
          and request["testScope"] and set(request["testScope"]) <= {"Unit", "Integration", "E2E"})
     case("PQ-03", "each scope that was asked for is answered for, with the command that ran",
-         lambda: results["testScope"] == request["testScope"] and every(s["command"] for s in results["suites"]))
+         lambda: results["testScope"] == request["testScope"] == ["Unit", "Integration"] and every(s["command"] for s in results["suites"])
+         and any(s["name"] == "service tests" for s in results["suites"]))
     pull = types(records, "PullRequestCreated")[0]
     wanted = [r for r in types(records, "RouteTaskToAgent") if r["taskType"] == "CreatePullRequest"][0]["payload"]
     file = pathlib.Path(pull["payload"]["url"].removeprefix("file://"))
@@ -655,7 +666,7 @@ def broken_handler(w):
 def pipeline(w):
     """PQ-06 with ci: what nothing first-party says in a blueprint, an agent of the user's own does."""
     w.start()
-    notes = {"name": "Notes", "services": [{"name": "NoteService", "use_cases": ["CreateNote"], "storage": "File", "auth": False}]}
+    notes = {"name": "Notes", "services": [{"name": "NoteService", "use_cases": ["CreateNote"], "storage": "File", "auth": False}], "testScope": ["E2E"]}
     w.post("/v1/intents", {"blueprint": notes})
     made = w.follow(lambda r: r["type"] == "StrategicBlueprintGenerated")[-1]
     whole = w.read("show", made["payload"]["blueprintId"])["blueprint"]
@@ -678,6 +689,9 @@ def pipeline(w):
          lambda: inside == ["RunTests", "CreatePullRequest", "TriggerPipeline"] and len(groups) == 1
          and asked["traceId"] == groups[0]["traceId"] and asked["sessionId"] == groups[0]["sessionId"]
          and set(asked["payload"]) >= {"pipelineId", "branch", "buildConfig"})
+    results = types(records, "TestResultsReady")[0]["payload"]
+    case("PQ-03", "E2E alone is the running service asked from outside, without the service's own tests",
+         lambda: results["testScope"] == ["E2E"] and [s["name"] for s in results["suites"]] == ["probe"] and results["result"] == "Passed")
 
 
 LIAR = """\
