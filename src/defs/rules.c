@@ -67,24 +67,6 @@ void mw_rules_decide(const struct mw_rules *rules, const struct mw_expr_root *ro
         ret_decision->value = value;
 }
 
-/* "has(metadata.gateway) && has(metadata.gateway.enabled) && " for what the condition reads: then its negation is no error when they are not there. */
-static struct mw_str guards_of(struct mw_arena *arena, const struct mw_expr *when)
-{
-    struct mw_str text = MW_STR("");
-    struct mw_expr_use use;
-    for (uint32_t i = 0; mw_expr_roots(when, i, &use) && text.ptr != NULL; i++) {
-        struct mw_str path = load_path_at(mw_expr_text(when), &use);
-        for (size_t dot = mw_str_find(path, '.', 0); dot < path.len && text.ptr != NULL;) {
-            size_t next = mw_str_find(path, '.', dot + 1);
-            next = next < path.len ? next : path.len;
-            text =
-                mw_arena_format(arena, "%.*shas(%.*s) && ", MW_STR_ARG(text), (int)next, path.ptr);
-            dot = next;
-        }
-    }
-    return text;
-}
-
 struct mw_str mw_rules_route_condition(struct mw_arena *arena, const struct mw_rules *rules,
                                        struct mw_str route)
 {
@@ -99,10 +81,9 @@ struct mw_str mw_rules_route_condition(struct mw_arena *arena, const struct mw_r
                                 text.len > 0 ? " || " : "", MW_STR_ARG(before), MW_STR_ARG(when));
         if (rule->when == NULL)
             break;
-        struct mw_str guards = guards_of(arena, rule->when);
-        before = mw_arena_format(arena, "%.*s!(%.*s(%.*s)) && ", MW_STR_ARG(before),
-                                 MW_STR_ARG(guards), MW_STR_ARG(when));
-        if (guards.ptr == NULL || before.ptr == NULL || text.ptr == NULL)
+        before =
+            mw_arena_format(arena, "%.*s!holds(%.*s) && ", MW_STR_ARG(before), MW_STR_ARG(when));
+        if (before.ptr == NULL || text.ptr == NULL)
             return MW_STR_NONE;
     }
     return text;

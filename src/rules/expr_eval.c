@@ -304,6 +304,20 @@ static bool eval_not(struct expr_eval *eval, const struct expr_node *node,
     return true;
 }
 
+/* A rule's condition as the rules see it: what cannot be evaluated is not true. A limit is no answer here either. */
+static bool eval_holds(struct expr_eval *eval, const struct expr_node *node,
+                       struct mw_value *ret_value)
+{
+    struct mw_value value;
+    struct mw_expr_why why = eval->why;
+    bool evaluated = expr_eval_node(eval, node->first, &value);
+    if (eval->spent)
+        return false;
+    eval->why = why;
+    *ret_value = expr_bool(evaluated && value.type == MW_VALUE_BOOL && value.boolean);
+    return true;
+}
+
 static bool eval_negate(struct expr_eval *eval, const struct expr_node *node,
                         struct mw_value *ret_value)
 {
@@ -496,6 +510,8 @@ bool expr_eval_node(struct expr_eval *eval, const struct expr_node *node,
         return eval_map(eval, node, ret_value);
     case OP_NOT:
         return eval_not(eval, node, ret_value);
+    case OP_HOLDS:
+        return eval_holds(eval, node, ret_value);
     case OP_NEGATE:
         return eval_negate(eval, node, ret_value);
     case OP_AND:

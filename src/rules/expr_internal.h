@@ -45,6 +45,7 @@ enum expr_op {
     OP_LIST,
     OP_MAP, /* keys and values in turn */
     OP_NOT,
+    OP_HOLDS, /* true when the child is; false for everything else, failures too */
     OP_NEGATE,
     OP_AND, /* two or more children */
     OP_OR,

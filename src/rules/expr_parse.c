@@ -334,6 +334,11 @@ static bool resolve_call(struct parser *parser, struct mw_str name, bool method,
     const char *known = NULL;
     if (!method && (mw_str_is(name, "has") || mw_str_is(name, "exists")))
         return make_has(parser, call, ret_node);
+    if (!method && mw_str_is(name, "holds") && call->child_count == 1) {
+        call->op = OP_HOLDS;
+        *ret_node = call;
+        return true;
+    }
     if (!method && mw_str_is(name, "dyn") && call->child_count == 1) {
         *ret_node = call->first;
         return true;

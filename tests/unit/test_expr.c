@@ -85,6 +85,8 @@ static void values_are_as_documented(void **state)
         {"'''a\n\"b''' // a comment", "\"a\\n\\\"b\""},
         {"size('h\xc3\xa9llo') + len([1, 2]) + metadata.gateway.size()", "8"},
         {"has(metadata.auth) && !has(metadata.none) && exists(metadata.nothing)", "true"},
+        {"holds(has(metadata.auth)) && !holds(metadata.none.deeper == 1)", "true"},
+        {"holds(metadata.auth > 3) || holds(metadata.auth) || holds(1 / 0 == 1)", "false"},
         {"'abc'.startsWith('ab') && endsWith('abc', 'bc')", "true"},
         {"int(2.9) + int('40') + int(-0.5)", "42"},
         {"string(12) + string(true) + string(1.50)", "\"12true1.50\""},
