@@ -572,13 +572,13 @@ def bad_rules(w):
         path.unlink()
         equal(done.returncode, 78, f"{text[:60]!r}: {done.stdout}{done.stderr}")
         assert f"rules/bad.yaml:{line}:" in done.stderr, f"{text[:60]!r}: {done.stderr}"
-    # No such field: not true, so the else branch.
+    # No such field, another type: not true, so the else branch.
     w.ok("serve", "--stop")
     w.file("factory-of-its-own/.keep", "")
     own = w.dir / "factory-of-its-own"
     shutil.rmtree(own)
     shutil.copytree(FACTORY, own)
-    (own / "rules/auth.yaml").write_text("if:\n  metadata.nowhere.deeper == 1\nthen:\n  route: ConfigureOAuth2\nelse if:\n  metadata.nowhere > 3\nthen:\n"
+    (own / "rules/auth.yaml").write_text("if:\n  metadata.nowhere.deeper == 1\nthen:\n  route: ConfigureOAuth2\nelse if:\n  metadata.auth > 3\nthen:\n"
                                          "  route: ConfigureOAuth2\nelse:\n  route: ConfigureJWTAuth\n")
     w.environment["MILLWRIGHT_FACTORY"] = str(own)
     w.answers(blueprint_answers("JWT"))
