@@ -389,11 +389,31 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     return MHD_YES;
 }
 
+static enum MHD_Result count_length(void *user, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    unsigned *count = user;
+    (void)kind; /* only headers are asked for */
+    (void)value;
+    if (strcasecmp(key, "content-length") == 0 || strcasecmp(key, "transfer-encoding") == 0)
+        ++*count;
+    return MHD_YES;
+}
+
 /* libmicrohttpd's parser is lax: what could be read in two ways is refused. */
 static bool is_ambiguous(struct MHD_Connection *connection)
 {
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "transfer-encoding") != NULL &&
-           MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-length") != NULL;
+    unsigned count = 0;
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &count);
+    return count > 1;
+}
+
+static bool is_too_large(struct MHD_Connection *connection)
+{
+    uint64_t length;
+    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-length");
+    return text != NULL &&
+           (!mw_str_to_u64(mw_str_of(text), &length) || length > MW_API_BODY_BYTES_MAX);
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
@@ -408,7 +428,12 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *call = (struct mw_api_call){
             .api = api, .connection = connection, .body = mw_heap_buf(), .answer = mw_heap_buf()};
         *state = call;
-        return MHD_YES;
+        /* Said before the body comes: nobody has to send, or we to read, what is refused anyway. */
+        if (is_ambiguous(connection))
+            return refuse(connection, 400, MW_E_INPUT, "the body's length is said more than once");
+        return is_too_large(connection)
+                   ? refuse(connection, 413, MW_E_LIMIT, "the body is too large")
+                   : MHD_YES;
     }
     if (*upload_len > 0) {
         call->too_large = call->too_large || call->body.len + *upload_len > MW_API_BODY_BYTES_MAX;
@@ -421,8 +446,6 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         return send_body(connection, call->status, mw_buf_str(&call->answer));
     if (call->posted)
         return MHD_YES;
-    if (is_ambiguous(connection))
-        return refuse(connection, 400, MW_E_INPUT, "transfer-encoding and content-length together");
     if (strcmp(method, "GET") == 0)
         return get(api, connection, url);
     if (strcmp(method, "POST") == 0)

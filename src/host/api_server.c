@@ -299,7 +299,10 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
     struct mw_post *made = NULL;
     (void)mw_mask_text(host->mask, body.len > 0 ? body : MW_STR("{}"), &clean);
     mw_heap_arena(&arena, clean.len * 40 + 65536);
-    if (mw_json_parse(&arena, mw_buf_str(&clean), &tape, err) == MW_OK) {
+    enum mw_rc rc = mw_json_parse(&arena, mw_buf_str(&clean), &tape, err);
+    if (rc == MW_E_LIMIT)
+        err->rc = MW_E_INPUT; /* too deep now is too deep later: it is not to be tried again */
+    if (rc == MW_OK) {
         if (mw_node_type(&tape, 0) == MW_NODE_OBJECT)
             made = make_of_tape(host, kind, &tape, err);
         else

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """kill -9 of the host, an agent, its supervisor or the command line at random moments of a gen (P01, P06, FH, BL-17, BL-18)."""
-import http.client
+import ctypes
 import os
 import signal
-import subprocess
+import struct
+import threading
 import time
 from datetime import datetime, timezone
 
@@ -20,7 +21,33 @@ def prepared(worlds):
     world = World(worlds)
     world.agent("teller", agent_text("teller", "GenerateHandler"), f"#!/bin/sh\nsleep 0.05\nexec '{PROGRAM}' __agent render\n")
     world.quick_tests()
+    os.makedirs(world.path("work"), mode=0o700)
+    world.folders = Folders(world.path("work"))
     return world
+
+
+class Folders:
+    """Every folder that is made in one place, with the moment, told by the kernel."""
+
+    def __init__(self, place):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_CLOEXEC)
+        want(self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(place), 0x100) >= 0, "inotify")
+        self.seen = []
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            data = os.read(self.fd, 65536)
+            at = 0
+            while at < len(data):
+                length = struct.unpack_from("iIII", data, at)[3]
+                self.seen.append((time.time(), data[at + 16:at + 16 + length].rstrip(b"\0").decode()))
+                at += 16 + length
+
+    def made(self):
+        time.sleep(0.05)  # the kernel told it before; the thread may have to wake
+        return [entry for entry in self.seen if entry[1].startswith("t-")]
 
 
 def bundle(world):
@@ -104,10 +131,12 @@ def check_nothing_twice(world, struck):
     want(len(asked) == len(set(asked)), "an attempt was asked twice")
     again = [pair for pair in asked if pair[1] > 1]
     want(len(again) <= struck, f"{len(again)} attempts were repeated, {struck} were struck: {again}")
-    # Whoever runs an attempt makes its folder anew first: a finished task's is older than its result.
-    for task, record in results.items():
-        place = world.path("work", f"{task}.{record['attempt']}", "task.json")
-        want(os.stat(place).st_mtime <= seconds_of(record["timestamp"]) + 0.02, f"{task} was run again after its result")
+    # Whoever runs an attempt makes its folder first: none of a finished task is made after its result.
+    ended = {task: seconds_of(record["timestamp"]) for task, record in results.items()}
+    made = world.folders.made()
+    want({name.rsplit(".", 1)[0] for _, name in made} >= set(ended), "the making of some folders was not seen")
+    late = [name for when, name in made if name.rsplit(".", 1)[0] in ended and when > ended[name.rsplit(".", 1)[0]] + 0.05]
+    want(not late, f"{late} were run again after their results")
 
 
 def killed(worlds, index):

@@ -45,7 +45,7 @@ def prove(name, function, *args):
             print(f"skipped: {name}: {skip}", flush=True)
         else:
             print(f"ok {name} ({time.monotonic() - started:.1f} s)", flush=True)
-    except (Fault, subprocess.TimeoutExpired, OSError, ValueError, KeyError, IndexError, StopIteration) as fault:
+    except (Fault, subprocess.SubprocessError, http.client.HTTPException, OSError, ValueError, KeyError, IndexError, StopIteration) as fault:
         failed += 1
         print(f"not ok {name}: {type(fault).__name__}: {fault}", flush=True)
         for world in worlds:

@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Where a workspace may lie, what may be missing, and a disk that fills up (P10): words and the right exit code, and nothing is lost."""
+import os
+import shutil
+import subprocess
+import time
+
+from crash_lib import PROGRAM, PROMPT, World, alive, finish, prove, result_of, until, want
+
+
+def disk_full(worlds):
+    if os.geteuid() != 0:
+        return "not root: no small file system can be mounted"
+    world = World(worlds)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", world.folder], stderr=subprocess.DEVNULL, check=False).returncode:
+        return "no tmpfs can be mounted here"
+    try:
+        full_disk_story(world)
+    finally:
+        host = world.host()
+        if host:
+            os.kill(host, 9)
+        for process in world.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait(10)
+        until(lambda: subprocess.run(["umount", world.folder], stderr=subprocess.DEVNULL, check=False).returncode == 0, 10, "unmounted")
+    return None
+
+
+def fill(world):
+    """Every last byte, also those that a larger block left."""
+    place = os.path.join(world.folder, "ballast")
+    for block in (65536, 4096, 1):
+        try:
+            with open(place, "ab", buffering=0) as file:
+                for _ in range(1000):
+                    file.write(b"\0" * block)
+        except OSError:
+            pass
+    return place
+
+
+def full_disk_story(world):
+    world.quick_tests(1)
+    world.serve()
+    kept = world.post("RegisterAgent", agent={"agent_id": "kept", "agent_type": "T", "skills": ["Nothing"],
+                                              "backend": {"kind": "command", "argv": ["true"]}})
+    want(kept[0] == 200, f"before: {kept}")
+    ballast = fill(world)
+    code, _, err = world.run("gen", PROMPT, "--json", limit_s=60)
+    want(code in (74, 75), f"gen on a full disk: exit {code}: {err[-400:]}")
+    want("full" in err or "space" in err, f"no words about the disk: {err[-400:]}")
+    want(not world.kinds("intent.submitted"), "refused, and yet there is an intent")
+    os.unlink(ballast)
+    end = time.monotonic() + 20
+    while True:
+        code, out, err = world.run("gen", PROMPT, "--json", limit_s=90)
+        if code == 0 or time.monotonic() > end:
+            break
+    want(code == 0, f"after space came back: exit {code}: {err[-400:]}")
+    want([record for record in world.kinds("agent.online") if "kept" in str(record)], "an acknowledged record is gone")
+    world.verify()
+    # In the middle of a build: what was begun waits for space and goes on.
+    process = world.start("gen", "Build a NoteService with File storage", "--json")
+    until(lambda: len(world.kinds("build.started")) == 2, 20, "a second build")
+    ballast = fill(world)
+    time.sleep(0.5)  # let it meet the wall: there is no event for what cannot be written
+    os.unlink(ballast)
+    code, out, err = world.ended(process)
+    if code != 0:  # a task that could not write its folder has failed and said so; the same again is whole
+        want(code in (1, 74) and ("space" in err + out or "full" in err + out), f"exit {code} without words: {err[-500:]}")
+        code, out, err = world.run("gen", "Build a NoteService with File storage", "--json", limit_s=90)
+    want(code == 0 and result_of(out)["state"] == "draft", f"in the end: exit {code}: {err[-400:]}")
+    world.verify()
+
+
+def read_only(worlds):
+    """A read-only file system is reported as what it is; what can be read is still shown."""
+    if os.geteuid() != 0:
+        return "not root: nothing can be mounted read-only"
+    world = World(worlds)
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", world.folder], stderr=subprocess.DEVNULL, check=False).returncode:
+        return "no tmpfs can be mounted here"
+    try:
+        world.quick_tests()
+        want(world.gen(limit_s=60)[0] == 0, "a draft")
+        host = world.host()
+        os.kill(host, 15)
+        until(lambda: not alive(host), 10, "the host has left")
+        until(lambda: subprocess.run(["mount", "-o", "remount,ro", world.folder], stderr=subprocess.DEVNULL, check=False).returncode == 0, 5,
+              "read-only")
+        code, _, err = world.run("gen", "Build a NoteService with File storage", limit_s=20)
+        want(code in (74, 77), f"exit {code}: {err}")
+        want("read-only" in err.lower() or "ermission" in err, f"no words: {err}")
+        for verb in ("status", "review", "events", "verify", "doctor"):
+            code, out, err = world.run(verb, limit_s=20)
+            want(code == 0 or verb == "doctor", f"{verb}: exit {code}: {err}")
+    finally:
+        host = world.host()
+        if host:
+            os.kill(host, 9)
+        until(lambda: subprocess.run(["umount", world.folder], stderr=subprocess.DEVNULL, check=False).returncode == 0, 10, "unmounted")
+    return None
+
+
+def place(worlds, name):
+    world = World(worlds)
+    world.folder = os.path.join(world.base, name)
+    os.makedirs(world.folder)
+    world.quick_tests()
+    code, result, err = world.gen(limit_s=60)
+    want(code == 0 and result["state"] == "draft", f"exit {code}: {err[-500:]}")
+    want(result["staged"].startswith(world.folder) and os.path.isdir(result["staged"]), f"staged in {result['staged']}")
+    for verb in ("status", "review", "accept", "promote"):
+        code, _, err = world.run(verb, limit_s=30)
+        want(code == 0, f"{verb}: exit {code}: {err}")
+    want(os.path.isfile(os.path.join(world.folder, "app", "app.json")), "no app root")
+    world.verify()
+
+
+def no_home(worlds):
+    world = World(worlds)
+    del world.env["HOME"]
+    del world.env["USER"]
+    world.quick_tests()
+    code, _, err = world.gen(limit_s=60)
+    want(code == 0, f"exit {code}: {err[-500:]}")
+
+
+def no_node(worlds):
+    world = World(worlds)
+    folder = os.path.join(world.base, "bin")
+    os.makedirs(folder)
+    for name in ("sh", "git", "cat", "env"):
+        if shutil.which(name):
+            os.symlink(shutil.which(name), os.path.join(folder, name))
+    world.env["PATH"] = folder
+    started = time.monotonic()
+    code, _, err = world.run("gen", PROMPT, limit_s=20)
+    seconds = time.monotonic() - started
+    want(code == 69, f"exit {code}: {err}")
+    want(seconds < 1, f"it took {seconds:.2f} s")
+    want("node" in err and "install" in err, f"no install command: {err}")
+    want(not world.kinds("build.started"), "a build was begun all the same")
+
+
+def no_factory(worlds):
+    world = World(worlds)
+    program = os.path.join(world.base, "elsewhere", "millwright")
+    os.makedirs(os.path.dirname(program))
+    shutil.copy(PROGRAM, program)
+    del world.env["MILLWRIGHT_FACTORY"]
+    done = subprocess.run([program, "--workspace", world.folder, "gen", PROMPT], env=world.env, cwd=world.base, capture_output=True,
+                          text=True, timeout=20, stdin=subprocess.DEVNULL, check=False)
+    world.last = done.stderr
+    want(done.returncode == 69, f"exit {done.returncode}: {done.stderr}")
+    want("factory" in done.stderr and "MILLWRIGHT_FACTORY" in done.stderr, f"no words: {done.stderr}")
+
+
+prove("life_disk_full_P10", disk_full)
+prove("life_read_only_workspace", read_only)
+prove("life_path_with_spaces_and_umlauts", place, "Mein Büro – “Äpfel & Birnen” $HOME 'x'")
+prove("life_path_of_more_than_150_bytes", place, "/".join(["a-rather-long-name-of-a-folder-that-somebody-made"] * 4))
+prove("life_path_with_a_newline_in_it", place, "two\nlines")
+prove("life_no_home", no_home)
+prove("life_no_node_is_said_at_once_69", no_node)
+prove("life_no_factory_69", no_factory)
+finish()
