@@ -354,8 +354,13 @@ static void finish_if_over(struct mw_run_attempt *attempt)
     mw_exec_close(&attempt->child);
     mw_exec_report_read(&attempt->arena, mw_str_trim(mw_buf_str(&attempt->report_line)),
                         &attempt->report);
+    /* Asked to end, it may have answered all the same, and ended by itself: that answer is judged as one. */
+    if (attempt->cancelled && attempt->report.exited && attempt->report.exit_code == 0 &&
+        attempt->report.killed == MW_EXEC_ASKED)
+        attempt->report.killed = MW_EXEC_NOT_KILLED;
     mw_answer_finish(&attempt->answer, &attempt->report, &attempt->outcome);
     if (attempt->cancelled && attempt->report.error != MW_EXEC_NO_REPORT) {
+        mw_attempt_tell_late(attempt);
         mw_answer_free(&attempt->answer);
         free_attempt(attempt);
         return;

@@ -62,6 +62,7 @@ const char *const *mw_attempt_environment(struct mw_run_attempt *attempt);
 void mw_attempt_collect(uv_work_t *work);
 /* attempt_tell.c: the request. */
 void mw_attempt_tell(struct mw_run_attempt *attempt);
+void mw_attempt_tell_late(struct mw_run_attempt *attempt);
 /* "…/files" and the like; owned by the caller. */
 char *mw_attempt_path(const struct mw_run_attempt *attempt, const char *name);
 

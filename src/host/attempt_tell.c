@@ -133,3 +133,12 @@ void mw_attempt_tell(struct mw_run_attempt *attempt)
     }
     tell_result(attempt);
 }
+
+/* FH-16: an answer of an attempt that is over. Core keeps it as evidence, under the ask that it was for; it changes nothing. */
+void mw_attempt_tell_late(struct mw_run_attempt *attempt)
+{
+    if (attempt->outcome.verdict != MW_ANSWER_RESULT || attempt->host->draining ||
+        mw_world_item(&attempt->host->core.world, attempt->item) == NULL)
+        return; /* it said nothing, or its trace is over too */
+    tell_result(attempt);
+}

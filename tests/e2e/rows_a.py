@@ -514,22 +514,25 @@ def nobody(w):
 
 LATE_SCRIPT = """\
     cat >/dev/null
-    # Deaf to being asked to end: it answers when it is ended already.
+    # Deaf to being asked to end: it answers while attempt 2 is at work.
     trap '' TERM
-    sleep 1
+    sleep 0.6
     printf '%s\\n' '""" + BLUEPRINT_ANSWER + """'
     """
 
 
 def late(w):
     w.start()
-    w.post("/v1/requests/StartRun", {"workflow": "ValueEngine", "prompt": "late"})
+    w.post("/v1/requests/StartRun", {"workflow": "ValueEngine", "prompt": "late", "traceId": "late"})
     records = w.follow(lambda r: r["type"] == "TraceEnded")
     done = types(records, "StrategicBlueprintGenerated")
     asked = types(records, "RouteTaskToAgent")
     case("FH-16", "attempt 1 is over when it answers: attempt 2's result alone counts, once",
          lambda: len(done) == 1 and done[0]["attempt"] == 2 and asked[0]["agentId"] == "late" and done[0]["emittedBy"] == "quick"
          and len([r for r in records if r["kind"] == "task.ended"]) == 1 and records[-1]["outcome"] == "completed")
+    kept = types(records, "TaskResultLate")
+    case("FH-16", "the late answer is recorded as late, with the attempt that it belongs to",
+         lambda: len(kept) == 1 and kept[0]["fence"] == asked[0]["seq"] and kept[0]["seq"] < done[0]["seq"])
 
 
 # ---- what an agent is given, and what it may touch ----
@@ -713,7 +716,7 @@ WORLDS = [
     ("nobody", nobody, {"policy": ONE_TRY}),
     ("late", late, {"policy": ONE_TRY.replace("reroutes: 0", "reroutes: 1"),
                     "agents": [("late", stub("late", "GenerateVisionBlueprint", tier=99, extra="limits: {deadline: 200ms}"), LATE_SCRIPT),
-                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat >/dev/null\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
+                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat >/dev/null\nsleep 1.5\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
     ("prying", prying, {"agents": [("pry", stub("pry", "GenerateVisionBlueprint"), PRY)]}),
     ("intakes", intakes, {}),
     ("incomplete", incomplete, {}),
