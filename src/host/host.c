@@ -152,6 +152,10 @@ static void find_program(struct mw_host *host)
     char path[4096], found[4096];
     ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
     path[len > 0 ? len : 0] = '\0';
+    /* The program was replaced while it ran: agents are started from what stands there now. */
+    struct mw_str whole = mw_str_of(path), gone = MW_STR(" (deleted)");
+    if (mw_str_ends(whole, gone) && !mw_exists(AT_FDCWD, path))
+        path[whole.len - gone.len] = '\0';
     host->program = mw_heap_copy(mw_str_of(path));
     const char *set = getenv("MILLWRIGHT_FACTORY");
     if (set != NULL && realpath(set, found) != NULL) {

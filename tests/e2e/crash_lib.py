@@ -144,19 +144,26 @@ class World:
 
     # ---- the command line
 
-    def start(self, *args, **more):
+    def start(self, *args):
+        """What it says goes to files: a pipe that nobody reads would stop it."""
+        out, err = (tempfile.TemporaryFile("w+", errors="replace", dir=self.base) for _ in range(2))
         process = subprocess.Popen([PROGRAM, "--workspace", self.folder, *args], cwd=self.base, env=self.env, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **more)
+                                   stdout=out, stderr=err)
+        process.said = out, err
         self.started.append(process)
         return process
 
     def ended(self, process, limit_s=120):
-        out, err = process.communicate(timeout=limit_s)
-        self.last = f"exit {process.returncode}\n{out[-1500:]}\n{err[-2500:]}"
-        return process.returncode, out, err
+        process.wait(limit_s)
+        texts = []
+        for file in process.said:
+            file.seek(0)
+            texts.append(file.read())
+        self.last = f"exit {process.returncode}\n{texts[0][-1500:]}\n{texts[1][-2500:]}"
+        return process.returncode, texts[0], texts[1]
 
-    def run(self, *args, limit_s=120, **more):
-        return self.ended(self.start(*args, **more), limit_s)
+    def run(self, *args, limit_s=120):
+        return self.ended(self.start(*args), limit_s)
 
     def gen(self, prompt=PROMPT, *args, limit_s=120):
         """(exit code, its last line, standard error)."""
@@ -269,7 +276,7 @@ class World:
         for process in self.started:
             if process.poll() is None:
                 process.wait(10)
-            for stream in (process.stdout, process.stderr):
+            for stream in (process.stdout, process.stderr, *getattr(process, "said", ())):
                 if stream:
                     stream.close()
         subprocess.run(["chmod", "-R", "u+rwX", self.base], stderr=subprocess.DEVNULL, check=False)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The life of a host: two race for a workspace, many callers attach to one build, idle ones leave, SIGTERM loses nothing."""
 import os
+import shutil
 import signal
 import subprocess
 
@@ -116,6 +117,29 @@ def terminated_under_load(worlds):
     world.verify()
 
 
+def replaced(worlds):
+    """The program is replaced on disk while a gen runs, and the host is killed: what is started then is what stands there now."""
+    world = World(worlds)
+    world.quick_tests(1)
+    program = os.path.join(world.base, "bin", "release", "millwright")
+    os.makedirs(os.path.dirname(program))
+    shutil.copy(PROGRAM, program)
+    said = open(os.path.join(world.base, "said"), "w+", encoding="utf-8")
+    process = subprocess.Popen([program, "--workspace", world.folder, "gen", PROMPT, "--json"], env=world.env, cwd=world.base,
+                               stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+    world.started.append(process)
+    until(lambda: world.count() > 60, 30, "half a build")
+    shutil.copy(PROGRAM, program + ".new")
+    os.rename(program + ".new", program)
+    os.kill(world.host(), signal.SIGKILL)
+    code = process.wait(60)
+    said.seek(0)
+    world.last = said.read()[-1500:]
+    want(code == 0, f"exit {code}")
+    want(not world.kinds("build.failed") and len(world.kinds("build.completed")) == 1, "one draft")
+    said.close()
+
+
 def agent_file(world, number):
     place = os.path.join(world.base, f"own-{number}.yaml")
     with open(place, "w", encoding="utf-8") as file:
@@ -130,5 +154,6 @@ prove("life_idle_host_leaves", idles_out)
 prove("life_idle_host_leaves_with_a_dead_watcher", idles_with_a_dead_watcher)
 prove("life_idle_host_leaves_while_a_person_thinks", idles_while_a_person_thinks)
 prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
+prove("life_program_replaced_in_a_gen", replaced)
 prove("life_sigterm_under_load", terminated_under_load)
 finish()

@@ -120,6 +120,7 @@ def status_of(answer):
 def hostile(worlds):
     world = World(worlds)
     host = world.serve()
+    want(world.post("RegisterAgent", agent=AGENT)[0] == 200, "a first request")  # what the host did at its start is before it
     count = world.count()
     post = "/v1/requests/RegisterAgent"
     body = json.dumps({"agent": AGENT})
