@@ -359,7 +359,7 @@ def jr19(w, records, trace, accepted, promoted):
     def every_file():
         files = [p for p in (w.root / "app/services").rglob("*.js") if "/src/" in str(p)][:3]
         answers = [json.dumps(w.read("why", str(p.relative_to(w.root)))) for p in files]
-        return every(trace in a and PROMPT in a and "user:" in a and re.search(r't-[0-9a-f]+-\d+', a)
+        return every(trace in a and PROMPT in a and '"decision": "accepted"' in a and '"decision": "promoted"' in a and re.search(r't-[0-9a-f]+-\d+', a)
                      and re.search(r'"(backend-developer|service-scaffolder|adapter-generator|security-architect)"', a) for a in answers)
     case("JR-19", "for a promoted file, why names prompt, trace, task, agent and who accepted", every_file)
 
