@@ -56,6 +56,27 @@ static bool on_tick(void *context)
     return true;
 }
 
+/* The record with which the trace began is the number at the end of its id; whoever joins later sees it from there, too. */
+static int64_t before_trace(const struct mw_posted *posted)
+{
+    struct mw_str trace_id = posted->trace_id;
+    size_t digits = 0;
+    int64_t seq = 0, place = 1;
+    while (digits < trace_id.len && digits < 18) {
+        char c = trace_id.ptr[trace_id.len - 1 - digits];
+        if (c < '0' || c > '9')
+            break;
+        seq += (c - '0') * place;
+        place *= 10;
+        digits++;
+    }
+    bool is_number = digits > 0 && digits < trace_id.len &&
+                     trace_id.ptr[trace_id.len - 1 - digits] == '-' &&
+                     mw_str_starts(trace_id, MW_STR("tr-"));
+    /* An id of the caller's own choice may end in any number. */
+    return is_number && seq > 0 && seq <= posted->first ? seq - 1 : 0;
+}
+
 int mw_watch_trace(struct mw_cli *cli, const char *verb, const struct mw_posted *posted)
 {
     struct mw_err err = {0};
@@ -66,8 +87,7 @@ int mw_watch_trace(struct mw_cli *cli, const char *verb, const struct mw_posted 
     mw_progress_init(&watch.progress);
     watch.asks = !cli->json && isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1;
     struct mw_follow follow = {.trace = trace,
-                               .after =
-                                   posted->duplicate || posted->first < 1 ? 0 : posted->first - 1,
+                               .after = before_trace(posted),
                                .ticks = watch.progress.live && !cli->json,
                                .on_record = on_record,
                                .on_quiet = on_quiet,
