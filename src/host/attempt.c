@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define GRACE_MS 5000u
+#define SPACE_MS 500u
 #define FACTS_MAX 16384u
 #define ATTEMPT_ARENA_BYTES ((size_t)64 << 20)
 
@@ -17,6 +18,8 @@ static void on_stdout(uv_poll_t *poll, int status, int events);
 static void on_exit_of_stub(uv_poll_t *poll, int status, int events);
 static void on_idle(uv_timer_t *timer);
 static void finish_if_over(struct mw_run_attempt *attempt);
+static bool lacks_space(const struct mw_run_attempt *attempt);
+static void try_again(struct mw_run_attempt *attempt);
 
 char *mw_attempt_path(const struct mw_run_attempt *attempt, const char *name)
 {
@@ -185,12 +188,53 @@ static void after_prepare(uv_work_t *work, int status)
         free_attempt(attempt);
         return;
     }
+    if (lacks_space(attempt)) {
+        try_again(attempt);
+        return;
+    }
     if (attempt->rc != MW_OK) {
         mw_attempt_tell(attempt);
         free_attempt(attempt);
         return;
     }
     start_child(attempt);
+}
+
+/* ---- a full disk (P10) ---- */
+
+/* That is nobody's failure: the attempt waits for space, as long as its deadline lets it. */
+static bool lacks_space(const struct mw_run_attempt *attempt)
+{
+    return attempt->rc != MW_OK && attempt->ask != NULL && !attempt->ask->closed &&
+           (attempt->rc == MW_E_FULL || attempt->err.sys_errno == ENOSPC ||
+            attempt->err.sys_errno == EDQUOT);
+}
+
+static void on_try_again(uv_timer_t *timer)
+{
+    struct mw_run_attempt *attempt = timer->data;
+    uv_close((uv_handle_t *)timer, (uv_close_cb)free);
+    attempt->err = (struct mw_err){0};
+    if (attempt->started) {
+        mw_buf_reset(&attempt->violations);
+        attempt->files_sha256[0] = '\0';
+        attempt->payload_sha256[0] = '\0';
+        (void)uv_queue_work(&attempt->host->loop, &attempt->work, mw_attempt_collect,
+                            after_collect);
+        return;
+    }
+    mw_tree_free(&attempt->base);
+    attempt->base = (struct mw_tree){0};
+    (void)uv_queue_work(&attempt->host->loop, &attempt->work, mw_attempt_prepare, after_prepare);
+}
+
+static void try_again(struct mw_run_attempt *attempt)
+{
+    uv_timer_t *timer = mw_heap_alloc(sizeof(*timer));
+    mw_host_log(attempt->host, "warning", "attempt.waits_for_space", "%s", attempt->err.text);
+    (void)uv_timer_init(&attempt->host->loop, timer);
+    timer->data = attempt;
+    (void)uv_timer_start(timer, on_try_again, SPACE_MS, 0);
 }
 
 /* ---- running ---- */
@@ -376,6 +420,10 @@ static void after_collect(uv_work_t *work, int status)
 {
     struct mw_run_attempt *attempt = work->data;
     (void)status; /* never cancelled */
+    if (!attempt->cancelled && lacks_space(attempt)) {
+        try_again(attempt);
+        return;
+    }
     if (!attempt->cancelled)
         mw_attempt_tell(attempt);
     mw_answer_free(&attempt->answer);

@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import datetime, timezone
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, prove, seeded, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, prove, seeded, stat_of, until, want
 
 ROUNDS = 200 if NIGHT else 20
 VICTIMS = ("host", "agent", "stub", "cli", "host and cli")
@@ -74,7 +74,8 @@ def victims_of(world, host, victim):
     stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid)]
     if victim == "stub":
         return [random.choice(stubs)] if stubs else []
-    agents = [pid for pid in descendants(host) if pid not in stubs]
+    # The agent itself: what it runs below is its own business, and a killed service under test is a failed test.
+    agents = [pid for pid in descendants(host) if pid not in stubs and (stat_of(pid) or (0, 0))[1] in stubs]
     return [random.choice(agents)] if agents else []
 
 

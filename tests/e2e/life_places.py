@@ -61,17 +61,19 @@ def full_disk_story(world):
     want(code == 0, f"after space came back: exit {code}: {err[-400:]}")
     want([record for record in world.kinds("agent.online") if "kept" in str(record)], "an acknowledged record is gone")
     world.verify()
-    # In the middle of a build: what was begun waits for space and goes on.
+    # In the middle of a build, again and again: what was begun waits for space and goes on.
     process = world.start("gen", "Build a NoteService with File storage", "--json")
     until(lambda: len(world.kinds("build.started")) == 2, 20, "a second build")
-    ballast = fill(world)
-    time.sleep(0.5)  # let it meet the wall: there is no event for what cannot be written
-    os.unlink(ballast)
+    for _ in range(3):
+        fill(world)
+        time.sleep(0.4)  # let it meet the wall: there is no event for what cannot be written
+        os.unlink(ballast)
+        time.sleep(0.3)
     code, out, err = world.ended(process)
-    if code != 0:  # a task that could not write its folder has failed and said so; the same again is whole
-        want(code in (1, 74) and ("space" in err + out or "full" in err + out), f"exit {code} without words: {err[-500:]}")
-        code, out, err = world.run("gen", "Build a NoteService with File storage", "--json", limit_s=90)
-    want(code == 0 and result_of(out)["state"] == "draft", f"in the end: exit {code}: {err[-400:]}")
+    failures = [(record["taskType"], record.get("reason")) for record in world.kinds("task.failed")]
+    # An agent may meet the wall itself, and its attempt fails; the control plane's own writing never costs one.
+    want(all("wrote" not in str(reason) and "write '" not in str(reason) for _, reason in failures), f"{failures}")
+    want(code == 0 and result_of(out)["state"] == "draft", f"exit {code}: {failures} {err[-400:]}")
     world.verify()
 
 
