@@ -63,7 +63,7 @@ void mw_host_ask_closed(struct mw_host *host, mw_seq seq)
     ask->closed = true;
     if (ask->attempt != NULL)
         mw_attempt_cancel(ask->attempt); /* it forgets the ask when it has ended */
-    else
+    else if (!ask->held)
         mw_host_ask_forget(host, ask);
 }
 

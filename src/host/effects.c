@@ -3,6 +3,7 @@
 #include "stage/promote.h"
 #include "stage/scaffold.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 #define FACTS_MAX 16384u
 #define KEEP_VERSIONS 10u
+#define SPACE_MS 500u
 
 struct effect {
     uv_work_t work;
@@ -139,12 +141,40 @@ static void tell(struct effect *effect)
     mw_heap_buf_free(&body);
 }
 
+static void after_effect(uv_work_t *work, int status);
+
+static void on_try_again(uv_timer_t *timer)
+{
+    struct effect *effect = timer->data;
+    uv_close((uv_handle_t *)timer, (uv_close_cb)free);
+    effect->err = (struct mw_err){0};
+    (void)uv_queue_work(&effect->host->loop, &effect->work, run_effect, after_effect);
+}
+
+/* A full disk fails no build: the bundle waits for space (P10). A promotion is a person's, who hears it. */
+static bool waits_for_space(struct effect *effect)
+{
+    bool full = effect->rc == MW_E_FULL ||
+                (effect->rc != MW_OK &&
+                 (effect->err.sys_errno == ENOSPC || effect->err.sys_errno == EDQUOT));
+    if (!full || effect->promotes || effect->ask->closed)
+        return false;
+    uv_timer_t *timer = mw_heap_alloc(sizeof(*timer));
+    mw_host_log(effect->host, "warning", "bundle.waits_for_space", "%s", effect->err.text);
+    (void)uv_timer_init(&effect->host->loop, timer);
+    timer->data = effect;
+    (void)uv_timer_start(timer, on_try_again, SPACE_MS, 0);
+    return true;
+}
+
 static void after_effect(uv_work_t *work, int status)
 {
     struct effect *effect = work->data;
     struct mw_host *host = effect->host;
     (void)status; /* never cancelled */
-    effect->ask->attempt = NULL;
+    if (waits_for_space(effect))
+        return;
+    effect->ask->held = false;
     if (effect->ask->closed)
         mw_host_ask_forget(host, effect->ask);
     else
@@ -165,6 +195,7 @@ void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
     struct effect *effect = mw_heap_alloc(sizeof(*effect));
     effect->host = host;
     effect->ask = ask;
+    ask->held = true; /* it may be closed meanwhile: a cancelled build */
     effect->item = open->item;
     effect->work.data = effect;
     mw_heap_arena(&effect->arena, strlen(ask->line) * 40 + 65536);

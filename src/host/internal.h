@@ -80,6 +80,7 @@ struct mw_host_ask {
     struct mw_run_attempt *attempt;
     bool started;
     bool closed;
+    bool held; /* an effect works for it, and forgets it when it has ended */
 };
 
 struct mw_host {
