@@ -15,7 +15,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 FACTORY = pathlib.Path(os.environ.get("MILLWRIGHT_FACTORY") or HERE.parent.parent / "factory")
 PROGRAM = ""
-DEADLINE_S = 25
+DEADLINE_S = int(os.environ.get("ROWS_DEADLINE", "25"))
 
 # One program for every stub: it writes what its task wants, waits for its gate when it has one, and answers with what `answers.json` says.
 STUB = r'''#!/usr/bin/python3 -IS
