@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, finish, prove, result_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, prove, result_of, until, want
 
 
 def race(worlds):
@@ -140,6 +140,29 @@ def replaced(worlds):
     said.close()
 
 
+def cancelled(worlds):
+    """A build is cancelled at any moment: nothing of it runs on, the host stays whole, and the same words begin a new one."""
+    world = World(worlds)
+    world.quick_tests()
+    host = world.serve()
+    for share in (0.05, 0.2, 0.4, 0.55, 0.7, 0.8, 0.87, 0.9, 0.92, 0.95):
+        before = world.count()
+        process = world.start("gen", PROMPT, "--json")
+        until(lambda: world.count() - before >= 120 * share or process.poll() is not None, 30, "its record")
+        code, _, err = world.run("cancel", limit_s=20)
+        ended, out, _ = world.ended(process, 30)
+        if code != 0:  # it was quicker: a draft does not run any more
+            want(ended == 0, f"cancel: exit {code}, gen: {ended}: {err}")
+            world.run("reject", "--why", "not wanted", limit_s=20)
+            continue
+        want(ended != 0 or result_of(out)["state"] in ("cancelled", "draft"), f"a cancelled gen: exit {ended}: {out[-300:]}")
+        want(world.host() == host.pid, f"the host is another one after a cancel at {share}")
+        until(lambda: not descendants(host.pid), 8, "nothing of it runs")
+    code, result, err = world.gen()
+    want(code == 0 and result["state"] == "draft", f"after all cancels: exit {code}: {err[-300:]}")
+    world.verify()
+
+
 def agent_file(world, number):
     place = os.path.join(world.base, f"own-{number}.yaml")
     with open(place, "w", encoding="utf-8") as file:
@@ -154,6 +177,7 @@ prove("life_idle_host_leaves", idles_out)
 prove("life_idle_host_leaves_with_a_dead_watcher", idles_with_a_dead_watcher)
 prove("life_idle_host_leaves_while_a_person_thinks", idles_while_a_person_thinks)
 prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
+prove("life_cancel_at_any_moment", cancelled)
 prove("life_program_replaced_in_a_gen", replaced)
 prove("life_sigterm_under_load", terminated_under_load)
 finish()
