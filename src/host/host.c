@@ -130,6 +130,9 @@ int mw_host_main(int argc, char **argv)
     (void)host.ops->close(host.journal, &err); /* every record is durable already */
     (void)unlinkat(host.workspace_fd, ".millwright/millwright.sock", 0);
     mw_host_log(&host, "info", "host.left", "exit %d", host.exit_code);
+    if (host.attempts_running >
+        0) /* workers still hash and copy: libraries must not be torn down under them */
+        _exit(host.exit_code);
     return host.exit_code;
 }
 
