@@ -9,6 +9,12 @@
 
 #define TOLD_AT_ONCE 64u
 
+enum {
+#define MW_LIMIT(name, standard, maximum, why) limit_##name = standard,
+#include "work/limits.def"
+#undef MW_LIMIT
+};
+
 static void advance(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_request *request, struct mw_out *out);
 static void note_ended(const struct mw_world *world, const struct mw_work *work,
@@ -219,6 +225,22 @@ static void derive(const struct mw_coordinator *coordinator,
     event->body = fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
 }
 
+static void halt(const struct mw_world *world, const struct mw_order *order,
+                 const struct mw_coordinator *coordinator, const struct mw_coordinator_def *def,
+                 struct mw_out *out)
+{
+    struct mw_str why =
+        mw_arena_format(out->arena, "limit transitions (%u) reached: it goes in circles",
+                        (unsigned)limit_transitions_max);
+    struct mw_event *halted = mw_out_event(out, MW_EVT_COORDINATOR_HALTED);
+    mw_event_about(world, out, halted, &coordinator->item);
+    halted->coordinator = def->name;
+    halted->key = coordinator->key;
+    halted->state = def->states[coordinator->state].name;
+    halted->reason = why;
+    end(world, order, coordinator, def, false, why, NULL, out);
+}
+
 static void advance(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_request *request, struct mw_out *out)
 {
@@ -253,6 +275,10 @@ static void advance(const struct mw_world *world, const struct mw_work *work,
     if (transition->skip)
         mw_tell_skip(world, &order, coordinator->item.id, 0, transition->rule, transition->when,
                      transition->rule_field, def->states[transition->go].name, out);
+    if (coordinator->transitions >= limit_transitions_max) {
+        halt(world, &order, coordinator, def, out);
+        return;
+    }
     const struct mw_state_def *next = &def->states[transition->go];
     if (next->final) {
         end(world, &order, coordinator, def, true, MW_STR_NONE, NULL, out);
@@ -488,7 +514,6 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         coordinator->node = (uint32_t)event->node;
         coordinator->member = (uint32_t)event->member;
         coordinator->state = (uint32_t)event->state_index;
-        coordinator->entered_seq = event->seq;
         if (coordinator->member > 0)
             mw_group_member_opened(world, event->owner, coordinator->member);
         return;
@@ -497,7 +522,7 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         coordinator = (struct mw_coordinator *)mw_world_item(world, event->item);
         coordinator->state = (uint32_t)event->state_index;
         coordinator->fired = 0;
-        coordinator->entered_seq = event->seq;
+        coordinator->transitions++;
         memset(coordinator->asked, 0, sizeof(coordinator->asked));
         return;
     case MW_EVT_PATH_SKIPPED:

@@ -46,9 +46,10 @@ static void dump_group(const struct mw_group *group, struct mw_buf *buf)
 static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw_buf *buf)
 {
     mw_buf_printf(buf,
-                  " def=%u key=%.*s state=%u fired=%x doc=%u:%u member=%u asked=", coordinator->def,
-                  MW_STR_ARG(coordinator->key), coordinator->state, coordinator->fired,
-                  coordinator->document, coordinator->node, coordinator->member);
+                  " def=%u key=%.*s state=%u transitions=%u fired=%x doc=%u:%u member=%u asked=",
+                  coordinator->def, MW_STR_ARG(coordinator->key), coordinator->state,
+                  coordinator->transitions, coordinator->fired, coordinator->document,
+                  coordinator->node, coordinator->member);
     for (uint32_t i = 0; i < MW_STATE_ASKS_MAX; i++)
         mw_buf_printf(buf, "%lu,", (unsigned long)coordinator->asked[i]);
 }

@@ -119,7 +119,7 @@ struct mw_coordinator {
     uint32_t state;
     uint32_t fired;                  /* bit an ask of the state */
     mw_seq asked[MW_STATE_ASKS_MAX]; /* the item that an ask made */
-    uint64_t entered_seq;
+    uint32_t transitions;            /* taken so far */
 };
 
 void mw_work_decide(const struct mw_world *world, const struct mw_work *work,

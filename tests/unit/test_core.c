@@ -244,6 +244,31 @@ static void priority_decides_who_is_next(void **state)
     rig_free(rig);
 }
 
+/* A definition that goes in circles ends with words instead of filling the disk. */
+static void a_coordinator_that_goes_in_circles_is_halted(void **state)
+{
+    struct rig *rig = begin("circle");
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR,
+                 "{\"coordinator\":\"RoundCoordinator\",\"payload\":{\"name\":\"round\"}}", 0, 0);
+    struct rig_run run = {0};
+    for (uint32_t r = 0; r < rig->run_count; r++)
+        if (rig->runs[r].opens == MW_OPENS_AGENT)
+            run = rig->runs[r];
+    assert_int_not_equal(run.seq, 0);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, "{\"type\":\"WheelSpun\",\"payload\":{\"stop\":false}}",
+                 run.item, run.seq);
+    bool halted = false;
+    for (size_t i = 0; i < rig->line_count; i++) {
+        struct mw_str line = rig_line(rig, i);
+        halted = halted || (memmem(line.ptr, line.len, "CoordinatorHalted", 17) != NULL &&
+                            memmem(line.ptr, line.len, "limit transitions (256)", 23) != NULL);
+    }
+    assert_true(halted);
+    assert_int_equal(rig->core.world.traces.count, 0);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +280,7 @@ int main(void)
         cmocka_unit_test(missing_definitions_are_events_and_no_crash),
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
+        cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
