@@ -7,7 +7,7 @@ import shutil
 import time
 from datetime import datetime, timezone
 
-from crash_lib import PROGRAM, TOP, World, agent_text, alive, command_of, descendants, finish, prove, until, want
+from crash_lib import TOP, World, agent_text, command_of, descendants, finish, prove, until, want
 
 
 def failures_of(world):
@@ -196,12 +196,12 @@ exit 1
     return None
 
 
-RETRY = "limits: {deadline: 20s}\n"
+
 prove("agents_example_agent", example_agent)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
 prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)
 prove("agents_example_liar_wrong_fails_the_gen", example_liar, "wrong", ["RunTests"], False)
-prove("agents_claims_and_writes_nothing_P20", refusal, RESULT, ["changed nothing", "evidence"], RETRY)
+prove("agents_claims_and_writes_nothing_P20", refusal, RESULT, ["changed nothing", "evidence"], "limits: {deadline: 20s}\n")
 prove("agents_edits_the_tests_P17", refusal, WRITE + "mkdir -p $service/test\necho 'x' >$service/test/mine.test.js\n" + RESULT,
       ["services/task/test/mine.test.js", "not its own"])
 prove("agents_changes_what_is_there_P17", refusal, WRITE + "echo '// mine' >>$service/package.json\n" + RESULT, ["not its own", "package.json"])
