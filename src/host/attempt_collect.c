@@ -11,6 +11,8 @@
 /* The manifest of what it added or changed; what it removed or had no right to touch is a violation. */
 static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *after)
 {
+    if (attempt->owns_count == 0)
+        return MW_OK; /* its answer is words: what it jotted down in its folder is nobody's */
     struct mw_tree_diff diff = {0}, forbidden = {0};
     struct mw_tree changed = {0};
     struct mw_buf text = mw_heap_buf();
