@@ -146,6 +146,7 @@ def own_definition(w):
     equal(shown["version"], "2.4.0", "version")
 
 
+@case("CO-02 CO-03 CO-08 CO-10", "a service goes from its fragment to its completion")
 def whole_assembly(w):
     trace = assemble(w, service(handlers=("Create", "List"), ports=1))
     records = w.until(ended(trace))
