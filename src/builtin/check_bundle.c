@@ -1,4 +1,5 @@
 #include "builtin/check_internal.h"
+#include "builtin/words.h"
 
 #include "posix/heap.h"
 
@@ -51,6 +52,7 @@ static void validate_json(struct bundle *bundle);
 static void validate_paths(struct bundle *bundle);
 static void validate_openapi(struct bundle *bundle);
 static void validate_app_json(struct bundle *bundle);
+static void validate_design(struct bundle *bundle);
 static enum mw_rc validate_smoke(struct bundle *bundle, struct mw_str slug, uint32_t design,
                                  struct mw_err *err);
 
@@ -59,7 +61,7 @@ static const struct {
     void (*run)(struct bundle *bundle);
 } validators[] = {
     {"files", validate_files},     {"json", validate_json},         {"paths", validate_paths},
-    {"openapi", validate_openapi}, {"app_json", validate_app_json},
+    {"openapi", validate_openapi}, {"app_json", validate_app_json}, {"design", validate_design},
 };
 
 static void write_validator(struct bundle *bundle, struct mw_str name, char *const *words,
@@ -201,14 +203,22 @@ static bool has_file(const struct bundle *bundle, const char *path)
     return false;
 }
 
-static bool has_tests(const struct bundle *bundle, struct mw_str slug)
+/* A runner may count an empty file as a test that passed. */
+static void check_test_files(struct bundle *bundle, struct mw_str slug)
 {
     char *prefix = mw_heap_format("services/%.*s/test", MW_STR_ARG(slug));
     bool found = false;
-    for (uint32_t i = 0; i < bundle->path_count; i++)
-        found = found || strncmp(bundle->paths[i], prefix, strlen(prefix)) == 0;
+    for (uint32_t i = 0; i < bundle->path_count; i++) {
+        struct stat info;
+        if (strncmp(bundle->paths[i], prefix, strlen(prefix)) != 0)
+            continue;
+        found = true;
+        if (lstat(bundle->paths[i], &info) == 0 && S_ISREG(info.st_mode) && info.st_size == 0)
+            mw_buf_printf(&bundle->detail, "%s is empty\n", bundle->paths[i]);
+    }
+    if (!found)
+        mw_buf_printf(&bundle->detail, "services/%.*s has no tests\n", MW_STR_ARG(slug));
     mw_heap_free(prefix);
-    return found;
 }
 
 /* ------------------------------------------------------------------ the validators */
@@ -229,8 +239,7 @@ static void validate_files(struct bundle *bundle)
                 mw_buf_printf(&bundle->detail, "%s is missing\n", path);
             mw_heap_free(path);
         }
-        if (!has_tests(bundle, slug))
-            mw_buf_printf(&bundle->detail, "services/%.*s has no tests\n", MW_STR_ARG(slug));
+        check_test_files(bundle, slug);
     }
 }
 
@@ -289,10 +298,15 @@ static void check_description(struct bundle *bundle, uint32_t design, const char
         for (uint32_t i = mw_node_first(tape, use_cases); i != MW_NODE_NONE;
              i = mw_node_after(tape, use_cases, i)) {
             struct mw_str name = mw_node_get_text(tape, i, "name");
-            if (!mw_probe_openapi_has(&document, 0, mw_probe_method_of(tape, i),
-                                      mw_probe_path_of(&arena, tape, design, i)))
+            struct mw_str method = mw_probe_method_of(tape, i),
+                          at = mw_probe_path_of(&arena, tape, design, i);
+            if (!mw_probe_openapi_has(&document, 0, method, at)) {
                 mw_buf_printf(&bundle->detail, "%s does not describe %.*s\n", path,
                               MW_STR_ARG(name));
+                continue;
+            }
+            check_described_fields(tape, design, i, &document, at, mw_name_fold(&arena, method),
+                                   &bundle->detail);
         }
     mw_heap_arena_free(&arena);
     mw_heap_buf_free(&text);
@@ -309,6 +323,11 @@ static void validate_openapi(struct bundle *bundle)
         check_description(bundle, i, path);
         mw_heap_free(path);
     }
+}
+
+static void validate_design(struct bundle *bundle)
+{
+    check_design_promise(&bundle->b->task, bundle->b->payload, &bundle->detail);
 }
 
 static bool looks_like_time(struct mw_str text)

@@ -48,6 +48,13 @@ void check_tests_free(struct check_tests *tests);
 /* ValidateBundle: writes the payload into b->answer. */
 MW_MUST enum mw_rc check_bundle(struct mw_builtin *b, struct mw_err *err);
 
+/* One line in detail for everything in which the payload's design differs from its blueprint. */
+void check_design_promise(const struct mw_tape *tape, uint32_t payload, struct mw_buf *detail);
+/* One line for every field of the use case's entity that its operation in openapi.json does not describe. */
+void check_described_fields(const struct mw_tape *tape, uint32_t design, uint32_t use_case,
+                            const struct mw_tape *document, struct mw_str path,
+                            struct mw_str method_lower, struct mw_buf *detail);
+
 /* A folder for what the checks write: MILLWRIGHT's TMPDIR, else .probe in the current folder. Heap. */
 MW_MUST enum mw_rc check_scratch_make(char **ret_path, struct mw_err *err);
 void check_scratch_remove(char *path);

@@ -21,7 +21,11 @@ const edit = (root, name, change) => {
 };
 const build = (root) => {
   const paths = {};
-  for (const u of design.use_cases) (paths[u.path.replace('{id}', '{its}')] ??= {})[u.method.toLowerCase()] = { operationId: u.name };
+  for (const u of design.use_cases) {
+    const names = design.entities.find(({ name }) => name === u.entity).fields.map(({ name }) => [name, {}]);
+    const body = { content: { 'application/json': { schema: { properties: Object.fromEntries(names) } } } };
+    (paths[u.path.replace('{id}', '{its}')] ??= {})[u.method.toLowerCase()] = { operationId: u.name, requestBody: body, responses: { 200: body, 201: body } };
+  }
   put(root, 'app.json', { app_id: 'task', name: 'Task', blueprint_id: 'blueprint-0123456789ab', services: [{ name: 'TaskService', slug: 'task', path: service }], stack: 'none' });
   for (const name of ['config/ai.json', 'config/shell.json', 'config/database_intent.json', 'brand/theme_config.json']) put(root, name, {});
   put(root, 'README.md', '# Task\n');
@@ -29,7 +33,7 @@ const build = (root) => {
   put(root, `${service}/openapi.json`, { openapi: '3.1.0', paths });
   put(root, `${service}/README.md`, '# Task service\n');
   put(root, `${service}/Dockerfile`, 'FROM scratch\n');
-  put(root, `${service}/test/main.test.js`, '');
+  put(root, `${service}/test/main.test.js`, '// tests\n');
   put(root, `${service}/main.js`, fs.readFileSync(path.join(__dirname, 'probe_reference.js'), 'utf8'));
   put(root, `${service}/design.json`, design);
 };
@@ -40,6 +44,8 @@ const damages = [
   ['no theme', 'files', 'brand/theme_config.json is missing', (root) => fs.rmSync(path.join(root, 'brand/theme_config.json'))],
   ['no Dockerfile', 'files', 'Dockerfile is missing', (root) => fs.rmSync(path.join(root, service, 'Dockerfile'))],
   ['no tests', 'files', 'has no tests', (root) => fs.rmSync(path.join(root, service, 'test'), { recursive: true })],
+  ['an empty test', 'files', 'main.test.js is empty', (root) => put(root, `${service}/test/main.test.js`, '')],
+  ['an undescribed field', 'openapi', 'CreateTask does not describe the field notes', (root) => edit(root, `${service}/openapi.json`, (v) => { delete v.paths['/tasks'].post.requestBody.content['application/json'].schema.properties.notes; })],
   ['broken JSON', 'json', 'config/shell.json', (root) => put(root, 'config/shell.json', '{"a":1,}')],
   ['a link', 'paths', 'is no plain file', (root) => fs.symlinkSync('/etc/passwd', path.join(root, service, 'link'))],
   ['names that differ in case', 'paths', 'differ only in case', (root) => { put(root, 'Notes.md', ''); put(root, 'notes.md', ''); }],
