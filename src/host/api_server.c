@@ -404,7 +404,7 @@ static unsigned view(void *self, struct mw_str name, const struct mw_api_query *
         asked.keys[i] = query->keys[i];
         asked.values[i] = query->values[i];
     }
-    enum mw_rc rc = mw_offline_view(host->workspace, &asked, out, &err);
+    enum mw_rc rc = mw_offline_view_until(host->workspace, &asked, host->durable, out, &err);
     if (rc == MW_OK)
         return 200;
     mw_buf_reset(out);

@@ -11,8 +11,17 @@
 #define VIEW_ARENA_BYTES ((size_t)4 << 30)
 #define RECORD_ARENA_BYTES ((size_t)256 << 20)
 
+static enum mw_rc read_until(const char *workspace, uint64_t until_seq,
+                             mw_journal_on_record on_record, void *context, struct mw_err *err);
+
 enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record, void *context,
                               struct mw_err *err)
+{
+    return read_until(workspace, UINT64_MAX, on_record, context, err);
+}
+
+static enum mw_rc read_until(const char *workspace, uint64_t until_seq,
+                             mw_journal_on_record on_record, void *context, struct mw_err *err)
 {
     mw_autofree char *dir = mw_heap_format("%s/.millwright/journal", workspace);
     void *reader = NULL;
@@ -21,13 +30,14 @@ enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_rec
         return MW_OK;
     enum mw_rc rc = mw_journal_files.reader_open(dir, NULL, 1, &reader, err);
     if (rc == MW_OK)
-        rc = mw_journal_files.reader_read(reader, UINT64_MAX, on_record, context, &next, err);
+        rc = mw_journal_files.reader_read(reader, until_seq, on_record, context, &next, err);
     mw_journal_files.reader_close(reader);
     return rc;
 }
 
 struct offline {
     const char *workspace;
+    uint64_t until_seq;
     struct mw_arena record; /* of the record that is handed over */
     enum mw_rc (*on_record)(void *context, const struct mw_event *event, struct mw_str line,
                             struct mw_err *err);
@@ -52,7 +62,7 @@ static enum mw_rc each(void *self,
     struct offline *offline = self;
     offline->on_record = on_record;
     offline->context = context;
-    return mw_offline_journal(offline->workspace, on_line, offline, err);
+    return read_until(offline->workspace, offline->until_seq, on_line, offline, err);
 }
 
 static enum mw_rc blob(void *self, struct mw_arena *arena, struct mw_str sha256,
@@ -80,7 +90,13 @@ static enum mw_rc blob(void *self, struct mw_arena *arena, struct mw_str sha256,
 enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *query,
                            struct mw_buf *out, struct mw_err *err)
 {
-    struct offline offline = {.workspace = workspace};
+    return mw_offline_view_until(workspace, query, UINT64_MAX, out, err);
+}
+
+enum mw_rc mw_offline_view_until(const char *workspace, const struct mw_view_query *query,
+                                 uint64_t until_seq, struct mw_buf *out, struct mw_err *err)
+{
+    struct offline offline = {.workspace = workspace, .until_seq = until_seq};
     struct mw_view_source source = {.self = &offline, .each = each, .blob = blob};
     struct mw_view_query placed = *query;
     struct mw_arena arena;

@@ -18,6 +18,10 @@ MW_MUST enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_q
  * the journal has the same (GET /v1/views/state). MW_E_CORRUPT: a record that this release cannot have written there. */
 MW_MUST enum mw_rc mw_offline_state(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
                                     struct mw_err *err);
+/* The same of the records up to until_seq: the host shows what is durable and nothing else (P01). */
+MW_MUST enum mw_rc mw_offline_view_until(const char *workspace, const struct mw_view_query *query,
+                                         uint64_t until_seq, struct mw_buf *out,
+                                         struct mw_err *err);
 /* Every whole record, in order. */
 MW_MUST enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record,
                                       void *context, struct mw_err *err);
