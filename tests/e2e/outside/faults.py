@@ -108,6 +108,10 @@ FAULTS = [
 ]
 # Found in the attempt itself, so that it is tried again, in the end with another agent.
 RECOVERED = {"handler-not-written"}
+# What another one of the same kind stands for in the short run.
+AT_NIGHT = {"handler-is-no-javascript", "handler-answers-another-status", "auth-takes-any-algorithm", "service-takes-unknown-fields",
+            "service-loses-the-newest", "package-json-is-no-json", "app-without-its-service", "design-with-another-default", "harmless-ConfigureJWTAuth",
+            "harmless-GenerateAdapter", "harmless-GenerateAppConfig", "harmless-GenerateTests"}
 # The wrapper itself does no harm.
 HARMLESS = [Fault(skill, f"harmless-{skill}") for skill in sorted({fault.skill for fault in FAULTS})]
 BY_NAME = {fault.name: fault for fault in FAULTS + HARMLESS}
