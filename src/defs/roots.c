@@ -147,9 +147,11 @@ static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *a
     mw_json_kstr(&json, "blueprintId", trace->blueprint_id);
     mw_json_kstr(&json, "appId", trace->app_id);
     mw_json_kstr(&json, "buildId", trace->build_id);
-    /* Seen from an agent's folder, .millwright/work/TASK/files: the same wherever the workspace stands. */
+    /* Seen from an agent's folder, .millwright/work/TASK/files: the same wherever the workspace stands. What is no build has one all the
+     * same, under its trace's name. */
+    struct mw_str name = trace->build_id.len > 0 ? trace->build_id : trace->wire_id;
     mw_json_kstr(&json, "repository",
-                 mw_arena_format(arena, "../../../repos/%.*s", MW_STR_ARG(trace->build_id)));
+                 mw_arena_format(arena, "../../../repos/%.*s", MW_STR_ARG(name)));
     mw_json_kstr(&json, "coordinator", place->coordinator);
     mw_json_kstr(&json, "coordinatorVersion", place->coordinator_version);
     mw_json_kstr(&json, "version", place->coordinator_version);

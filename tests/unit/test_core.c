@@ -269,6 +269,40 @@ static void a_coordinator_that_goes_in_circles_is_halted(void **state)
     rig_free(rig);
 }
 
+/* 1,000 groups of three, two of which are enough; their results come mixed, from all of them at once. */
+static void TG07_a_group_is_released_once_however_its_results_come(void **state)
+{
+    enum { GROUPS = 1000 };
+    struct rig *rig = begin("small");
+    const struct rig_shape shape = {0};
+    char body[120];
+    size_t released = 0;
+    (void)state;
+    for (unsigned i = 0; i < GROUPS; i++) {
+        snprintf(body, sizeof body,
+                 "{\"coordinator\":\"VoteCoordinator\",\"payload\":{\"name\":\"rye%u\"}}", i);
+        (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body, 0, 0);
+    }
+    for (;;) {
+        uint32_t waiting[4096], count = 0;
+        for (uint32_t r = 0; r < rig->run_count && count < MW_COUNT(waiting); r++)
+            if (rig->runs[r].opens == MW_OPENS_AGENT)
+                waiting[count++] = r;
+        if (count == 0)
+            break;
+        struct rig_run run = rig->runs[waiting[rig_below(rig, count)]];
+        const char *answer = rig_good_body(rig, rig_task(rig, run.item), &shape);
+        (void)rig_do(rig, MW_REQ_RECORD_RESULT, answer, run.item, run.seq);
+    }
+    for (size_t i = 0; i < rig->line_count; i++) {
+        struct mw_str line = rig_line(rig, i);
+        released += memmem(line.ptr, line.len, "\"type\":\"TaskGroupCompleted\"", 27) != NULL;
+    }
+    assert_int_equal(released, GROUPS);
+    assert_int_equal(rig->core.world.traces.count, 0);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +315,7 @@ int main(void)
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
+        cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
