@@ -175,6 +175,15 @@ static enum mw_rc field_text(const struct mw_import *imp, struct mw_bp_service *
 {
     struct mw_str bad = MW_STR_NONE;
     struct mw_bp_field *field = mw_infer_field_text(imp->inf, text, NULL, &bad);
+    size_t colon = mw_str_find(text, ':', 0);
+    struct mw_str name = colon == SIZE_MAX ? MW_STR_NONE : mw_str_trim(mw_str_sub(text, 0, colon));
+    if (field == NULL && mw_name_is_camel(name)) { /* a name that is a word of the language: "is" */
+        struct mw_str rest = mw_str_sub(text, colon + 1, text.len);
+        field = mw_infer_field_text(
+            imp->inf, mw_arena_format(imp->inf->arena, "x: %.*s", MW_STR_ARG(rest)), NULL, &bad);
+        if (field != NULL)
+            field->name = name;
+    }
     if (field == NULL)
         return MW_FAIL(
             imp->err, MW_E_INPUT,
