@@ -1,5 +1,6 @@
 #include "builtin/probe_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,9 @@ bool probe_has_room(struct probe *p, const struct probe_use_case *use_case, stru
     if (after.ptr == NULL || field == PROBE_NONE)
         return true;
     double value = strtod(after.ptr, NULL);
+    /* The largest numbers are too coarse to be added to. */
+    if (fabs(value) >= 9007199254740992.0)
+        return false;
     return !(kind->fields[field].has_min && value < kind->fields[field].min) &&
            !(kind->fields[field].has_max && value > kind->fields[field].max);
 }
