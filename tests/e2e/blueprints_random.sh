@@ -1,14 +1,14 @@
 #!/bin/sh
 # Random blueprints in random spellings, each from its file to a running app that an outsider uses and starts again; files that cannot be
 # built; the same file in two workspaces. usage: blueprints_random.sh PROGRAM
-#   MW_SEED      default: today's date, printed with every result; one blueprint again: outside/try_random.py PROGRAM SEED.NUMBER 1
+#   MW_SEED      default: s2, printed with every result; one blueprint again: outside/try_random.py PROGRAM SEED.NUMBER 1
 #   MW_NIGHT=1   two hundred instead of twenty, and larger ones
 set -eu
 for needed in python3 node git; do
     command -v "$needed" >/dev/null 2>&1 || { echo "skipped: $needed is not installed"; exit 0; }
 done
 here=$(cd "$(dirname "$0")" && pwd)/outside
-seed=${MW_SEED:-$(date +%Y%m%d)}
+seed=${MW_SEED:-s2}
 if [ -n "${MW_NIGHT:-}" ]; then
     set -- "$1" "$seed" 200
 else
