@@ -9,7 +9,7 @@ import sys
 
 LOOPS = ["loop/workflow", "loop/session", "loop/refine"]
 PURE = ["base", "msg", "rules", "defs", "work", *LOOPS, "core", "view"]
-EDGE = ["author", "posix", "port", "journal", "agent", "builtin", "stage", "obs", "api", "host", "cli"]
+EDGE = ["author", "posix", "port", "journal", "agent", "builtin", "stage", "api", "host", "cli"]
 MAY = {
     "base": [],
     "msg": ["base"],
@@ -23,7 +23,6 @@ MAY = {
     "author": ["base", "msg"],
     "port": ["base", "msg"],
     "journal": ["base", "msg", "port"],
-    "obs": ["base", "msg", "port"],
     "agent": ["base", "msg", "port", "defs"],
     "stage": ["base", "msg", "port", "defs"],
     "builtin": ["base", "rules", "defs", "author"],

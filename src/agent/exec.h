@@ -102,7 +102,6 @@ struct mw_exec_report {
 void mw_exec_report_read(struct mw_arena *arena, struct mw_str line,
                          struct mw_exec_report *ret_report);
 const char *mw_exec_killed_name(enum mw_exec_killed killed); /* NULL for MW_EXEC_NOT_KILLED */
-const char *mw_exec_error_name(enum mw_exec_error error);    /* NULL for MW_EXEC_NO_ERROR */
 
 /* The stub: `millwright __exec` and nothing else calls it. Returns the exit code (0, or 70 when no report could be written). */
 int mw_exec_main(void);

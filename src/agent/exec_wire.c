@@ -25,12 +25,6 @@ const char *mw_exec_killed_name(enum mw_exec_killed killed)
     return killed_names[killed];
 }
 
-const char *mw_exec_error_name(enum mw_exec_error error)
-{
-    MW_ASSERT((unsigned)error < MW_EXEC_ERROR_COUNT);
-    return error_names[error];
-}
-
 /* 0 (the nameless row) when the word is none of the table's. */
 static int index_of(struct mw_str word, const char *const *names, int count)
 {

@@ -116,7 +116,6 @@ struct mw_bp_entity *mw_bp_add_entity(struct mw_bp *bp, struct mw_bp_service *se
                                       struct mw_str words);
 void mw_bp_add_field(struct mw_bp_entity *entity, struct mw_bp_field *field);
 void mw_bp_add_case(struct mw_bp_service *service, struct mw_bp_case *made);
-void mw_bp_drop_field(struct mw_bp_entity *entity, const struct mw_bp_field *field);
 
 /* Finding: by name, without regard to case and word breaks; NULL when there is none. */
 struct mw_bp_service *mw_bp_service_of(const struct mw_bp *bp, struct mw_str base);

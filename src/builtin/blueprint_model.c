@@ -132,16 +132,6 @@ void mw_bp_add_field(struct mw_bp_entity *entity, struct mw_bp_field *field)
     entity->field_count++;
 }
 
-void mw_bp_drop_field(struct mw_bp_entity *entity, const struct mw_bp_field *field)
-{
-    for (struct mw_bp_field **at = &entity->fields; *at != NULL; at = &(*at)->next)
-        if (*at == field) {
-            *at = field->next;
-            entity->field_count--;
-            return;
-        }
-}
-
 void mw_bp_add_case(struct mw_bp_service *service, struct mw_bp_case *made)
 {
     struct mw_bp_case **at = &service->cases;

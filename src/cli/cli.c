@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -229,10 +230,16 @@ int mw_cli_usage(const struct mw_cli *cli, const char *format, ...)
     return mw_rc_exit_code(MW_E_USAGE);
 }
 
+/* Why the data did not arrive; said once, at the end. A reader that left has seen enough and is no error. */
+static int put_errno;
+
 bool mw_cli_put(struct mw_str text)
 {
-    (void)fflush(stdout); /* the write below says when nobody reads */
-    return mw_write_all(STDOUT_FILENO, text, NULL) == MW_OK;
+    errno = 0;
+    bool written = fflush(stdout) == 0 && mw_write_all(STDOUT_FILENO, text, NULL) == MW_OK;
+    if (!written && errno != EPIPE)
+        put_errno = errno != 0 ? errno : EIO;
+    return written;
 }
 
 bool mw_cli_put_line(struct mw_str text)
@@ -295,15 +302,30 @@ static int dispatch(struct mw_cli *cli, int count, char *const *words)
     return cli->command->run(cli);
 }
 
+/* A closed standard stream would lend its number to a socket or a lock file, and our words would go in there. What stands in refuses them. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return; /* without /dev/null nothing can be held */
+}
+
 int mw_cli_main(int argc, char **argv, const struct mw_cli_ports *ports)
 {
     struct mw_cli cli = {.ports = ports};
+    hold_standard_streams();
     /* A reader that leaves (`| head`) ends the talking, never the work: that is the host's. */
     (void)signal(SIGPIPE, SIG_IGN);
     mw_heap_arena(&cli.arena, ARENA_BYTES);
     int code = dispatch(&cli, argc > 0 ? argc - 1 : 0, argv + 1);
-    if (fflush(stdout) != 0 && errno != EPIPE && code == 0)
+    errno = 0;
+    if (fflush(stdout) != 0 && errno != EPIPE)
+        put_errno = errno != 0 ? errno : EIO;
+    if (put_errno != 0 && code == 0) {
+        (void)fprintf(stderr, "millwright: write standard output: %s\n", strerror(put_errno));
         code = mw_rc_exit_code(MW_E_IO);
+    }
     mw_heap_arena_free(&cli.arena);
     mw_heap_free(cli.workspace);
     return code;

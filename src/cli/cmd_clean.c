@@ -164,7 +164,8 @@ int mw_cmd_clean(struct mw_cli *cli)
     } else if (sweep.removed == 0 && rc == MW_OK) {
         mw_buf_put_z(&sweep.out, "nothing to remove");
     }
-    (void)mw_cli_put_line(mw_buf_str(&sweep.out)); /* the exit code says it too */
+    if (sweep.out.len > 0)
+        (void)mw_cli_put_line(mw_buf_str(&sweep.out)); /* the exit code says it too */
     mw_heap_buf_free(&sweep.out);
     return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
 }

@@ -9,6 +9,7 @@
 #include "posix/heap.h"
 
 #define TYPE_COLUMNS 26
+#define NAME_COLUMNS 42 /* the type and what it is for, in one column */
 #define AGENT_COLUMNS 22
 #define LINE_BYTES 1024
 #define HEAD_LINES 1
@@ -119,9 +120,10 @@ static void put_task(struct tree *tree, unsigned depth, const struct mw_trail_ta
     mw_put_cut(&text, task->type, TYPE_COLUMNS);
     if (task->subject.len > 0 && !mw_str_eq(task->subject, task->type)) {
         mw_buf_put_c(&text, ' ');
-        mw_put_cut(&text, task->subject, TYPE_COLUMNS);
+        mw_put_cut(&text, task->subject,
+                   NAME_COLUMNS - mw_text_columns((struct mw_str){text.ptr, text.len}));
     }
-    pad(&text, 0, TYPE_COLUMNS + 14);
+    pad(&text, 0, NAME_COLUMNS);
     mw_buf_put_c(&text, ' ');
     size_t from = text.len;
     mw_put_cut(&text, task->agent, AGENT_COLUMNS);

@@ -75,8 +75,12 @@ const char *mw_cli_factory(struct mw_cli *cli)
     for (size_t i = 0; len > 0 && i < MW_COUNT(beside); i++) {
         struct mw_str path =
             mw_arena_format(&cli->arena, "%.*s%s/workflows", (int)len, program, beside[i]);
+        char plain[PATH_MAX]; /* without the dots, to be shown */
         if (access(path.ptr, R_OK) == 0)
-            return mw_arena_copy(&cli->arena, mw_str_sub(path, 0, path.len - 10)).ptr;
+            return realpath(mw_arena_copy(&cli->arena, mw_str_sub(path, 0, path.len - 10)).ptr,
+                            plain) != NULL
+                       ? mw_arena_copy(&cli->arena, mw_str_of(plain)).ptr
+                       : NULL;
     }
     return NULL;
 }

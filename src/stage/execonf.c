@@ -224,18 +224,3 @@ enum mw_rc mw_execonf_check(const struct mw_execonf_list *list, const struct mw_
     mw_heap_buf_free(&names);
     return rc;
 }
-
-void mw_execonf_json(const struct mw_execonf_list *list, struct mw_buf *buf)
-{
-    struct mw_json json;
-    mw_json_init(&json, buf);
-    mw_json_array(&json);
-    for (uint32_t i = 0; i < list->count; i++) {
-        mw_json_object(&json);
-        mw_json_kstr(&json, "path", list->items[i].path);
-        mw_json_kstr(&json, "sha256", mw_str_of(list->items[i].sha256));
-        mw_json_kstr(&json, "why", mw_str_of(list->items[i].why));
-        mw_json_object_end(&json);
-    }
-    mw_json_array_end(&json);
-}

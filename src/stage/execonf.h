@@ -30,7 +30,5 @@ void mw_execonf_free(struct mw_execonf_list *list);
 /* approved: files as a person approved them (path and sha256). One that is not there with these bytes: MW_E_WAITING naming each. */
 MW_MUST enum mw_rc mw_execonf_check(const struct mw_execonf_list *list,
                                     const struct mw_tree *approved, struct mw_err *err);
-/* Appends `[{"path","sha256","why"},…]`. */
-void mw_execonf_json(const struct mw_execonf_list *list, struct mw_buf *buf);
 
 #endif

@@ -167,7 +167,7 @@ enum mw_rc mw_view_route(struct mw_view *view)
     struct mw_str domain = mw_view_arg(view->query, "domain");
     struct choice choice = {0};
     if (skill.len == 0)
-        return MW_FAIL(view->err, MW_E_USAGE, "route needs task=SKILL");
+        return MW_FAIL(view->err, MW_E_USAGE, "name the skill of the task: --task SKILL");
     if (domain.len == 0)
         domain = MW_STR("*");
     enum mw_rc rc = mw_view_index_make(view, MW_STR_NONE, &index);

@@ -76,7 +76,7 @@ static enum mw_rc look(struct answer *answer)
     struct mw_str build_id = mw_view_arg(view->query, "build");
     struct mw_str path = mw_view_arg(view->query, "path");
     if (path.len == 0)
-        return MW_FAIL(view->err, MW_E_USAGE, "why needs path=FILE");
+        return MW_FAIL(view->err, MW_E_USAGE, "name a file of the app");
     answer->path = inside(path, &build_id);
     enum mw_rc rc = mw_view_index_make(view, build_id, &answer->index);
     if (rc != MW_OK)
