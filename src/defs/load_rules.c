@@ -98,7 +98,7 @@ static bool read_rule(struct loader *l, uint32_t node, struct reading *reading)
     uint32_t otherwise = load_key(l, node, "else");
     uint32_t then;
     struct mw_str id = MW_STR_NONE;
-    struct mw_rule *rule;
+    struct mw_rule *rule = NULL;
     if (!load_keys(l, node, "id if then else", "a rule") ||
         (id_node != MW_NODE_NONE && !load_word(l, id_node, "a rule's id", &id)))
         return false;
@@ -116,7 +116,7 @@ static bool read_rule(struct loader *l, uint32_t node, struct reading *reading)
 /* Else: an action, or the next if. Nesting is bounded by the tape's depth. */
 static bool read_else(struct loader *l, uint32_t node, struct reading *reading)
 {
-    struct mw_rule *rule;
+    struct mw_rule *rule = NULL;
     if (load_key(l, node, "if") != MW_NODE_NONE)
         return read_rule(l, node, reading);
     if (!open_rule(l, reading, load_line(l, node), l->tape->nodes[node].column, MW_STR("else"),
@@ -266,7 +266,7 @@ static bool read_text_rule(struct loader *l, struct lines *lines, const struct p
                            struct reading *reading)
 {
     struct part then;
-    struct mw_rule *rule;
+    struct mw_rule *rule = NULL;
     bool first = reading->count == 0;
     if (part->word == WORD_THEN || (part->word == WORD_IF) != first)
         return load_refuse_at(l, part->line, 1,
