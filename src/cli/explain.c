@@ -209,6 +209,21 @@ static void put_output(const struct mw_watch *watch, struct mw_buf *out, const s
     mw_heap_buf_free(&log);
 }
 
+bool mw_explain_failed_tests(const struct mw_watch *watch, struct mw_json *json)
+{
+    struct mw_tape view = {0};
+    struct mw_err err;
+    mw_autofree char *trace = mw_heap_copy(watch->trail.trace_id);
+    struct mw_cli_arg args[] = {{"trace", trace}};
+    if (mw_link_view_tape(watch->cli, "failure", args, 1, &view, &err) != MW_OK)
+        return false;
+    uint32_t failures = mw_node_get(&view, 0, "failures");
+    if (mw_node_type(&view, failures) != MW_NODE_ARRAY || mw_node_count(&view, failures) == 0)
+        return false;
+    mw_json_knode(json, "tests", &view, failures);
+    return true;
+}
+
 void mw_explain_failure(const struct mw_watch *watch)
 {
     const struct mw_trail *trail = &watch->trail;

@@ -244,6 +244,7 @@ static void put_error(const struct mw_watch *watch, struct mw_json *json)
         mw_json_kstr(json, "task", trail->tasks[trail->last_failed].id);
         mw_json_kstr(json, "taskType", trail->tasks[trail->last_failed].type);
     }
+    (void)mw_explain_failed_tests(watch, json); /* most failures are none of a test */
     mw_json_object_end(json);
 }
 

@@ -28,6 +28,8 @@ int mw_watch_trace(struct mw_cli *cli, const char *verb, const struct mw_posted 
 /* explain.c: what was understood, assumed and not understood. payload of StrategicBlueprintGenerated. */
 void mw_explain_blueprint(const struct mw_watch *watch, const struct mw_tape *tape,
                           uint32_t payload);
+/* explain.c: the failed tests as a list of {"test","expected","actual"}; false: there are none, and nothing was written. */
+bool mw_explain_failed_tests(const struct mw_watch *watch, struct mw_json *json);
 /* explain.c: task, cause, last lines, kept folder, failed tests, the next command. */
 void mw_explain_failure(const struct mw_watch *watch);
 
