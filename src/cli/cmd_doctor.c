@@ -138,6 +138,11 @@ static void look_programs(struct mw_cli *cli, struct findings *findings)
             MW_STR("set MILLWRIGHT_FACTORY"));
         return;
     }
+    if (access(mw_arena_format(arena, "%s/workflows", factory).ptr, R_OK) != 0) {
+        add(findings, "factory", false, mw_arena_format(arena, "%s holds no definitions", factory),
+            MW_STR("set MILLWRIGHT_FACTORY to a factory folder, or to nothing"));
+        return;
+    }
     add(findings, "factory", true, mw_arena_copy(arena, mw_str_of(factory)), MW_STR_NONE);
     if (mw_requires_probe(cli, factory, "node", &items, &count, &err) != MW_OK) {
         add(findings, "stack", false, mw_arena_copy(arena, mw_str_of(err.text)), MW_STR_NONE);

@@ -18,10 +18,10 @@ struct record {
 
 typedef void take_fn(struct record *record);
 
-static take_fn take_intent, take_registered, take_step, take_staging, take_validation, take_staged,
-    take_run, take_completed, take_failed_build, take_run_ended, take_service, take_service_state,
-    take_service_ended, take_ready, take_dispatched, take_result, take_task_failed, take_retry,
-    take_escalated, take_task_ended, take_cancelled, take_trace_ended;
+static take_fn take_turn, take_intent, take_registered, take_step, take_staging, take_validation,
+    take_staged, take_run, take_completed, take_failed_build, take_run_ended, take_service,
+    take_service_state, take_service_ended, take_ready, take_dispatched, take_result,
+    take_task_failed, take_retry, take_escalated, take_task_ended, take_cancelled, take_trace_ended;
 
 static const struct {
     const char *kind;
@@ -36,6 +36,8 @@ static const struct {
               {"build.completed", take_completed},
               {"build.failed", take_failed_build},
               {"loop.start", take_run},
+              {"iteration.start", take_turn},
+              {"iteration.finish", take_turn},
               {"loop.complete", take_run_ended},
               {"loop.stop", take_run_ended},
               {"coordinator.started", take_service},
@@ -227,12 +229,23 @@ static void take_staged(struct record *record)
 static void take_run(struct record *record)
 {
     struct mw_str name = text_of(record, record->payload, "preset");
+    if (record->trail->run_id.len == 0)
+        record->trail->run_id = keep(record, text_of(record, record->payload, "run_id"));
     if (record->trail->scope_count == 0)
         (void)add_scope(record, name.len > 0 ? name : MW_STR("run"), false);
 }
 
+static void take_turn(struct record *record)
+{
+    uint64_t iteration = number_of(record, record->payload, "iteration");
+    if (iteration > record->trail->iterations &&
+        mw_str_eq(text_of(record, 0, "sessionId"), record->trail->run_id))
+        record->trail->iterations = iteration;
+}
+
 static void take_run_ended(struct record *record)
 {
+    take_turn(record);
     if (mw_str_is(record->kind, "loop.stop")) {
         struct mw_str class = text_of(record, 0, "errorClass");
         struct mw_str reason = text_of(record, 0, "reason");

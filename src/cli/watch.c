@@ -278,9 +278,9 @@ static void put_run_members(const struct mw_watch *watch, struct mw_json *json)
 {
     const struct mw_trail *trail = &watch->trail;
     kstr_or_null(json, "traceId", trail->trace_id);
-    kstr_or_null(json, "run_id", trail->trace_id);
+    kstr_or_null(json, "run_id", trail->run_id);
     kstr_or_null(json, "reason", trail->reason);
-    mw_json_ku64(json, "iterations", trail->tasks_done);
+    mw_json_ku64(json, "iterations", trail->iterations);
 }
 
 /* The one line of our own at the end of a --json stream. */

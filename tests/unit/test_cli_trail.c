@@ -153,6 +153,64 @@ static void test_each_end_is_told_apart(void **state)
     }
 }
 
+static void test_a_run_is_named_by_its_own_id_and_counts_its_own_turns(void **state)
+{
+    struct mw_trail trail;
+    (void)state;
+    mw_trail_init(&trail, &arena);
+    take(&trail, SUBMITTED);
+    take(&trail, "{\"kind\":\"loop.start\",\"seq\":2,\"sessionId\":\"run-2\"," AT(
+                     "00.100000") ",\"payload\":{\"run_id\":\"run-2\",\"preset\":\"P\"}}");
+    take(&trail, "{\"kind\":\"iteration.finish\",\"seq\":3,\"sessionId\":\"run-2\"," AT(
+                     "00.200000") ",\"payload\":{\"iteration\":3}}");
+    take(&trail, "{\"kind\":\"iteration.finish\",\"seq\":4,\"sessionId\":\"run-9\"," AT(
+                     "00.300000") ",\"payload\":{\"iteration\":7}}");
+    assert_true(mw_str_is(trail.run_id, "run-2"));
+    assert_int_equal(trail.iterations, 3);
+}
+
+/* A name that is cut takes as much room as one that is not: the agents stand in one column. */
+static void test_a_long_name_does_not_push_its_agent_aside(void **state)
+{
+    static const char *const tags[] = {"Short", "MarkNotificationAsReadByEverybodyHandler"};
+    struct mw_trail trail;
+    struct mw_buf out = mw_heap_buf();
+    unsigned lines = 0;
+    size_t column = 0, found = 0;
+    (void)state;
+    mw_trail_init(&trail, &arena);
+    take(&trail, SUBMITTED);
+    take(&trail, STEP);
+    for (int i = 0; i < 2; i++) {
+        char *line = mw_heap_format(
+            "{\"kind\":\"task.dispatched\",\"seq\":%d,\"taskId\":\"t-%d\",\"taskType\":"
+            "\"GenerateHandler\",\"agentId\":\"agent-zero\",\"componentTag\":\"AgentRegistry:%s\","
+            "\"attempt\":1,\"scopeItem\":2," AT("00.500000") ",\"payload\":{}}",
+            100 + i, i, tags[i]);
+        take(&trail, line);
+        mw_heap_free(line);
+    }
+    for (uint32_t i = 0; i < trail.task_count; i++)
+        trail.tasks[i].subject = mw_str_of(tags[i]);
+    mw_progress_tree(&out, &trail, 0, false, 0, 110, 12, &lines);
+    for (size_t from = 0, at = 0; at < out.len; at++) {
+        const char *agent = NULL;
+        if (out.ptr[at] != '\n')
+            continue;
+        agent = memmem(out.ptr + from, at - from, "agent-zero", 10);
+        if (agent != NULL) {
+            size_t stands = mw_text_columns(
+                (struct mw_str){out.ptr + from, (size_t)(agent - (out.ptr + from))});
+            assert_true(found == 0 || stands == column);
+            column = stands;
+            found++;
+        }
+        from = at + 1;
+    }
+    assert_int_equal(found, 2);
+    mw_heap_buf_free(&out);
+}
+
 static void test_the_tree_fits_width_and_height_and_no_control_byte_gets_out(void **state)
 {
     struct mw_trail trail;
@@ -218,6 +276,8 @@ int main(void)
         cmocka_unit_test(test_a_draft_is_the_end_and_sums_are_told),
         cmocka_unit_test(test_an_unknown_price_is_said_to_be_unknown),
         cmocka_unit_test(test_each_end_is_told_apart),
+        cmocka_unit_test(test_a_run_is_named_by_its_own_id_and_counts_its_own_turns),
+        cmocka_unit_test(test_a_long_name_does_not_push_its_agent_aside),
         cmocka_unit_test(test_the_tree_fits_width_and_height_and_no_control_byte_gets_out),
         cmocka_unit_test(test_views_become_text_without_escape_codes)};
     mw_heap_arena(&arena, 64u << 20);
