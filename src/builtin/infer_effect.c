@@ -210,7 +210,8 @@ static void keep_case(struct plan *p, struct mw_bp_case *made)
     made->entity = p->entity->name;
     for (struct mw_bp_case *c = p->service->cases; c != NULL && !p->is_exact; c = c->next)
         if (same_route(c, made)) { /* said twice, or in other words */
-            note_case(p, c);
+            if (!p->assumed)       /* what is there already is assumed once */
+                note_case(p, c);
             return;
         }
     mw_bp_add_case(p->service, made);
