@@ -163,11 +163,30 @@ def no_factory(worlds):
     want("factory" in done.stderr and "MILLWRIGHT_FACTORY" in done.stderr, f"no words: {done.stderr}")
 
 
+def output_lost(worlds):
+    """Data that did not arrive is never exit 0; a reader that has left is no error; a closed stream's number is not lent to a file."""
+    world = World(worlds)
+    world.quick_tests()
+    want(world.gen(limit_s=60)[0] == 0, "a draft")
+    for words in (("version",), ("status",), ("status", "--json"), ("events",), ("review", "--json"), ("help",)):
+        base = [PROGRAM, "--workspace", world.folder, *words]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(base, env=world.env, stdout=full, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        want(done.returncode == 74 and "space" in done.stderr, f"{words} into a full device: exit {done.returncode}: {done.stderr}")
+        done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *base], env=world.env, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        want(done.returncode == 74, f"{words} with standard output closed: exit {done.returncode}: {done.stderr}")
+        done = subprocess.run(["sh", "-c", '{ "$@"; echo $? >&2; } | true', "sh", *base], env=world.env, stderr=subprocess.PIPE, text=True,
+                              timeout=20, check=False)
+        want(done.stderr.strip() == "0", f"{words} into a pipe that nobody reads: {done.stderr}")
+    world.verify()
+
+
 prove("life_disk_full_P10", disk_full)
 prove("life_read_only_workspace", read_only)
 prove("life_path_with_spaces_and_umlauts", place, "Mein Büro – “Äpfel & Birnen” $HOME 'x'")
 prove("life_path_of_more_than_150_bytes", place, "/".join(["a-rather-long-name-of-a-folder-that-somebody-made"] * 4))
 prove("life_path_with_a_newline_in_it", place, "two\nlines")
+prove("life_output_that_cannot_be_written_is_74", output_lost)
 prove("life_no_home", no_home)
 prove("life_no_node_is_said_at_once_69", no_node)
 prove("life_no_factory_69", no_factory)
