@@ -22,7 +22,6 @@
     ((size_t)4 << 20) /* a fuller frame takes no more steps until it is written */
 #define MW_PENDING_MAX 4096u
 #define MW_IDLE_EXIT_MS 60000u
-#define MW_BODY_BYTES_MAX ((size_t)4 << 20)
 
 struct mw_host;
 

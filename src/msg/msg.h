@@ -1,7 +1,7 @@
 /*
  * msg.h - the vocabulary: requests, events, the envelope, and the codec between an event and its journal line.
  *
- * Owns:     the two tables (requests.def, events.def), what an event can carry (fields.def), the line format (docs/journal.md, docs/messages.md).
+ * Owns:     the two tables (requests.def, events.def), what an event can carry (fields.def), the line format (docs/journal.md).
  * Does not: decide or keep anything. Strings of an event are borrowed from whoever filled it (a step's arena, a line being replayed).
  */
 #ifndef MW_MSG_H
@@ -11,7 +11,6 @@
 
 #define MW_CONTRACT_VERSION "1.0"
 #define MW_JOURNAL_FORMAT 1
-#define MW_LINE_BYTES_MAX (1024 * 1024)
 
 enum mw_request_kind {
 #define MW_REQUEST(symbol, name, from, decider) MW_REQ_##symbol,

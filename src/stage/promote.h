@@ -12,8 +12,6 @@
 
 #include "stage/tree.h"
 
-#define MW_PROMOTE_PATH_MAX 4096
-
 enum mw_promote_edits_mode {
     MW_EDITS_REFUSE, /* an edited root: MW_E_DENIED, naming what was added, changed, removed */
     MW_EDITS_ADOPT, /* edits that the new version did not touch are carried into it; others: MW_E_CONFLICT naming them */

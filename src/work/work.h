@@ -11,7 +11,6 @@
 #include "defs/world.h"
 
 #define MW_AGENTS_MAX 1024
-#define MW_SKILL_QUEUES_MAX 1024
 #define MW_EXCLUDED_MAX 4
 
 struct mw_agent {
