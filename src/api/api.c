@@ -357,6 +357,25 @@ static bool is_json(const char *type)
            (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
 }
 
+/* An empty body and an object without the word drain. */
+static bool read_drain(struct mw_str text, bool *ret_drain)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    mw_heap_arena(&arena, text.len * 40 + 4096);
+    bool right = text.len == 0;
+    *ret_drain = true;
+    if (!right && mw_json_parse(&arena, text, &tape, NULL) == MW_OK &&
+        mw_node_type(&tape, 0) == MW_NODE_OBJECT) {
+        uint32_t drain = mw_node_get(&tape, 0, "drain");
+        right = drain == MW_NODE_NONE || mw_node_type(&tape, drain) == MW_NODE_TRUE ||
+                mw_node_type(&tape, drain) == MW_NODE_FALSE;
+        *ret_drain = drain == MW_NODE_NONE || mw_node_type(&tape, drain) == MW_NODE_TRUE;
+    }
+    mw_heap_arena_free(&arena);
+    return right;
+}
+
 static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const char *url)
 {
     const char *type =
@@ -370,9 +389,11 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
         return refuse(call->connection, 415, MW_E_INPUT, "content-type is application/json");
     if (strcmp(url, "/v1/shutdown") == 0) {
         struct mw_buf body = mw_heap_buf();
-        struct mw_str text = mw_buf_str(&call->body);
-        bool now = memmem(text.ptr, text.len, "\"drain\":false", 13) != NULL;
-        unsigned status = api->ops->shutdown(api->host, !now, &body);
+        bool drain;
+        if (!read_drain(mw_buf_str(&call->body), &drain))
+            return refuse(call->connection, 400, MW_E_INPUT,
+                          "a shutdown is an object; 'drain' is true or false");
+        unsigned status = api->ops->shutdown(api->host, drain, &body);
         enum MHD_Result queued = send_body(call->connection, status, mw_buf_str(&body));
         mw_heap_buf_free(&body);
         return queued;
