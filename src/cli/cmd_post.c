@@ -80,7 +80,8 @@ static const char *words_for(const char *request)
         {"Cancel", "cancelled"},
         {"Pause", "paused: nothing new is started; millwright resume goes on"},
         {"Resume", "resumed"},
-        {"RemoveAgent", "removed"}};
+        {"RemoveAgent", "removed"},
+        {"RemoveMemory", "forgotten"}};
     for (size_t i = 0; i < MW_COUNT(rows); i++)
         if (strcmp(rows[i].request, request) == 0)
             return rows[i].words;

@@ -55,6 +55,9 @@ static const struct mw_option route_options[] = {{"task", "SKILL", "what has to 
 static const struct mw_option payload_option[] = {
     {"payload", "FILE", "the fragment of a blueprint as JSON or YAML; - is standard input"},
     {NULL, NULL, NULL}};
+static const struct mw_option memory_options[] = {
+    {"kind", "learning|preference|meta", "what sort of thing it is; learning when none is given"},
+    {NULL, NULL, NULL}};
 static const struct mw_option start_options[] = {
     {"json", "FILE", "the fragment of a blueprint as JSON or YAML; - is standard input"},
     {NULL, NULL, NULL}};
@@ -133,6 +136,25 @@ const struct mw_command mw_commands[] = {
     /* loops */
     {"run", MW_CLI_LOOPS, "WORKFLOW \"OBJECTIVE\"", "run one workflow and follow it", NULL,
      payload_option, 1, 2, mw_cmd_run, NULL, NULL, NULL},
+    {"inspect", MW_CLI_LOOPS, "[RUN] [iterations]",
+     "what a run did and why: each turn with its role, cause, event, tasks and verdicts",
+     "RUN is a run's id, or any id of its trace, which then means the trace's newest run; without "
+     "it the newest run of all.",
+     NO_OPTIONS, 0, 2, mw_cmd_inspect, "run", "id", NULL},
+    {"chain", MW_CLI_LOOPS, "A,B,C \"OBJECTIVE\"",
+     "run workflows one after the other and follow them",
+     "Each is a run of its own; the chain stops at the first one that fails.", NO_OPTIONS, 2, 2,
+     mw_cmd_chain, NULL, NULL, NULL},
+    {"chain list", MW_CLI_LOOPS, "", "every chain and how it stands", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_view, "chains", NULL, NULL},
+    {"chain show", MW_CLI_LOOPS, "[CHAIN]", "one chain: its steps and their runs", NULL, NO_OPTIONS,
+     0, 1, mw_cmd_view, "chain", "id", "chains"},
+    {"memory list", MW_CLI_LOOPS, "", "what every task of an agent is told beside the task", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_view, "memory", NULL, NULL},
+    {"memory add", MW_CLI_LOOPS, "\"TEXT\"", "remember something for this project", NULL,
+     memory_options, 1, 1, mw_cmd_memory_add, NULL, NULL, NULL},
+    {"memory remove", MW_CLI_LOOPS, "ID", "forget it; what was done with it stays", NULL,
+     NO_OPTIONS, 1, 1, mw_cmd_post, "RemoveMemory", "id", NULL},
     {"workflow list", MW_CLI_LOOPS, "", "the workflows that are defined", NULL, NO_OPTIONS, 0, 0,
      mw_cmd_workflow_list, NULL, NULL, NULL},
     {"workflow validate", MW_CLI_LOOPS, "", "check every definition; mistakes with file and line",

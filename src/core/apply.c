@@ -33,7 +33,7 @@ void mw_core_apply(struct mw_core *core, const struct mw_event *event)
         mw_session_apply(&core->world, &core->session, event);
         break;
     case MW_ROOM_WORKFLOW:
-        mw_workflow_apply(&core->world, event);
+        mw_workflow_apply(&core->world, &core->memory, event);
         break;
     case MW_ROOM_REFINE:
         mw_refine_apply(&core->world, event);

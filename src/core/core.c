@@ -237,6 +237,7 @@ static void decide(const struct mw_core *core, const struct mw_request *request,
         room = item == NULL                    ? MW_ROOM_CORE
                : item->kind == MW_ITEM_RUN     ? MW_ROOM_WORKFLOW
                : item->kind == MW_ITEM_JOURNEY ? MW_ROOM_SESSION
+               : item->kind == MW_ITEM_CHAIN   ? MW_ROOM_SESSION
                : item->kind == MW_ITEM_UNIT    ? MW_ROOM_REFINE
                                                : MW_ROOM_WORK;
     switch (room) {
@@ -247,7 +248,7 @@ static void decide(const struct mw_core *core, const struct mw_request *request,
         mw_session_decide(&core->world, &core->session, request, out);
         return;
     case MW_ROOM_WORKFLOW:
-        mw_workflow_decide(&core->world, request, out);
+        mw_workflow_decide(&core->world, &core->memory, request, out);
         return;
     case MW_ROOM_REFINE:
         mw_refine_decide(&core->world, request, out);

@@ -11,7 +11,9 @@
 #define MW_CORE_H
 
 #include "loop/refine/refine.h"
+#include "loop/session/chain.h"
 #include "loop/session/session.h"
+#include "loop/workflow/memory.h"
 #include "loop/workflow/workflow.h"
 #include "work/work.h"
 
@@ -64,6 +66,7 @@ struct mw_core {
     struct mw_world world;
     struct mw_work work;
     struct mw_session session;
+    struct mw_memory memory;
     struct mw_arena arena;
     struct mw_str catalogue_sha256;   /* KEEP: what new traces pin; empty: none loaded */
     struct mw_table trace_names;      /* hash of every traceId ever used */

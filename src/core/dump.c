@@ -33,7 +33,8 @@ static uint64_t next_key(struct window *window, const struct mw_table *table, ui
 
 static void dump_item(const struct mw_item *item, struct mw_buf *buf)
 {
-    static const char *const kinds[] = {"task", "group", "coordinator", "run", "unit", "journey"};
+    static const char *const kinds[] = {"task", "group",   "coordinator", "run",
+                                        "unit", "journey", "chain"};
     mw_buf_printf(buf, "%s %lu owner=%lu scope=%lu ask=%lu %s", kinds[item->kind],
                   (unsigned long)item->id, (unsigned long)item->owner, (unsigned long)item->scope,
                   (unsigned long)item->ask, mw_outcome_name((enum mw_outcome)item->outcome));
@@ -51,6 +52,9 @@ static void dump_item(const struct mw_item *item, struct mw_buf *buf)
         break;
     case MW_ITEM_JOURNEY:
         mw_session_dump_item(item, buf);
+        break;
+    case MW_ITEM_CHAIN:
+        mw_chain_dump_item(item, buf);
         break;
     }
     mw_buf_put_c(buf, '\n');
@@ -83,6 +87,7 @@ void mw_core_dump(const struct mw_core *core, struct mw_buf *buf)
                   MW_STR_ARG(core->catalogue_sha256), core->remembered_index.count,
                   (unsigned long)core->traces_ended);
     mw_session_dump(&core->session, buf);
+    mw_memory_dump(&core->memory, buf);
     mw_work_dump(world, &core->work, buf);
     struct window traces = {.count = 0}, asks = {.count = 0};
     for (uint64_t key = next_key(&traces, &world->traces, 0); key != UINT64_MAX;

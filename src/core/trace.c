@@ -6,6 +6,8 @@ static void decide_intent(const struct mw_core *core, const struct mw_request *r
                           struct mw_out *out);
 static void decide_lone(const struct mw_core *core, const struct mw_request *request,
                         struct mw_out *out);
+static void decide_chain(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out);
 static void decide_pause(const struct mw_core *core, const struct mw_request *request,
                          struct mw_out *out);
 static void decide_cancel(const struct mw_core *core, const struct mw_request *request,
@@ -49,6 +51,9 @@ void mw_trace_decide(const struct mw_core *core, const struct mw_request *reques
     case MW_REQ_START_LONE_COORDINATOR:
     case MW_REQ_START_LONE_UNIT:
         decide_lone(core, request, out);
+        return;
+    case MW_REQ_START_LONE_CHAIN:
+        decide_chain(core, request, out);
         return;
     case MW_REQ_PAUSE_TRACE:
     case MW_REQ_RESUME_TRACE:
@@ -246,6 +251,30 @@ static void decide_lone(const struct mw_core *core, const struct mw_request *req
     uint32_t payload = mw_node_get(body, request->body_node, "payload");
     event->node = payload != MW_NODE_NONE ? payload : MW_NODE_NONE;
     mw_out_follow(out, follows[which], 0);
+}
+
+/* A journey given inline: nothing is written unless the whole of it can be begun. */
+static void decide_chain(const struct mw_core *core, const struct mw_request *request,
+                         struct mw_out *out)
+{
+    struct mw_str workflows;
+    struct mw_str prompt = mw_node_get_text(request->body, request->body_node, "prompt");
+    const struct mw_catalogue *catalogue =
+        core->world.catalogue(core->world.host, core->catalogue_sha256);
+    if (prompt.len > MW_PROMPT_KEPT) {
+        mw_out_refuse(out, MW_E_LIMIT, "/prompt",
+                      mw_arena_format(out->arena, "a prompt has at most %u bytes", MW_PROMPT_KEPT));
+        return;
+    }
+    if (!mw_chain_check(catalogue, request, out, &workflows))
+        return;
+    struct mw_event *event;
+    if (!open_trace(core, request, MW_EVT_TRACE_OPENED, out, &event))
+        return;
+    event->user_prompt = prompt;
+    event->workflows = workflows;
+    event->node = MW_NODE_NONE;
+    mw_out_follow(out, MW_REQ_START_CHAIN, 0);
 }
 
 /* ---- pausing, cancelling, ending ---- */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const char *const outcome_names[] = {"open", "completed", "failed", "cancelled"};
-static const char *const item_prefixes[] = {"t", "grp", "svc", "run", "unit", "b"};
+static const char *const item_prefixes[] = {"t", "grp", "svc", "run", "unit", "b", "chain"};
 
 struct mw_event *mw_out_event(struct mw_out *out, enum mw_event_kind kind)
 {

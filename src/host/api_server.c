@@ -195,7 +195,8 @@ static void copy_members(const struct mw_tape *tape, const char *const *left_out
 /* What is intended, without who asked and how: the same intent is the same bytes. The app's own settings are carried forward. */
 static void intent_text(struct mw_host *host, const struct mw_tape *tape, struct mw_buf *out)
 {
-    static const char *const members[] = {"prompt", "blueprint", "name", "payload", "workflow"};
+    static const char *const members[] = {"prompt",  "blueprint", "name",
+                                          "payload", "workflow",  "workflows"};
     struct mw_buf settings = mw_heap_buf();
     struct mw_arena arena;
     struct mw_tape ai;
@@ -223,7 +224,8 @@ static void intent_text(struct mw_host *host, const struct mw_tape *tape, struct
 static bool has_document(enum mw_request_kind kind)
 {
     return kind == MW_REQ_SUBMIT_INTENT || kind == MW_REQ_START_LONE_RUN ||
-           kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT;
+           kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT ||
+           kind == MW_REQ_START_LONE_CHAIN;
 }
 
 /* "t-ab12cd-57" or 57. */

@@ -89,6 +89,27 @@ static struct mw_str context_text(struct mw_run_attempt *attempt, const struct m
     return text;
 }
 
+/* [{"kind","text"}, …], oldest first: as it is when the attempt begins. */
+static struct mw_str memory_text(struct mw_run_attempt *attempt)
+{
+    const struct mw_memory *memory = &attempt->host->core.memory;
+    struct mw_buf buf = mw_heap_buf();
+    struct mw_json json;
+    mw_json_init(&json, &buf);
+    mw_json_array(&json);
+    for (uint32_t i = 0; i < memory->count; i++) {
+        enum mw_memory_kind kind = (enum mw_memory_kind)memory->entries[i].kind;
+        mw_json_object(&json);
+        mw_json_kstr(&json, "kind", mw_str_of(mw_memory_kind_name(kind)));
+        mw_json_kstr(&json, "text", memory->entries[i].text);
+        mw_json_object_end(&json);
+    }
+    mw_json_array_end(&json);
+    struct mw_str text = mw_arena_copy(&attempt->arena, mw_buf_str(&buf));
+    mw_heap_buf_free(&buf);
+    return text;
+}
+
 static void take_inputs(struct mw_run_attempt *attempt, const struct mw_task_needs *needs,
                         const struct mw_fact **facts)
 {
@@ -139,6 +160,7 @@ static bool read_needs(struct mw_run_attempt *attempt, struct mw_err *err)
         attempt->owns[i] = mw_arena_copy(&attempt->arena, needs.owns[i]);
     const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     attempt->context = context_text(attempt, &needs, facts);
+    attempt->memory = memory_text(attempt);
     take_inputs(attempt, &needs, facts);
     free(facts);
     return true;

@@ -28,6 +28,7 @@ struct mw_run_attempt {
     struct mw_str *owns;
     uint32_t owns_count;
     struct mw_str context; /* JSON object */
+    struct mw_str memory;  /* JSON array: what the project remembers */
     struct mw_attempt_input *inputs;
     uint32_t input_count;
     uint64_t attempt;

@@ -134,6 +134,7 @@ static void write_task(struct mw_run_attempt *attempt, const struct mw_tree *tre
         write_outputs(attempt, trees, &json);
     mw_json_object_end(&json);
     mw_json_kraw(&json, "context", attempt->context);
+    mw_json_kraw(&json, "memory", attempt->memory);
     mw_json_kstr(&json, "workDir", mw_str_of(files));
     mw_json_kobject(&json, "limits");
     mw_json_ku64(&json, "deadline_ms", attempt->agent.deadline_ms);

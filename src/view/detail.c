@@ -347,6 +347,11 @@ static void on_loop(struct mw_view_detail *detail, const struct mw_event *event)
         item->name = mw_view_copy(view, event->journey);
         item->definition = mw_view_copy(view, event->definition);
         return;
+    case MW_EVT_CHAIN_STARTED:
+        item = add_item(detail, event, MW_VIEW_CHAIN);
+        if (item != NULL)
+            item->name = MW_STR("chain");
+        return;
     case MW_EVT_TURN_STARTED:
     case MW_EVT_PLAN_ASKED:
         stage = add_stage(detail, item, event);
@@ -363,6 +368,7 @@ static void on_loop(struct mw_view_detail *detail, const struct mw_event *event)
     case MW_EVT_RUN_STOPPED:
     case MW_EVT_UNIT_ENDED:
     case MW_EVT_JOURNEY_ENDED:
+    case MW_EVT_CHAIN_ENDED:
         end_item(detail, item, event, event->outcome);
         return;
     case MW_EVT_SCOPE_TERMINATED:
@@ -506,6 +512,6 @@ struct mw_str mw_view_wire_id(const struct mw_view_index *index, struct mw_arena
 struct mw_str mw_view_item_id(const struct mw_view_index *index, struct mw_arena *arena,
                               const struct mw_view_item *item)
 {
-    static const char *const prefixes[] = {"t", "grp", "svc", "run", "unit", "b"};
+    static const char *const prefixes[] = {"t", "grp", "svc", "run", "unit", "b", "chain"};
     return mw_view_wire_id(index, arena, prefixes[item->kind], item->id);
 }

@@ -269,6 +269,10 @@ static enum mw_rc show_item(struct mw_view *view, const struct mw_view_index *in
         put_what(view, "run");
         put_run(view, item);
         break;
+    case MW_VIEW_CHAIN:
+        put_what(view, "chain");
+        put_run(view, item);
+        break;
     case MW_VIEW_JOURNEY:
         put_what(view, "build");
         mw_view_put_build(view, trace->build);

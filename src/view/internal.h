@@ -184,7 +184,8 @@ enum mw_view_item_kind {
     MW_VIEW_COORDINATOR,
     MW_VIEW_RUN,
     MW_VIEW_UNIT,
-    MW_VIEW_JOURNEY
+    MW_VIEW_JOURNEY,
+    MW_VIEW_CHAIN
 };
 
 struct mw_view_attempt {
@@ -375,6 +376,10 @@ MW_VIEW(failure);
 MW_VIEW(document);
 MW_VIEW(route);
 MW_VIEW(events);
+MW_VIEW(run_of);
+MW_VIEW(chains);
+MW_VIEW(chain);
+MW_VIEW(memory);
 #undef MW_VIEW
 
 #endif

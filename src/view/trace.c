@@ -153,7 +153,8 @@ static void put_in(struct tree *tree, struct mw_view_item *item)
 
 static void put_scope_head(struct tree *tree, const struct mw_view_item *item)
 {
-    static const char *const kinds[] = {"task", "group", "coordinator", "run", "unit", "build"};
+    static const char *const kinds[] = {"task", "group", "coordinator", "run",
+                                        "unit", "build", "chain"};
     struct mw_json *json = &tree->view->json;
     mw_view_kstr(json, "sessionId", item->session_id);
     mw_json_kstr(json, "kind", mw_str_of(kinds[item->kind]));

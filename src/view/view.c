@@ -24,6 +24,10 @@ static const struct {
     {"document", mw_view_document},
     {"route", mw_view_route},
     {"events", mw_view_events},
+    {"run", mw_view_run_of},
+    {"chains", mw_view_chains},
+    {"chain", mw_view_chain},
+    {"memory", mw_view_memory},
 };
 
 struct mw_str mw_view_arg(const struct mw_view_query *query, const char *key)

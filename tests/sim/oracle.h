@@ -32,6 +32,7 @@ static inline bool oracle_opens_item(const struct mw_event *event)
     case MW_EVT_RUN_STARTED:
     case MW_EVT_UNIT_STARTED:
     case MW_EVT_JOURNEY_STARTED:
+    case MW_EVT_CHAIN_STARTED:
         return true;
     case MW_EVT_TASK_READY:
     case MW_EVT_TASK_DISPATCHED:
@@ -194,6 +195,10 @@ static inline void oracle_memory(struct rig *rig)
                  oracle_text(build->path, 0);
     }
     bytes += oracle_text(core->session.app_id, 0) + oracle_text(core->session.promoted_sha256, 0);
+    if (core->memory.cap > 0)
+        bytes += oracle_block(core->memory.cap * sizeof(*core->memory.entries));
+    for (uint32_t i = 0; i < core->memory.count; i++)
+        bytes += oracle_text(core->memory.entries[i].text, 0);
     bytes += world->asks.count * oracle_block(sizeof(struct mw_ask));
     for (uint32_t i = 0; i < world->traces.cap; i++) {
         const struct mw_trace *trace = world->traces.slots[i].value;
@@ -271,7 +276,8 @@ static inline void oracle_nothing_is_stuck(struct rig *rig)
                 RIG_CHECK(rig, item->ask != 0 || task->queue != 0, "task %lu waits for nothing",
                           item->id);
             }
-            if (item->kind != MW_ITEM_GROUP && item->kind != MW_ITEM_RUN)
+            if (item->kind != MW_ITEM_GROUP && item->kind != MW_ITEM_RUN &&
+                item->kind != MW_ITEM_CHAIN)
                 continue;
             bool inside = false;
             for (const struct mw_item *other = trace->newest_item; other != NULL && !inside;

@@ -360,7 +360,8 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
     request.body_sha256 = mw_str_of(sha256);
     request.body_hash = mw_str_of(hash);
     if (kind == MW_REQ_SUBMIT_INTENT || kind == MW_REQ_START_LONE_RUN ||
-        kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT)
+        kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT ||
+        kind == MW_REQ_START_LONE_CHAIN)
         (void)rig_keep_document(rig, text);
     size_t from = rig->journal.len, first = rig->line_count;
     mw_core_step(&rig->core, &request, &rig->journal, &rig->result);

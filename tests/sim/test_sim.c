@@ -367,7 +367,7 @@ static void start_something(struct sim *sim)
     struct rig *rig = sim->rig;
     char body[600];
     static const char *const priorities[] = {"low", "normal", "high"};
-    uint32_t dice = rig_below(rig, sim->mixed ? 5 : 1);
+    uint32_t dice = rig_below(rig, sim->mixed ? 6 : 1);
     unsigned long n = (unsigned long)++sim->serial;
     sim->shape.auth = chance(sim, 50);
     sim->shape.ci = chance(sim, 20);
@@ -386,6 +386,9 @@ static void start_something(struct sim *sim)
                  "\"ask\":%s,\"holes\":[{\"name\":\"a\",\"domain\":\"Gardens\"},{\"name\":\"b\","
                  "\"domain\":\"Seas\"}]}}",
                  n, chance(sim, 50) ? "true" : "false", chance(sim, 30) ? "true" : "false");
+    else if (dice == 4)
+        snprintf(body, sizeof body,
+                 "{\"workflows\":[\"TalkItOver\",\"TalkItOver\"],\"prompt\":\"chain %lu\"}", n);
     else
         snprintf(body, sizeof body, "{\"skill\":\"%s\",\"payload\":{\"n\":%lu}}",
                  chance(sim, 50) ? "FillHole" : "PaintWall", n);
@@ -393,8 +396,29 @@ static void start_something(struct sim *sim)
               dice <= 1   ? MW_REQ_SUBMIT_INTENT
               : dice == 2 ? MW_REQ_START_LONE_RUN
               : dice == 3 ? MW_REQ_START_LONE_COORDINATOR
+              : dice == 4 ? MW_REQ_START_LONE_CHAIN
                           : MW_REQ_START_LONE_UNIT,
               body, 0);
+}
+
+/* Now and then more than is allowed; what is removed is there, or was. */
+static void remember(struct sim *sim)
+{
+    static const char *const kinds[] = {"learning", "preference", "meta", "rumour"};
+    const struct mw_memory *memory = &sim->rig->core.memory;
+    char body[600];
+    if (chance(sim, 60)) {
+        snprintf(body, sizeof body, "{\"kind\":\"%s\",\"text\":\"%.*s\"}",
+                 kinds[rig_below(sim->rig, 4)], (int)rig_below(sim->rig, 400),
+                 "a thing that was learnt, and is worth the room that it takes");
+        (void)ask(sim, MW_REQ_ADD_MEMORY, body, 0);
+        return;
+    }
+    snprintf(body, sizeof body, "{\"id\":%lu}",
+             memory->count > 0
+                 ? (unsigned long)memory->entries[rig_below(sim->rig, memory->count)].id
+                 : 1ul);
+    (void)ask(sim, MW_REQ_REMOVE_MEMORY, body, 0);
 }
 
 static void change_agents(struct sim *sim)
@@ -459,8 +483,10 @@ static void call(struct sim *sim)
         (void)ask(sim, MW_REQ_RESUME_TRACE, body, 0);
     else if (dice < 54)
         (void)ask(sim, MW_REQ_CANCEL_TRACE, body, 0);
-    else if (dice < 62)
+    else if (dice < 60)
         change_agents(sim);
+    else if (dice < 62)
+        remember(sim);
     else if (dice < 70)
         publish(sim);
     else if (dice < 78)

@@ -1,3 +1,4 @@
+#include "loop/session/chain.h"
 #include "loop/session/session.h"
 
 #include <string.h>
@@ -141,6 +142,11 @@ void mw_session_apply(struct mw_world *world, struct mw_session *session,
     case MW_EVT_APP_PROMOTED:
     case MW_EVT_PROMOTION_FAILED:
         apply_promoted(world, session, event);
+        return;
+    case MW_EVT_CHAIN_STARTED:
+    case MW_EVT_CHAIN_STEP:
+    case MW_EVT_CHAIN_ENDED:
+        mw_chain_apply(world, event);
         return;
     case MW_EVT_JOURNEY_ENDED:
         mw_world_end_item(world, mw_world_item(world, event->item),

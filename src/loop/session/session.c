@@ -1,3 +1,4 @@
+#include "loop/session/chain.h"
 #include "loop/session/internal.h"
 
 static void decide_open(const struct mw_world *world, const struct mw_session *session,
@@ -21,8 +22,13 @@ void mw_session_decide(const struct mw_world *world, const struct mw_session *se
     case MW_REQ_NEXT_STEP:
         decide_next(world, session, request, out);
         return;
+    case MW_REQ_START_CHAIN:
+        mw_chain_decide(world, request, out);
+        return;
     case MW_REQ_NOTE_ENDED:
-        if (request->cause->kind == MW_EVT_TASK_ENDED)
+        if (mw_world_item(world, request->item)->kind == MW_ITEM_CHAIN)
+            mw_chain_decide(world, request, out);
+        else if (request->cause->kind == MW_EVT_TASK_ENDED)
             decide_validation_ended(world, session, request, out);
         else
             decide_run_ended(world, session, request, out);

@@ -9,8 +9,8 @@ static void decide_ended(const struct mw_world *world, const struct mw_request *
 static void stop(const struct mw_world *world, const struct mw_run *run, const char *outcome,
                  struct mw_str reason, const struct mw_event *cause, struct mw_out *out);
 
-void mw_workflow_decide(const struct mw_world *world, const struct mw_request *request,
-                        struct mw_out *out)
+void mw_workflow_decide(const struct mw_world *world, const struct mw_memory *memory,
+                        const struct mw_request *request, struct mw_out *out)
 {
     switch (request->kind) {
     case MW_REQ_START_RUN:
@@ -21,6 +21,10 @@ void mw_workflow_decide(const struct mw_world *world, const struct mw_request *r
         return;
     case MW_REQ_NOTE_ENDED:
         decide_ended(world, request, out);
+        return;
+    case MW_REQ_ADD_MEMORY:
+    case MW_REQ_REMOVE_MEMORY:
+        mw_memory_decide(memory, request, out);
         return;
     case MW_REQ_NOTE_TIMEOUT: {
         const struct mw_run *run = (const struct mw_run *)mw_world_item(world, request->item);
@@ -50,11 +54,12 @@ static void decide_start(const struct mw_world *world, const struct mw_request *
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
     MW_ASSERT(catalogue != NULL); /* the asking room looked */
     const struct mw_workflow_def *def = &catalogue->workflows[cause->workflow_def];
-    bool in_journey = mw_world_item(world, request->item) != NULL;
+    const struct mw_item *owner = mw_world_item(world, request->item);
+    bool in_chain = owner != NULL && owner->kind == MW_ITEM_CHAIN;
     mw_seq id = mw_out_next_seq(world, out);
     struct mw_event *event = mw_out_event(out, MW_EVT_RUN_STARTED);
     event->trace = trace->id;
-    event->owner = in_journey ? request->item : 0;
+    event->owner = owner != NULL ? request->item : 0;
     event->workflow_def = cause->workflow_def;
     event->definition = catalogue->sha256;
     event->session_id = mw_wire_id(world, out->arena, "run", id);
@@ -67,8 +72,10 @@ static void decide_start(const struct mw_world *world, const struct mw_request *
     event->work_dir = MW_STR(".millwright/work");
     event->created_at = cause->timestamp;
     event->backend = MW_STR("routed");
-    event->trigger = trace->intent_source.len > 0 ? trace->intent_source : MW_STR("cli");
-    event->parent_run_id = MW_STR("");
+    event->trigger = in_chain                       ? MW_STR("chain")
+                     : trace->intent_source.len > 0 ? trace->intent_source
+                                                    : MW_STR("cli");
+    event->parent_run_id = in_chain ? mw_scope_id(world, out->arena, owner->id) : MW_STR("");
     struct mw_event *scope = mw_out_event(out, MW_EVT_SCOPE_OPENED);
     scope->trace = trace->id;
     scope->session_id = event->session_id;
@@ -217,7 +224,8 @@ static void stop(const struct mw_world *world, const struct mw_run *run, const c
     mw_out_follow(out, MW_REQ_CANCEL_INSIDE, run->item.id); /* nothing of it works on */
 }
 
-void mw_workflow_apply(struct mw_world *world, const struct mw_event *event)
+void mw_workflow_apply(struct mw_world *world, struct mw_memory *memory,
+                       const struct mw_event *event)
 {
     struct mw_run *run = (struct mw_run *)mw_world_item(world, event->item);
     switch (event->kind) {
@@ -241,6 +249,10 @@ void mw_workflow_apply(struct mw_world *world, const struct mw_event *event)
     case MW_EVT_RUN_STOPPED:
         MW_ASSERT(run != NULL);
         mw_world_end_item(world, &run->item, mw_outcome_by_name(event->outcome));
+        return;
+    case MW_EVT_MEMORY_ADDED:
+    case MW_EVT_MEMORY_REMOVED:
+        mw_memory_apply(world, memory, event);
         return;
     default:
         MW_UNREACHABLE("an event that is not about runs");
