@@ -106,6 +106,8 @@ int mw_cmd_why(struct mw_cli *cli);
 int mw_cmd_status(struct mw_cli *cli);
 int mw_cmd_review(struct mw_cli *cli);
 int mw_cmd_events(struct mw_cli *cli);
+int mw_cmd_schema_list(struct mw_cli *cli);
+int mw_cmd_schema_show(struct mw_cli *cli);
 int mw_cmd_logs(struct mw_cli *cli);
 int mw_cmd_init(struct mw_cli *cli);
 int mw_cmd_workflow_validate(struct mw_cli *cli);

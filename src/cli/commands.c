@@ -200,6 +200,14 @@ const struct mw_command mw_commands[] = {
      mw_cmd_view, "route", NULL, NULL},
     {"events", MW_CLI_FACTORY, "", "the journal's records, oldest first", NULL, events_options, 0,
      0, mw_cmd_events, NULL, NULL, NULL},
+    {"schema list", MW_CLI_FACTORY, "", "the JSON Schemas of messages and records", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_schema_list, NULL, NULL, NULL},
+    {"schema show", MW_CLI_FACTORY, "NAME",
+     "one JSON Schema, such as MicroserviceAssemblyCompleted",
+     "Draft 2020-12. Each refers to millwright:schema/Envelope, which is Envelope of this list: "
+     "give "
+     "your validator both. AgentTask is what an agent reads on standard input.",
+     NO_OPTIONS, 1, 1, mw_cmd_schema_show, NULL, NULL, NULL},
     /* operations */
     {"serve", MW_CLI_OPERATIONS, "", "start the workspace's host, or stop it", NULL, serve_options,
      0, 0, mw_cmd_serve, NULL, NULL, NULL},
