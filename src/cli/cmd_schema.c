@@ -77,7 +77,7 @@ static void put_row(struct mw_cli *cli, const char *file, const struct mw_tape *
 
 int mw_cmd_schema_list(struct mw_cli *cli)
 {
-    const char *folder;
+    const char *folder = NULL; /* gcc -O2 does not see that MW_OK sets it */
     struct dirent **entries = NULL;
     struct mw_err err = {0};
     struct mw_json json;
@@ -113,7 +113,7 @@ int mw_cmd_schema_list(struct mw_cli *cli)
 
 int mw_cmd_schema_show(struct mw_cli *cli)
 {
-    const char *folder;
+    const char *folder = NULL; /* gcc -O2 does not see that MW_OK sets it */
     struct mw_err err = {0};
     struct mw_str text;
     struct mw_tape tape;
