@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, struct mw_err *err);
@@ -238,6 +241,20 @@ static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, stru
     return rc;
 }
 
+#define LEAVING_NS (5ll * 1000000000)
+
+static bool somebody_answers(struct mw_host *host)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    mw_autoclose int folder =
+        openat(host->workspace_fd, ".millwright", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mw_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/millwright.sock",
+             folder);
+    return folder >= 0 && fd >= 0 &&
+           connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
 {
     struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
@@ -254,6 +271,13 @@ static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
     mw_core_init(&host->core, &config);
     host->ops = &mw_journal_files;
     enum mw_rc rc = host->ops->open(folder, &options, &host->journal, &opened, err);
+    /* A host that is leaving answers no more and holds the lock a moment longer; one that answers keeps it. */
+    int64_t give_up_ns = mw_now_monotonic_ns() + LEAVING_NS;
+    while (rc == MW_E_CONFLICT && mw_now_monotonic_ns() < give_up_ns && !somebody_answers(host)) {
+        const struct timespec pause = {.tv_nsec = 20000000};
+        (void)nanosleep(&pause, NULL); /* woken early: it is looked at early */
+        rc = host->ops->open(folder, &options, &host->journal, &opened, err);
+    }
     if (rc != MW_OK)
         return rc;
     if (opened.torn_bytes > 0)
