@@ -204,9 +204,11 @@ static void put_tree(struct tree *tree)
     struct mw_buf text;
     for (uint32_t i = 0; i < tree->trail->scope_count; i++)
         put_scope(tree, i);
+    if (tree->trail->state != MW_TRAIL_OPEN)
+        return; /* the sums are the last line of all, under what came of it */
     mw_buf_init(&text, memory, sizeof(memory));
     struct mw_trail now = *tree->trail;
-    if (now.state == MW_TRAIL_OPEN && tree->now_us > now.last_us)
+    if (tree->now_us > now.last_us)
         now.last_us = tree->now_us; /* the clock goes on between records */
     mw_trail_sum(&now, &text);
     mw_put_cut(tree->out, mw_buf_str(&text), tree->width > 1 ? tree->width - 1 : 1);

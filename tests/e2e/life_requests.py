@@ -8,7 +8,7 @@ import stat
 import time
 import uuid
 
-from crash_lib import World, finish, prove, until, want
+from crash_lib import World, alive, finish, prove, until, want
 
 AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
 
@@ -224,9 +224,22 @@ def private(worlds):
     return None
 
 
+def shutdown_words(worlds):
+    """What a shutdown says is read as JSON: what is none stops nothing, and a space changes no meaning."""
+    world = World(worlds)
+    world.serve()
+    host = world.host()
+    for wrong in ("{", "[]", '{"drain": 1}'):
+        status, _ = world.ask("POST", "/v1/shutdown", wrong)
+        want(status == 400 and world.host() == host, f"{wrong}: {status}")
+    want(world.ask("POST", "/v1/shutdown", '{"drain" : false}')[0] == 200, "refused")
+    until(lambda: not alive(host), 10, "the host has left")
+
+
 prove("life_each_request_three_times_P05", repeated)
 prove("life_message_id_windows_P05", windows)
 prove("life_hostile_requests_P21_P14", hostile)
+prove("life_shutdown_is_read_as_json", shutdown_words)
 prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
 finish()
