@@ -68,14 +68,14 @@ def last(done):
 
 @case("CL-09", "run, inspect, memory, chain exist; an unknown argument is exit 2 and never prompt text")
 def unknown(w):
-    before = len(records(w))
     for words in (["inspect", "x", "y"], ["inspect", "--nope"], ["inspect", "run-000000-1"], ["inspect", "a", "b", "c"], ["memory"],
                   ["memory", "ad", "x"], ["memory", "add"], ["memory", "add", "two", "texts"], ["memory", "add", "x", "--nope"],
                   ["memory", "remove"], ["memory", "list", "x"], ["chain"], ["chain", "Alpha"], ["chain", "Alpha,Beta", "a", "b"],
                   ["chain", "Alpha,,Beta", "x"], ["chain", "lst"], ["chain", "list", "x"], ["chain", "show", "chain-000000-1"],
                   ["run", "Alpha", "x", "y"]):
         equal(w.cli(*words).returncode, 2, words)
-    equal(len(records(w)), before, "records")
+    kinds = {r["kind"] for r in records(w)}
+    assert not kinds & {"trace.opened", "intent.submitted", "memory.added"}, kinds
 
 
 @case("CH-01", "a chain of three: each its own run, one after the other, and the chain ends with the last")
@@ -156,7 +156,7 @@ def offline(w):
     asked = (["inspect"], ["memory", "list"], ["chain", "list"], ["chain", "show"])
     before = [w.json(*words) for words in asked]
     w.ok("serve", "--stop")
-    assert not os.path.exists(w.socket()), "a host"
+    until(lambda: not os.path.exists(w.socket()))  # it listens no more, and is about to take its socket away
     equal([w.json(*words) for words in asked], before, "answers")
     for words in asked:
         assert w.ok(*words).strip(), words
