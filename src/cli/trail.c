@@ -18,9 +18,9 @@ struct record {
 
 typedef void take_fn(struct record *record);
 
-static take_fn take_turn, take_intent, take_registered, take_step, take_staging, take_validation,
-    take_staged, take_run, take_completed, take_failed_build, take_run_ended, take_service,
-    take_service_state, take_service_ended, take_ready, take_dispatched, take_result,
+static take_fn take_turn, take_chain, take_intent, take_registered, take_step, take_staging,
+    take_validation, take_staged, take_run, take_completed, take_failed_build, take_run_ended,
+    take_service, take_service_state, take_service_ended, take_ready, take_dispatched, take_result,
     take_task_failed, take_retry, take_escalated, take_task_ended, take_cancelled, take_trace_ended;
 
 static const struct {
@@ -35,6 +35,7 @@ static const struct {
               {"build.validation", take_validation},
               {"build.completed", take_completed},
               {"build.failed", take_failed_build},
+              {"chain.start", take_chain},
               {"loop.start", take_run},
               {"iteration.start", take_turn},
               {"iteration.finish", take_turn},
@@ -235,11 +236,20 @@ static void take_run(struct record *record)
         (void)add_scope(record, name.len > 0 ? name : MW_STR("run"), false);
 }
 
+/* A chain is the run that was asked for; the runs of its steps bring the turns. */
+static void take_chain(struct record *record)
+{
+    record->trail->run_id = keep(record, text_of(record, record->payload, "run_id"));
+    record->trail->is_chain = true;
+}
+
 static void take_turn(struct record *record)
 {
     uint64_t iteration = number_of(record, record->payload, "iteration");
-    if (iteration > record->trail->iterations &&
-        mw_str_eq(text_of(record, 0, "sessionId"), record->trail->run_id))
+    if (record->trail->is_chain)
+        record->trail->iterations += mw_str_is(record->kind, "iteration.finish");
+    else if (iteration > record->trail->iterations &&
+             mw_str_eq(text_of(record, 0, "sessionId"), record->trail->run_id))
         record->trail->iterations = iteration;
 }
 

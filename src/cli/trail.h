@@ -56,7 +56,8 @@ struct mw_trail {
     uint32_t scope_count, scope_cap;
     enum mw_trail_state state;
     struct mw_str trace_id, app_id, app_name, build_id, staged, reason, error_class;
-    struct mw_str run_id; /* of the first run; with its iterations */
+    struct mw_str run_id; /* of the chain, else of the first run; with its iterations */
+    bool is_chain;
     uint64_t version, iterations;
     uint64_t last_seq, record_count;
     uint64_t tests_passed, tests_failed, tasks_done;

@@ -167,6 +167,20 @@ static void test_a_run_is_named_by_its_own_id_and_counts_its_own_turns(void **st
                      "00.300000") ",\"payload\":{\"iteration\":7}}");
     assert_true(mw_str_is(trail.run_id, "run-2"));
     assert_int_equal(trail.iterations, 3);
+    mw_trail_init(&trail, &arena);
+    take(&trail, SUBMITTED);
+    take(&trail, "{\"kind\":\"chain.start\",\"seq\":2,\"sessionId\":\"chain-2\"," AT(
+                     "00.100000") ",\"payload\":{\"run_id\":\"chain-2\"}}");
+    for (int i = 3; i < 5; i++) {
+        char *line =
+            mw_heap_format("{\"kind\":\"iteration.finish\",\"seq\":%d,\"sessionId\":\"run-%d\"," AT(
+                               "00.200000") ",\"payload\":{\"iteration\":1}}",
+                           i, i);
+        take(&trail, line);
+        mw_heap_free(line);
+    }
+    assert_true(mw_str_is(trail.run_id, "chain-2"));
+    assert_int_equal(trail.iterations, 2);
 }
 
 /* A name that is cut takes as much room as one that is not: the agents stand in one column. */
