@@ -303,6 +303,42 @@ static void TG07_a_group_is_released_once_however_its_results_come(void **state)
     rig_free(rig);
 }
 
+static enum mw_rc remember(struct rig *rig, int bytes)
+{
+    char body[8192];
+    snprintf(body, sizeof body, "{\"text\":\"%0*d\"}", bytes, 7);
+    (void)rig_step(rig, MW_REQ_ADD_MEMORY, body, NULL, 0, 0);
+    return rig->result.rc;
+}
+
+static void forget_oldest(struct rig *rig)
+{
+    char body[64];
+    snprintf(body, sizeof body, "{\"id\":%lu}", (unsigned long)rig->core.memory.entries[0].id);
+    (void)rig_do(rig, MW_REQ_REMOVE_MEMORY, body, 0, 0);
+}
+
+static void PS10_what_is_remembered_has_limits(void **state)
+{
+    struct rig *rig = begin("small");
+    (void)state;
+    rig->quiet_dump = true; /* the whole state is long here: looked at now and then */
+    assert_int_equal(remember(rig, 4097), MW_E_LIMIT);
+    for (int i = 0; i < 16; i++)
+        assert_int_equal(remember(rig, 4096), MW_OK);
+    assert_int_equal(remember(rig, 1), MW_E_LIMIT); /* 64 KiB together */
+    forget_oldest(rig);
+    assert_int_equal(remember(rig, 4096), MW_OK);
+    while (rig->core.memory.count > 0)
+        forget_oldest(rig);
+    for (int i = 0; i < 1024; i++)
+        assert_int_equal(remember(rig, 10), MW_OK);
+    assert_int_equal(remember(rig, 10), MW_E_LIMIT);
+    forget_oldest(rig);
+    assert_int_equal(remember(rig, 10), MW_OK);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
+        cmocka_unit_test(PS10_what_is_remembered_has_limits),
         cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
