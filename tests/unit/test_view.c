@@ -144,8 +144,8 @@ static void wrong_words_are_usage(void **state)
     (void)state;
     assert_refused(&everything, "nonsense", MW_E_USAGE, "no view 'nonsense'");
     assert_refused(&everything, "show", MW_E_USAGE, "id=ID");
-    assert_refused(&everything, "why", MW_E_USAGE, "path=FILE");
-    assert_refused(&everything, "route", MW_E_USAGE, "task=SKILL");
+    assert_refused(&everything, "why", MW_E_USAGE, "name a file of the app");
+    assert_refused(&everything, "route", MW_E_USAGE, "--task SKILL");
     assert_refused(&everything, "document name=everything", MW_E_USAGE, "name=");
     assert_refused(&everything, "events after=soon", MW_E_USAGE, "whole number");
     assert_refused(&everything, "events limit=0", MW_E_USAGE, "limit");
