@@ -48,9 +48,7 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
     *ret_missing = MW_STR("a document that the host has not pinned");
     if (!add_document(world, trace, 0, MW_STR("intent"), expr, &roots))
         return false;
-    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
-    const struct mw_journey_def *journey =
-        catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+    const struct mw_journey_def *journey = mw_world_documents(world, trace);
     for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++) {
         struct mw_str name = journey->documents[i].name;
         if (!add_document(world, trace, i + 1, name, expr, &roots))
@@ -262,9 +260,7 @@ bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,
         document = place->document;
         node = place->node;
     } else if (!mw_str_is(root, "intent")) {
-        const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
-        const struct mw_journey_def *journey =
-            catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+        const struct mw_journey_def *journey = mw_world_documents(world, trace);
         while (journey != NULL && document < journey->document_count &&
                !mw_str_eq(journey->documents[document].name, root))
             document++;

@@ -59,6 +59,16 @@ const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
     return world->catalogue(world->host, trace->catalogue_sha256);
 }
 
+const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
+                                                const struct mw_trace *trace)
+{
+    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+    if (catalogue == NULL || catalogue->journey_count == 0)
+        return NULL;
+    return trace->journey.len > 0 ? mw_catalogue_journey(catalogue, trace->journey)
+                                  : &catalogue->journeys[0];
+}
+
 struct mw_str mw_wire_id(const struct mw_world *world, struct mw_arena *arena, const char *prefix,
                          mw_seq seq)
 {

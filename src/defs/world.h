@@ -138,6 +138,9 @@ struct mw_trace *mw_world_trace(const struct mw_world *world, mw_seq id);
 struct mw_trace *mw_world_trace_of(const struct mw_world *world, const struct mw_item *item);
 const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
                                               const struct mw_trace *trace);
+/* The documents of a trace: its journey's, or, of a run or chain on its own, those of the first journey that is defined. NULL: none. */
+const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
+                                                const struct mw_trace *trace);
 /* "run-ab12cd-57" and the like. */
 struct mw_str mw_wire_id(const struct mw_world *world, struct mw_arena *arena, const char *prefix,
                          mw_seq seq);

@@ -331,9 +331,7 @@ static struct mw_str shortened(struct mw_arena *arena, const struct mw_tape *tap
 static uint32_t document_index(const struct mw_world *world, const struct mw_trace *trace,
                                struct mw_str type)
 {
-    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
-    const struct mw_journey_def *journey =
-        catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+    const struct mw_journey_def *journey = mw_world_documents(world, trace);
     for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++)
         if (mw_str_eq(journey->documents[i].type, type))
             return i + 1;
@@ -619,7 +617,11 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
         retry(world, task, policy, request, out);
         return;
     }
-    if (other_next && task->excluded_count < policy->reroutes_max &&
+    /* Who cannot do it has not tried it: that costs none of the further agents that the policy allows. */
+    uint32_t others_max = mw_str_is(request->cause->error_class, "unsupported")
+                              ? MW_EXCLUDED_MAX
+                              : policy->reroutes_max;
+    if (other_next && task->excluded_count < others_max &&
         other_agent_exists(work, task, def->skill, out)) {
         reroute(world, work, task, request, out);
         return;

@@ -195,6 +195,7 @@ static inline void oracle_memory(struct rig *rig)
                  oracle_text(build->path, 0);
     }
     bytes += oracle_text(core->session.app_id, 0) + oracle_text(core->session.promoted_sha256, 0);
+    bytes += oracle_text(core->session.app_name, 0);
     if (core->memory.cap > 0)
         bytes += oracle_block(core->memory.cap * sizeof(*core->memory.entries));
     for (uint32_t i = 0; i < core->memory.count; i++)

@@ -101,8 +101,10 @@ void mw_session_apply(struct mw_world *world, struct mw_session *session,
         build->app_id = keep(world, event->app_id);
         build->registry_id = keep(world, event->registry_id);
         trace->app_id = mw_pool_copy(&trace->pool, &world->mem, event->app_id);
-        if (session->app_id.len == 0)
+        if (session->app_id.len == 0) {
             session->app_id = keep(world, event->app_id);
+            session->app_name = keep(world, event->app_name);
+        }
         return;
     }
     case MW_EVT_BUNDLE_STAGED:

@@ -152,7 +152,8 @@ static bool register_build(const struct mw_world *world, const struct mw_session
     event->registry_id = mw_wire_id(world, out->arena, "reg", id);
     event->build_id = session->builds[journey->build].build_id;
     event->app_id = session->app_id.len > 0 ? session->app_id : mw_arena_copy(out->arena, app_id);
-    event->app_name = mw_arena_copy(out->arena, app_name);
+    event->app_name =
+        session->app_name.len > 0 ? session->app_name : mw_arena_copy(out->arena, app_name);
     event->user_id = trace->user_id.len > 0 ? trace->user_id : MW_STR("local");
     event->status = MW_STR("building");
     return true;

@@ -56,11 +56,12 @@ struct mw_session {
     uint32_t promoted;      /* index + 1 of what stands in the app root; 0: nothing */
     uint32_t promoted_last; /* the one before: where rollback goes */
     struct mw_str
-        promoted_sha256;  /* KEEP: of the tree that the last promotion left in the app root */
-    mw_seq promotion;     /* ask that is open; 0: none */
-    uint32_t promoting;   /* index + 1 */
-    mw_seq session;       /* BuilderSessionOpened; 0: none yet */
-    struct mw_str app_id; /* KEEP; empty until the first build is registered */
+        promoted_sha256;    /* KEEP: of the tree that the last promotion left in the app root */
+    mw_seq promotion;       /* ask that is open; 0: none */
+    uint32_t promoting;     /* index + 1 */
+    mw_seq session;         /* BuilderSessionOpened; 0: none yet */
+    struct mw_str app_id;   /* KEEP; empty until the first build is registered */
+    struct mw_str app_name; /* KEEP; as the first build was called */
     uint64_t version_last;
 };
 
