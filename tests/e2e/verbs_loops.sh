@@ -167,6 +167,11 @@ def offline(w):
     equal(w.view("state")["sha256"], state, "the replayed state, memory in it")
 
 
+@case("CH-01", "the first-party workflows make a chain: the second sees the blueprint of the first")
+def handed_on(w):
+    w.ok("chain", "ValueEngine,DesignDocs", "a todo list")
+
+
 with Workspace("loops") as w:
     w.ok("init")
     w.stub(["MakeThing", "CheckThing", "MissThing"], answers={"MissThing": {"fail": "this cannot be made"}})
@@ -175,7 +180,7 @@ with Workspace("loops") as w:
     w.file("workflows/gamma.yaml", FAILING)
     w.file("policies/quick.yaml", QUICK)
     w.ok("serve")
-    for part in (unknown, chain, trigger, parent, stops, inspect, memory, offline):
+    for part in (unknown, chain, trigger, parent, stops, inspect, memory, offline, handed_on):
         part(w)
 sys.exit(rows_lib.finish())
 PYTHON
