@@ -1,14 +1,13 @@
-#include "cli/command.h"
+#include "author/author.h"
+#include "cli/link.h"
+#include "cli/workspace.h"
+#include "posix/file.h"
+#include "posix/heap.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "author/author.h"
-#include "cli/workspace.h"
-#include "posix/file.h"
-#include "posix/heap.h"
 
 #define WORKFLOW_BYTES_MAX (1u << 20)
 
@@ -29,6 +28,10 @@ int mw_cmd_init(struct mw_cli *cli)
     const char *factory = mw_cli_factory(cli);
     if (factory == NULL || cli->ports->make_scaffold == NULL)
         return no_factory(cli);
+    const char *name = cli->arg_count > 0 ? cli->args[0] : "default";
+    mw_autofree char *scaffold = mw_heap_format("%s/scaffold/%s/app", factory, name);
+    if (strchr(name, '/') != NULL || !mw_exists(AT_FDCWD, scaffold))
+        return mw_cli_usage(cli, "there is no template '%s'", name);
     if (mw_cli_workspace(cli, MW_WORKSPACE_MAKE, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     mw_autoclose int root = open(cli->workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -38,7 +41,8 @@ int mw_cmd_init(struct mw_cli *cli)
         return mw_cli_fail(cli, &err);
     }
     if (mw_mkdirs(AT_FDCWD, state, 0700, &err) != MW_OK ||
-        cli->ports->make_scaffold(root, factory, "default", &made, &err) != MW_OK)
+        cli->ports->make_scaffold(root, factory, name, &made, &err) != MW_OK ||
+        (mw_cli_has(cli, "serve") && mw_link_ensure(cli, &err) != MW_OK))
         return mw_cli_fail(cli, &err);
     struct mw_buf out = mw_heap_buf();
     if (cli->json) {

@@ -40,6 +40,8 @@ static const struct mw_option port_option[] = {
     {"port", "N", "the port on 127.0.0.1; 0 or none: a free one"}, {NULL, NULL, NULL}};
 static const struct mw_option answer_options[] = {
     {"json", "FILE", "the answer as a JSON object; - is standard input"}, {NULL, NULL, NULL}};
+static const struct mw_option init_options[] = {
+    {"serve", NULL, "start the workspace's host as well"}, {NULL, NULL, NULL}};
 static const struct mw_option clean_options[] = {
     {"keep", "N", "leave the newest N of the bundles that would go"},
     {"dry-run", NULL, "only say what would go"},
@@ -131,8 +133,9 @@ const struct mw_command mw_commands[] = {
      "remove bundles that were not accepted, kept work folders and caches",
      "Never the journal, data, or a current or promoted version.", clean_options, 0, 0,
      mw_cmd_clean, NULL, NULL, NULL},
-    {"init", MW_CLI_EVERYDAY, "", "make a workspace with the scaffold of an app; generates nothing",
-     NULL, NO_OPTIONS, 0, 0, mw_cmd_init, NULL, NULL, NULL},
+    {"init", MW_CLI_EVERYDAY, "[TEMPLATE]",
+     "make a workspace with the scaffold of an app; generates nothing", NULL, init_options, 0, 1,
+     mw_cmd_init, NULL, NULL, NULL},
     /* loops */
     {"run", MW_CLI_LOOPS, "WORKFLOW \"OBJECTIVE\"", "run one workflow and follow it", NULL,
      payload_option, 1, 2, mw_cmd_run, NULL, NULL, NULL},

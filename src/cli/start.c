@@ -17,7 +17,7 @@
 
 #define READY_FD 3
 #define READY_TEXT_MAX 4096
-#define ENVIRONMENT_MAX 32
+#define ENVIRONMENT_MAX 1024
 
 static enum mw_rc take_lock(const struct mw_cli *cli, int *ret_fd, struct mw_err *err);
 static enum mw_rc spawn_host(struct mw_cli *cli, int ready_fd, pid_t *ret_pid, struct mw_err *err);
@@ -64,22 +64,20 @@ static enum mw_rc take_lock(const struct mw_cli *cli, int *ret_fd, struct mw_err
     return MW_OK;
 }
 
-/* What a host needs and nothing else: it lives longer than this shell. The PATH for agents comes with each request. */
+/* The environment as it is now is the host's for its life: an agent gets of it what its definition names and nothing else. The PATH for agents
+ * comes with each request. */
 static void fill_environment(char **env, bool with_ready)
 {
-    static const char *const names[] = {"PATH",   "HOME", "USER",           "LOGNAME",
-                                        "TMPDIR", "TZ",   "XDG_RUNTIME_DIR"};
+    static const char *const left_out[] = {"MILLWRIGHT_READY_FD=", "LANG=", "LC_", "LANGUAGE="};
     size_t count = 0;
     extern char **environ;
-    for (size_t i = 0; i < MW_COUNT(names); i++)
-        if (getenv(names[i]) != NULL)
-            env[count++] = mw_heap_format("%s=%s", names[i], getenv(names[i]));
-    /* Ours (the factory folder, limits for tests), and what the sanitizers and coverage of a test build read. */
-    for (char **at = environ; *at != NULL && count < ENVIRONMENT_MAX - 3; at++)
-        if ((strncmp(*at, "MILLWRIGHT_", 11) == 0 &&
-             strncmp(*at, "MILLWRIGHT_READY_FD=", 20) != 0) ||
-            strncmp(*at, "ASAN_OPTIONS=", 13) == 0 || strncmp(*at, "LLVM_PROFILE_FILE=", 18) == 0)
+    for (char **at = environ; *at != NULL && count < ENVIRONMENT_MAX - 3; at++) {
+        bool skip = false;
+        for (size_t i = 0; i < MW_COUNT(left_out); i++)
+            skip = skip || strncmp(*at, left_out[i], strlen(left_out[i])) == 0;
+        if (!skip)
             env[count++] = mw_heap_copy(mw_str_of(*at));
+    }
     env[count++] = mw_heap_copy(MW_STR("LANG=C.UTF-8"));
     if (with_ready)
         env[count++] = mw_heap_format("MILLWRIGHT_READY_FD=%d", READY_FD);

@@ -632,13 +632,18 @@ def fresh_scaffold(w):
     equal(of_type(w.records(), "BuildRegistered", "build_started"), [], "records")
 
 
-@case("CL-02", "init leaves no build record and no process behind")
+@case("CL-02", "init leaves no build record and no process behind; with --serve the host runs")
 def init_only():
     with Workspace("bare") as w:
         w.ok("init")
         assert not (w.dir / ".millwright").exists() or not w.records(), "init wrote records"
         done = subprocess.run(["pgrep", "-f", str(w.dir)], capture_output=True, text=True)
         equal(done.stdout, "", "processes")
+        w.ok("init", "--serve")
+        shown = w.json("status")
+        assert shown["host"] and shown["host"]["pid"] > 0, shown
+        equal(of_type(w.records(), "BuildRegistered", "build_started"), [], "records with a host")
+        equal(w.cli("init", "nosuch").returncode, 2, "an unknown template")
 
 
 def one_build(w):
@@ -763,6 +768,12 @@ def one_build(w):
         assert "--accept" not in helped and "--promote" not in helped, helped
         equal(w.cli("gen", "accept", build).returncode, 2, "gen accept")
         equal([r["type"] for r in records if r["traceId"] == result["traceId"]][:4], types[:4], "records that gen prints")
+        with Workspace("api") as other:  # what a console would send
+            other.ok("init", "--serve")
+            other.post("SubmitIntent", {"blueprint": NOTES, "source": "studio", "traceId": "by-api"})
+            other.until(lambda r: r["type"] in ("build_completed", "build_failed"), timeout=120)
+            told = lambda all_types: sorted(t for t in all_types if t != "TaskQueued")  # how many wait is the machine's
+            equal(told(r["type"] for r in other.records("by-api")), told(types), "records of gen and of the API")
 
     @case("CL-09", "run is there; an unknown argument is an error with exit 2, never prompt text")
     def unknown():
