@@ -90,6 +90,25 @@ static inline void oracle_envelope(struct rig *rig, const struct mw_event *event
               "record %lu: causation '%.*s'", event->seq, MW_STR_ARG(cause));
 }
 
+/* AG-06: an agent that is no person has the skill of what it is handed. */
+static inline void oracle_skilled(struct rig *rig, const struct mw_event *event)
+{
+    const struct mw_world *world = &rig->shadow.world;
+    const struct mw_item *item = mw_world_item(world, event->item != 0 ? event->item : event->seq);
+    RIG_CHECK(rig, item != NULL && item->kind == MW_ITEM_TASK, "record %lu: no task", event->seq);
+    const struct mw_task *task = (const struct mw_task *)item;
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(world, mw_world_trace_of(world, item));
+    struct mw_str skill = catalogue->tasks[task->def]->skill;
+    RIG_CHECK(rig, task->agent > 0, "record %lu: nobody holds the task", event->seq);
+    const struct mw_agent_def *def = &rig->shadow.work.agents[task->agent - 1].def;
+    bool has = def->kind == MW_AGENT_HUMAN && task->escalated;
+    for (uint32_t i = 0; i < def->skill_count; i++)
+        has = has || mw_str_eq(def->skills[i], skill);
+    RIG_CHECK(rig, has, "record %lu: '%.*s' was handed to %.*s", event->seq, MW_STR_ARG(skill),
+              MW_STR_ARG(event->target_agent));
+}
+
 /* One line: it reads back to the same bytes, its envelope is whole, items open and end once. */
 static inline void oracle_look(struct rig *rig, size_t index, const struct mw_request *request,
                                bool replaying)
@@ -112,6 +131,8 @@ static inline void oracle_look(struct rig *rig, size_t index, const struct mw_re
     oracle_envelope(rig, &event, replaying ? NULL : request);
     if (!replaying)
         rig->kind_count[event.kind]++;
+    if (event.kind == MW_EVT_TASK_DISPATCHED)
+        oracle_skilled(rig, &event);
     if (oracle_opens_item(&event)) {
         struct rig_item *item = oracle_item(rig, event.seq);
         *item = (struct rig_item){.trace = event.trace, .opened = true};
