@@ -367,7 +367,7 @@ static enum mw_rc fill_service(struct loading *l, struct mw_bp_service *service,
     if (rc != MW_OK || cases_given || inf->asked)
         return rc;
     for (struct mw_bp_entity *e = service->entities; e != NULL; e = e->next)
-        mw_infer_default_cases(inf, service, e);
+        mw_infer_default_cases(inf, service, e, false);
     return MW_OK;
 }
 

@@ -1,6 +1,8 @@
+/*
+ * The walk over a prompt: services first, then, from left to right, what each sentence says about records and what is done with them.
+ * longer than most: its readers share one walk and call each other.
+ */
 #include "builtin/infer.h"
-
-/* The walk over a prompt: services first, then, from left to right, what each sentence says about records and what is done with them. */
 
 struct walk {
     struct mw_infer *inf;
@@ -352,10 +354,26 @@ static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
            !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
 }
 
+/* "loans referencing a book": records, and no field of the record before. */
+static bool is_related_record(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
+           !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
+           mw_infer_relation(w->toks, i + 1) > i + 1;
+}
+
+/* "courses with title and credits": a record that nobody knows yet. */
+static bool is_described_record(const struct walk *w, uint32_t i)
+{
+    return mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
+           one_of(w, i + 1, (const char *const[]){"with", "having", "containing", NULL}) &&
+           word_at(w, i + 2);
+}
+
 /* "title, due date and priority low|normal|high" at i. Returns the index after it. */
 static uint32_t field_list(struct walk *w, uint32_t i)
 {
-    bool service_level = w->entity == NULL;
+    bool service_level = w->entity == NULL, refers = false;
     for (;;) {
         while (
             kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) ||
@@ -391,10 +409,17 @@ static uint32_t field_list(struct walk *w, uint32_t i)
         if (one_of(w, follow, strict_having) &&
             !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
             return i; /* "and each list has a name": another sentence */
+        if (is_related_record(w, start))
+            return i;
         struct mw_bp_field *field = NULL;
-        after = mw_infer_field(w->inf, w->toks, i, w->service, &field);
+        refers = mw_infer_relation(w->toks, start) > start || (refers && noun_len(w, start) > 0);
+        after = refers && mw_infer_relation(w->toks, start) == start
+                    ? mw_infer_reference(w->inf, w->toks, start, w->service, &field)
+                    : mw_infer_field(w->inf, w->toks, i, w->service, &field);
         if (field == NULL || after == i)
             return i;
+        if (after == start + 1 && is_described_record(w, start))
+            return speak_of(w, start, after) != NULL ? after : i;
         declare(w, i, after, field);
         i = after;
         if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") &&
@@ -596,6 +621,7 @@ static bool describes_next(const struct walk *w, uint32_t i)
 {
     return one_of(w, i, strict_having) || kind_at(w, i, MW_TOK_COLON) ||
            kind_at(w, i, MW_TOK_OPEN) || mw_tok_is(w->toks, i, "with") ||
+           mw_infer_relation(w->toks, i) > i ||
            (one_of(w, i, (const char *const[]){"that", "which", NULL}) && one_of(w, i + 1, having));
 }
 
@@ -606,7 +632,7 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
     if (len == 0) { /* nobody knows it: only "X has …" makes it a record */
         bool names = word_at(w, i) &&
                      !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
-                     (one_of(w, i + 1, strict_having) ||
+                     (one_of(w, i + 1, strict_having) || is_related_record(w, i) ||
                       ((w->sentence_start || article) && describes_next(w, i + 1)));
         uint32_t words = 1;
         if (!names && plain_word(w, i) && plain_word(w, i + 1) && one_of(w, i + 2, strict_having))
@@ -622,6 +648,15 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
     return speak_of(w, i, i + len) != NULL ? i + len : i;
 }
 
+/* "for lending books: books with title": after the colon the records are described, they are no fields. */
+static bool introduces_record(const struct walk *w, uint32_t i)
+{
+    uint32_t len = noun_len(w, i);
+    len = len == 0 ? 1 : len;
+    return word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
+           (one_of(w, i + len, having) || mw_infer_relation(w->toks, i + len) > i + len);
+}
+
 static uint32_t description_at(struct walk *w, uint32_t i)
 {
     bool known = w->entity != NULL || w->service != NULL || w->inf->bp->services != NULL;
@@ -631,12 +666,17 @@ static uint32_t description_at(struct walk *w, uint32_t i)
     while (one_of(w, at, (const char *const[]){"that", "which", "where", "each", "every", NULL}))
         at++;
     bool colon = (kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN)) && w->subject_here;
-    bool belongs = one_of(w, at, (const char *const[]){"belongs", "belong", NULL});
+    bool belongs = mw_infer_relation(w->toks, at) > at ||
+                   one_of(w, at, (const char *const[]){"belongs", "belong", NULL});
     bool fields =
         one_of(w, at, field_words) && (kind_at(w, at + 1, MW_TOK_COLON) ||
                                        one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
     if (!colon && !belongs && !fields && !one_of(w, at, having))
         return i;
+    if (colon && kind_at(w, i, MW_TOK_COLON) && w->entity != NULL && introduces_record(w, i + 1)) {
+        w->sentence_start = true;
+        return i + 1;
+    }
     if (w->service == NULL)
         w->service = w->inf->bp->services;
     uint32_t from = belongs ? at : at + 1;

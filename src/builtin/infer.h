@@ -150,6 +150,11 @@ void mw_infer_technologies(struct mw_infer *inf, struct mw_toks *toks);
  * there is no name. entity: for references to entities and notes; may be NULL. */
 uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
                         struct mw_bp_service *service, struct mw_bp_field **ret_field);
+/* Reads the words that say of a record that it refers to another: "belongs to", "referencing". Returns the index after them, or i. */
+uint32_t mw_infer_relation(const struct mw_toks *toks, uint32_t i);
+/* Reads a further record that is referred to: "and a member". Like mw_infer_field. */
+uint32_t mw_infer_reference(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                            struct mw_bp_service *service, struct mw_bp_field **ret_field);
 /* Reads only what can follow a name ("required", "one of a, b"). */
 uint32_t mw_infer_attributes(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
                              struct mw_bp_service *service, struct mw_bp_field *field);
@@ -184,8 +189,9 @@ struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_serv
                                          struct mw_str low);
 void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service,
                              struct mw_bp_entity *entity);
+/* as_unknown: those of a noun that the tables do not know, whatever they know of this one. */
 void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
-                            struct mw_bp_entity *entity);
+                            struct mw_bp_entity *entity, bool as_unknown);
 /* "task manager" gives "task": the noun of a service without words that say "a program". */
 struct mw_str mw_infer_noun(const struct mw_infer *inf, struct mw_str base);
 

@@ -283,13 +283,25 @@ static uint32_t reference_target(const struct reader *r, uint32_t i)
 
 static bool is_reference(const struct reader *r, uint32_t i, uint32_t *ret_to)
 {
-    bool two =
-        (is(r, i, "belongs") || is(r, i, "belong") || is(r, i, "linked") || is(r, i, "reference") ||
-         is(r, i, "refers") || is(r, i, "points") || is(r, i, "ref") || is(r, i, "link")) &&
-        (is(r, i + 1, "to") || kind_is(r, i + 1, MW_TOK_COLON));
-    bool one = is(r, i, "references") || is(r, i, "ref") || is(r, i, "reference");
-    *ret_to = i + (two ? 2 : 1);
-    return two || one;
+    *ret_to = mw_infer_relation(r->toks, i);
+    return *ret_to > i;
+}
+
+uint32_t mw_infer_relation(const struct mw_toks *toks, uint32_t i)
+{
+    static const char *const with_to[] = {"belongs",   "belong", "belonging", "linked",
+                                          "link",      "refers", "refer",     "referring",
+                                          "reference", "points", "pointing",  "ref"};
+    static const char *const alone[] = {"references", "referencing", "reference", "ref"};
+    bool to = mw_tok_is(toks, i + 1, "to") ||
+              (i + 1 < toks->count && toks->at[i + 1].kind == MW_TOK_COLON);
+    for (size_t k = 0; to && k < MW_COUNT(with_to); k++)
+        if (mw_tok_is(toks, i, with_to[k]))
+            return i + 2;
+    for (size_t k = 0; k < MW_COUNT(alone); k++)
+        if (mw_tok_is(toks, i, alone[k]))
+            return i + 1;
+    return i;
 }
 
 /* --- attributes --- */
@@ -488,6 +500,24 @@ static uint32_t colon_values(const struct reader *r, uint32_t i)
     return i;
 }
 
+uint32_t mw_infer_reference(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
+                            struct mw_bp_service *service, struct mw_bp_field **ret_field)
+{
+    struct reader r = {.inf = inf, .toks = toks, .service = service};
+    *ret_field = NULL;
+    r.field = mw_arena_array(inf->arena, struct mw_bp_field, 1);
+    if (r.field == NULL)
+        return i;
+    uint32_t target = reference_target(&r, i);
+    if (target == i)
+        return i;
+    r.field->name = mw_name_camel(inf->arena, r.field->entity);
+    uint32_t to = mw_infer_attributes(inf, toks, target, service, r.field);
+    if (r.field->name.len > 0)
+        *ret_field = r.field;
+    return to;
+}
+
 uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
                         struct mw_bp_service *service, struct mw_bp_field **ret_field)
 {
@@ -497,7 +527,13 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
     if (r.field == NULL)
         return i;
     uint32_t from = leading(&r, i), to = from, reference = 0;
-    if (is_reference(&r, from, &reference) && !is(&r, from, "reference")) {
+    if (one_of(&r, from, (const char *const[]){"is", "are", NULL}) &&
+        is_reference(&r, from + 1, &reference))
+        from++;
+    bool named_so = is(&r, from, "reference") &&
+                    !(free_word(&r, from + 1) &&
+                      mw_words_has(&inf->words->stop, "articles", toks->at[from + 1].low));
+    if (is_reference(&r, from, &reference) && !named_so) {
         to = mw_infer_attributes(inf, toks, from, service, r.field);
         r.field->name = mw_name_camel(inf->arena, r.field->entity);
         if (r.field->name.len > 0)

@@ -187,12 +187,27 @@ static void drop_forbidden(struct mw_infer *inf, const struct mw_item *item)
                   mw_tokens_text(item->toks, item->from, item->to));
 }
 
-static bool has_cases(const struct mw_bp_service *service, const struct mw_bp_entity *entity)
+enum said { NOTHING, ONLY_CHANGES, USE_CASES };
+
+static enum said cases_said(const struct mw_bp_service *service, const struct mw_bp_entity *entity)
 {
+    enum said said = NOTHING;
     for (const struct mw_bp_case *c = service->cases; c != NULL; c = c->next)
-        if (mw_str_eq(c->entity, entity->name))
-            return true;
-    return false;
+        if (mw_str_eq(c->entity, entity->name)) {
+            if (c->effect < MW_BP_SET)
+                return USE_CASES;
+            said = ONLY_CHANGES;
+        }
+    return said;
+}
+
+/* Use cases that nobody said. Who only says how a record changes ("users can cancel appointments") wants it made and read, too. */
+static void assume_cases(struct mw_infer *inf, struct mw_bp_service *service,
+                         struct mw_bp_entity *entity)
+{
+    enum said said = cases_said(service, entity);
+    if (said != USE_CASES)
+        mw_infer_default_cases(inf, service, entity, said == ONLY_CHANGES);
 }
 
 static void name_product(struct mw_infer *inf, struct mw_str wish)
@@ -248,8 +263,7 @@ void mw_infer_finish(struct mw_infer *inf, struct mw_str name_wish)
              e = e->next) {
             if (e->fields == NULL)
                 mw_infer_default_fields(inf, s, e);
-            if (!has_cases(s, e))
-                mw_infer_default_cases(inf, s, e);
+            assume_cases(inf, s, e);
         }
     for (const struct mw_item *item = inf->first_item; item != NULL; item = item->next)
         if (item->negated)

@@ -256,11 +256,12 @@ void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service
 }
 
 void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
-                            struct mw_bp_entity *entity)
+                            struct mw_bp_entity *entity, bool as_unknown)
 {
     const struct mw_tape *t = &inf->words->nouns;
     struct mw_str row = MW_STR_NONE, why = MW_STR_NONE;
-    uint32_t list = mw_node_get(t, noun_row(inf, entity, &row), "use_cases");
+    uint32_t noun = as_unknown ? mw_node_get(t, 0, "unknown") : noun_row(inf, entity, &row);
+    uint32_t list = mw_node_get(t, noun, "use_cases");
     for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i))
         (void)mw_infer_case_text(inf, service, entity, mw_node_str(t, i), true, MW_STR_NONE,
                                  &why); /* our own table; a test holds it */

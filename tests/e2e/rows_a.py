@@ -132,7 +132,8 @@ class Workspace:
         """What is on the disk, without the host."""
         lines = []
         for segment in sorted((self.root / ".millwright/journal").glob("*.jsonl")):
-            lines += [json.loads(line) for line in segment.read_text().splitlines()]
+            whole = segment.read_bytes().rpartition(b"\n")[0]  # a running host may be writing the line after it
+            lines += [json.loads(line) for line in whole.splitlines()]
         lines = [line for line in lines if "frame" not in line]
         return [r for r in lines if r["traceId"] == trace] if trace else lines
 

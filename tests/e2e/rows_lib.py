@@ -232,7 +232,8 @@ class Workspace:
         """Every record in the journal's files, without the host."""
         found = []
         for path in sorted((self.dir / ".millwright" / "journal").glob("*.jsonl")):
-            for line in path.read_text().split("\n"):
+            whole = path.read_bytes().rpartition(b"\n")[0]  # a running host may be writing the line after it
+            for line in whole.decode().split("\n"):
                 if line and not line.startswith('{"frame":'):
                     found.append(json.loads(line))
         return [r for r in found if trace is None or r.get("traceId") == trace]
