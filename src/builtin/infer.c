@@ -365,8 +365,11 @@ static bool is_related_record(const struct walk *w, uint32_t i)
 /* "courses with title and credits": a record that nobody knows yet. */
 static bool is_described_record(const struct walk *w, uint32_t i)
 {
-    return mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
-           one_of(w, i + 1, (const char *const[]){"with", "having", "containing", NULL}) &&
+    if (!mw_words_is_plural(w->inf->words, w->toks->at[i].low))
+        return false;
+    if (kind_at(w, i + 1, MW_TOK_COLON))
+        return noun_len(w, i) == 1;
+    return one_of(w, i + 1, (const char *const[]){"with", "having", "containing", NULL}) &&
            word_at(w, i + 2);
 }
 
@@ -418,8 +421,9 @@ static uint32_t field_list(struct walk *w, uint32_t i)
                     : mw_infer_field(w->inf, w->toks, i, w->service, &field);
         if (field == NULL || after == i)
             return i;
-        if (after == start + 1 && is_described_record(w, start))
-            return speak_of(w, start, after) != NULL ? after : i;
+        if ((after == start + 1 || kind_at(w, start + 1, MW_TOK_COLON)) &&
+            is_described_record(w, start))
+            return speak_of(w, start, start + 1) != NULL ? start + 1 : i;
         declare(w, i, after, field);
         i = after;
         if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") &&
