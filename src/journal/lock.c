@@ -4,15 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOCK_LINE_BYTES 80
-#define LOCK_TRIES_MAX 100 /* each lost to somebody who replaced the file in between */
+#define LOCK_TRIES_MAX                                                                             \
+    100 /* each lost to somebody who replaced the file in between, or who has not said yet who it is */
+#define LOCK_WAIT_NS (10L * 1000 * 1000)
 
 struct lock_line {
     uint64_t pid;
@@ -22,6 +26,7 @@ struct lock_line {
 static struct lock_line read_line(int fd);
 static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, uint64_t epoch);
 static uint64_t holder_of(int fd);
+static void wait_a_little(void);
 
 enum mw_rc mw_lock_take(const struct mw_journal_sys *sys, int side_fd, int *ret_fd,
                         uint64_t *ret_epoch, struct mw_err *err)
@@ -36,6 +41,10 @@ enum mw_rc mw_lock_take(const struct mw_journal_sys *sys, int side_fd, int *ret_
             (void)close(fd); /* nothing was written */
             if (failed != EWOULDBLOCK)
                 return mw_fail(err, MW_E_IO, failed, "lock the journal");
+            if (pid == 0 && tries + 1 < LOCK_TRIES_MAX) {
+                wait_a_little(); /* who took it just now has not written yet who it is */
+                continue;
+            }
             if (pid == 0)
                 return MW_FAIL(err, MW_E_CONFLICT, "the journal is held by another process");
             return MW_FAIL(err, MW_E_CONFLICT, "the journal is held by process %lu",
@@ -110,11 +119,19 @@ static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, ui
     return wrote < 0 ? -1 : 0;
 }
 
-/* The kernel's own list first: what stands in the file may be the holder before this one. 0: not known. */
+static void wait_a_little(void)
+{
+    const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+    (void)nanosleep(&wait, NULL); /* a shorter wait is one more try */
+}
+
+/* The kernel's own list first: what stands in the file may be the holder before this one. 0: not known. A container's list may be empty. */
 static uint64_t holder_of(int fd)
 {
     struct stat file;
     uint64_t noted = read_line(fd).pid;
+    if (noted != 0 && kill((pid_t)noted, 0) != 0 && errno == ESRCH)
+        noted = 0; /* it was killed, and somebody else holds it now */
     FILE *locks = fopen("/proc/locks", "re");
     if (locks == NULL || fstat(fd, &file) != 0) {
         if (locks != NULL)
