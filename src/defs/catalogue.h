@@ -290,4 +290,6 @@ MW_MUST enum mw_rc mw_agent_def_load(struct mw_arena *arena, struct mw_str path,
                                      const struct mw_tape *tape, uint32_t node,
                                      struct mw_agent_def *ret_agent, struct mw_err *err);
 
+bool mw_agent_has_skill(const struct mw_agent_def *agent, struct mw_str skill);
+
 #endif

@@ -174,3 +174,11 @@ enum mw_rc mw_agent_def_load(struct mw_arena *arena, struct mw_str path, const s
     *ret_agent = agent;
     return MW_OK;
 }
+
+bool mw_agent_has_skill(const struct mw_agent_def *agent, struct mw_str skill)
+{
+    for (uint32_t i = 0; i < agent->skill_count; i++)
+        if (mw_str_eq(agent->skills[i], skill))
+            return true;
+    return false;
+}

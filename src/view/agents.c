@@ -79,14 +79,6 @@ enum mw_rc mw_view_agents(struct mw_view *view)
 
 /* ---- a dry run of routing ---- */
 
-static bool has_skill(const struct mw_agent_def *def, struct mw_str skill)
-{
-    for (uint32_t i = 0; i < def->skill_count; i++)
-        if (mw_str_eq(def->skills[i], skill))
-            return true;
-    return false;
-}
-
 static void put_candidate(struct mw_json *json, const struct mw_route_candidate *candidate)
 {
     mw_json_object(json);
@@ -137,7 +129,7 @@ static enum mw_rc put_candidates(struct mw_view *view, const struct mw_view_inde
         enum mw_rc rc = load(view, agent, &def);
         if (rc != MW_OK)
             return rc;
-        if (!has_skill(&def, skill))
+        if (!mw_agent_has_skill(&def, skill))
             continue;
         struct mw_route_candidate candidate = candidate_of(agent, &def, domain);
         put_candidate(&view->json, &candidate);

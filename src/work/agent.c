@@ -164,14 +164,6 @@ void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct 
     }
 }
 
-static bool has_skill(const struct mw_agent *agent, struct mw_str skill)
-{
-    for (uint32_t i = 0; i < agent->def.skill_count; i++)
-        if (mw_str_eq(agent->def.skills[i], skill))
-            return true;
-    return false;
-}
-
 static bool is_excluded(const struct mw_task *task, uint32_t agent)
 {
     for (uint32_t i = 0; task != NULL && i < task->excluded_count; i++)
@@ -237,7 +229,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     for (uint32_t i = 0; i < work->agent_count; i++) {
         const struct mw_agent *agent = &work->agents[i];
         bool is_person = agent->def.kind == MW_AGENT_HUMAN;
-        if (agent->removed || (!person_only && !has_skill(agent, skill)) ||
+        if (agent->removed || (!person_only && !mw_agent_has_skill(&agent->def, skill)) ||
             (person_only && !is_person))
             continue;
         struct mw_route_candidate candidate = candidate_of(agent, domain);

@@ -1,0 +1,80 @@
+/*
+ * infer_walk.h - the place in a prompt where its reading is, and the questions that its readers ask about the words there.
+ *
+ * Owns:     nothing; the tokens and the blueprint are the caller's.
+ * Does not: decide what words mean (infer.c: records and use cases; infer_service.c: services).
+ */
+#ifndef MW_INFER_WALK_H
+#define MW_INFER_WALK_H
+
+#include "builtin/infer.h"
+
+struct walk {
+    struct mw_infer *inf;
+    struct mw_toks *toks;
+    struct mw_bp_service **heads;  /* by token: the service that is named there */
+    struct mw_bp_service *service; /* spoken of */
+    struct mw_bp_entity *entity;   /* spoken of; NULL: the service itself */
+    bool sentence_start;
+    bool subject_here; /* the words just before named the subject */
+};
+
+static inline bool word_at(const struct walk *w, uint32_t i)
+{
+    return i < w->toks->count && w->toks->at[i].kind == MW_TOK_WORD && !w->toks->at[i].tech;
+}
+
+static inline bool kind_at(const struct walk *w, uint32_t i, enum mw_tok_kind kind)
+{
+    return i < w->toks->count && w->toks->at[i].kind == kind;
+}
+
+static inline bool listed(const struct walk *w, uint32_t i, const char *key)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->stop, key, w->toks->at[i].low);
+}
+
+static inline bool one_of(const struct walk *w, uint32_t i, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (word_at(w, i) && mw_tok_is(w->toks, i, *words))
+            return true;
+    return false;
+}
+
+static inline bool is_container(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->nouns, "containers", w->toks->at[i].low);
+}
+
+static inline void use(const struct walk *w, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i < to; i++)
+        w->toks->at[i].used = true;
+}
+
+static inline struct mw_str low_of(const struct walk *w, uint32_t from, uint32_t to)
+{
+    return mw_tokens_low(w->inf->arena, w->toks, from, to);
+}
+
+static inline bool is_noun(const struct walk *w, uint32_t from, uint32_t to)
+{
+    struct mw_str name = MW_STR_NONE;
+    return mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, low_of(w, from, to)),
+                         &name) != MW_NODE_NONE;
+}
+
+static inline bool plain_word(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && !w->toks->at[i].compound && !is_container(w, i) &&
+           (!mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) ||
+            is_noun(w, i, i + 1)) &&
+           !listed(w, i, "articles");
+}
+
+/* --- infer_service.c --- */
+/* Finds the services that the prompt names and marks their heads; they are the blueprint's before anything else is read. */
+void mw_infer_services(struct walk *w);
+
+#endif
