@@ -27,7 +27,7 @@ struct sweep {
 static bool removable(struct mw_str state)
 {
     return mw_str_is(state, "archived") || mw_str_is(state, "failed") ||
-           mw_str_is(state, "cancelled");
+           mw_str_is(state, "cancelled") || mw_str_is(state, "stale");
 }
 
 static enum mw_rc drop(struct sweep *sweep, const char *path, struct mw_err *err)

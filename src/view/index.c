@@ -2,8 +2,8 @@
 
 #include "defs/catalogue.h"
 
-static const char *const build_states[] = {"building", "draft",  "current",  "superseded",
-                                           "archived", "failed", "cancelled"};
+static const char *const build_states[] = {"building", "draft",  "current",   "superseded",
+                                           "archived", "failed", "cancelled", "stale"};
 
 const char *mw_view_build_state_name(enum mw_view_build_state state)
 {
@@ -270,6 +270,10 @@ static void on_build(struct mw_view_index *index, const struct mw_event *event)
     case MW_EVT_ARTIFACT_REJECTED:
         build->state = MW_VIEW_ARCHIVED;
         (void)decide(index, build, event, "rejected"); /* out of memory shows in the arena */
+        return;
+    case MW_EVT_ARTIFACT_STALE:
+        build->state = MW_VIEW_STALE;
+        (void)decide(index, build, event, "made stale"); /* out of memory shows in the arena */
         return;
     case MW_EVT_PROMOTION_STARTED:
     case MW_EVT_APP_PROMOTED:

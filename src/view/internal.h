@@ -55,7 +55,8 @@ enum mw_view_build_state {
     MW_VIEW_SUPERSEDED,
     MW_VIEW_ARCHIVED,
     MW_VIEW_FAILED,
-    MW_VIEW_CANCELLED
+    MW_VIEW_CANCELLED,
+    MW_VIEW_STALE
 };
 
 /* All strings of the index are in the arena. */

@@ -344,8 +344,8 @@ static enum mw_rc put_review(struct mw_view *view, const struct mw_view_index *i
 
 enum mw_rc mw_view_review(struct mw_view *view)
 {
-    static const enum mw_view_build_state order[] = {MW_VIEW_DRAFT, MW_VIEW_CURRENT,
-                                                     MW_VIEW_SUPERSEDED, MW_VIEW_ARCHIVED};
+    static const enum mw_view_build_state order[] = {
+        MW_VIEW_DRAFT, MW_VIEW_CURRENT, MW_VIEW_SUPERSEDED, MW_VIEW_STALE, MW_VIEW_ARCHIVED};
     struct mw_view_index index;
     struct mw_view_build *build;
     struct mw_str name = mw_view_arg(view->query, "build");

@@ -901,14 +901,20 @@ def versions(w, first, staged):
         equal(tree(w.dir / "app"), tree(staged), "app/")
         assert w.cli("accept", second).returncode != 0, "an archived draft was accepted"
 
-    @case("AR-17", "promote of an archived version and of a superseded one is refused with the reason")
+    @case("AR-17", "promote of an archived version, of a superseded one and of a stale one is refused with the reason")
     def only_current():
         done = w.cli("promote", second)
         assert done.returncode not in (0, 70) and "archived" in done.stderr, (done.returncode, done.stderr)
+        older, _ = next_version(w, "older", services=[dict(NOTES["services"][0], useCases=["CreateNote", "DeleteNote"])])
         third, third_staged = next_version(w, "third", services=[dict(NOTES["services"][0], useCases=["CreateNote", "ListNotes", "GetNote"])])
         w.ok("accept", third)
         family = [f for f in w.json("artifact", "log", "app_bundle")["families"] if f["family"] == "app_bundle"][0]
-        equal([v["state"] for v in family["versions"]], ["superseded", "archived", "current"])
+        equal([v["state"] for v in family["versions"]], ["superseded", "archived", "stale", "current"])
+        for verb in ("promote", "accept"):
+            done = w.cli(verb, older)
+            assert done.returncode not in (0, 70) and "stale" in done.stderr, (verb, done.returncode, done.stderr)
+        said = of_type(w.records(), "ArtifactStale")
+        equal([(r["payload"].get("buildId"), r["payload"].get("reason") or r.get("reason")) for r in said], [(older, "version 4 was accepted")], "ArtifactStale")
         done = w.cli("promote", first)
         assert done.returncode not in (0, 70) and "superseded" in done.stderr, (done.returncode, done.stderr)
         equal(tree(w.dir / "app"), tree(staged), "app/")

@@ -137,6 +137,9 @@ void mw_session_apply(struct mw_world *world, struct mw_session *session,
     case MW_EVT_ARTIFACT_REJECTED:
         build_of(world, session, event->item)->state = MW_BUILD_REJECTED;
         return;
+    case MW_EVT_ARTIFACT_STALE:
+        build_of(world, session, event->item)->state = MW_BUILD_STALE;
+        return;
     case MW_EVT_PROMOTION_STARTED:
         session->promotion = event->seq;
         session->promoting = (uint32_t)event->state_index + 1;

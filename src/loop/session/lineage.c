@@ -14,7 +14,7 @@ static void decide_promoted(const struct mw_world *world, const struct mw_sessio
                             const struct mw_request *request, struct mw_out *out);
 
 static const char *const state_names[MW_BUILD_STATE_COUNT] = {
-    "building", "draft", "current", "superseded", "archived", "failed", "cancelled"};
+    "building", "draft", "current", "superseded", "archived", "failed", "cancelled", "stale"};
 
 const char *mw_build_state_name(enum mw_build_state state)
 {
@@ -100,6 +100,28 @@ static void end_superseded(const struct mw_world *world, const struct mw_session
                        MW_STR("a later version was accepted"), out);
 }
 
+/* An older draft was made from a concept that is not the current one any more: no family of it can become current (V-17). */
+static void end_stale(const struct mw_world *world, const struct mw_session *session,
+                      uint32_t accepted, struct mw_out *out)
+{
+    const struct mw_build *build = &session->builds[accepted];
+    struct mw_str why =
+        mw_arena_format(out->arena, "version %lu was accepted", (unsigned long)build->version);
+    for (uint32_t i = 0; i < session->build_count; i++) {
+        const struct mw_build *older = &session->builds[i];
+        if (older->state != MW_BUILD_DRAFT || older->version >= build->version)
+            continue;
+        const struct mw_item *journey = mw_world_item(world, older->journey);
+        struct mw_event *event = mw_out_event(out, MW_EVT_ARTIFACT_STALE);
+        mw_event_about(world, out, event, journey);
+        event->build_id = older->build_id;
+        event->version = older->version;
+        event->status = MW_STR("stale");
+        event->reason = why;
+        mw_journey_end(world, (const struct mw_journey *)journey, MW_STR("cancelled"), why, out);
+    }
+}
+
 static void decide_accept(const struct mw_world *world, const struct mw_session *session,
                           const struct mw_request *request, struct mw_out *out)
 {
@@ -135,6 +157,7 @@ static void decide_accept(const struct mw_world *world, const struct mw_session 
             event->sha256 = build->bundle_sha256;
         }
     end_superseded(world, session, index, out);
+    end_stale(world, session, index, out);
 }
 
 static void decide_reject(const struct mw_world *world, const struct mw_session *session,

@@ -18,6 +18,7 @@ enum mw_build_state {
     MW_BUILD_REJECTED,
     MW_BUILD_FAILED,
     MW_BUILD_CANCELLED,
+    MW_BUILD_STALE, /* a draft whose upstream families were replaced by a later version */
     MW_BUILD_STATE_COUNT
 };
 
