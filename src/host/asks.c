@@ -12,21 +12,63 @@
 
 static void timer_rings(uv_timer_t *timer);
 
+#define SLOTS_FIRST 64u
+
+/* Numbers are dense: the low bits spread by themselves. */
+static struct mw_host_ask **slot_of(const struct mw_host_asks *asks, mw_seq seq)
+{
+    return &asks->slots[seq & (asks->slot_count - 1)];
+}
+
 struct mw_host_ask *mw_host_ask_find(struct mw_host *host, mw_seq seq)
 {
-    struct mw_host_ask *ask = host->asks;
+    if (host->asks.count == 0)
+        return NULL;
+    struct mw_host_ask *ask = *slot_of(&host->asks, seq);
     while (ask != NULL && ask->seq != seq)
-        ask = ask->next;
+        ask = ask->beside;
     return ask;
+}
+
+static void grow_slots(struct mw_host_asks *asks)
+{
+    free(asks->slots);
+    asks->slot_count = asks->slot_count > 0 ? asks->slot_count * 2 : SLOTS_FIRST;
+    asks->slots = mw_heap_alloc(asks->slot_count * sizeof(struct mw_host_ask *));
+    for (struct mw_host_ask *ask = asks->oldest; ask != NULL; ask = ask->newer) {
+        struct mw_host_ask **slot = slot_of(asks, ask->seq);
+        ask->beside = *slot;
+        *slot = ask;
+    }
+}
+
+/* Timers and people are waited for: what was asked of them is read in the journal, not here. */
+static bool reads_line(const struct mw_host *host, mw_seq seq)
+{
+    const struct mw_ask *open = mw_table_get(&host->core.world.asks, seq);
+    return open != NULL && (open->opens == MW_OPENS_STAGE ||
+                            (open->opens == MW_OPENS_AGENT && open->agent_kind != MW_AGENT_HUMAN));
 }
 
 void mw_host_ask_opened(struct mw_host *host, mw_seq seq, struct mw_str line)
 {
+    struct mw_host_asks *asks = &host->asks;
     struct mw_host_ask *ask = mw_heap_alloc(sizeof(*ask));
+    MW_ASSERT(asks->newest == NULL || asks->newest->seq < seq);
     ask->seq = seq;
-    ask->line = mw_heap_copy(line);
-    ask->next = host->asks;
-    host->asks = ask;
+    ask->line = reads_line(host, seq) ? mw_heap_copy(line) : NULL;
+    if (asks->count >= asks->slot_count)
+        grow_slots(asks);
+    struct mw_host_ask **slot = slot_of(asks, seq);
+    ask->beside = *slot;
+    *slot = ask;
+    ask->older = asks->newest;
+    if (asks->newest != NULL)
+        asks->newest->newer = ask;
+    else
+        asks->oldest = ask;
+    asks->newest = ask;
+    asks->count++;
 }
 
 static void free_timer(uv_handle_t *handle)
@@ -45,10 +87,20 @@ static void stop_timer(struct mw_host_ask *ask)
 
 void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *gone)
 {
-    struct mw_host_ask **at = &host->asks;
+    struct mw_host_asks *asks = &host->asks;
+    struct mw_host_ask **at = slot_of(asks, gone->seq);
     while (*at != gone)
-        at = &(*at)->next;
-    *at = gone->next;
+        at = &(*at)->beside;
+    *at = gone->beside;
+    if (gone->older != NULL)
+        gone->older->newer = gone->newer;
+    else
+        asks->oldest = gone->newer;
+    if (gone->newer != NULL)
+        gone->newer->older = gone->older;
+    else
+        asks->newest = gone->older;
+    asks->count--;
     stop_timer(gone);
     free(gone->line);
     free(gone);
@@ -120,17 +172,15 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
     }
 }
 
+/* What the journal asks for, oldest first. What is asked meanwhile starts when it is durable, as always. */
 void mw_host_asks_start_all(struct mw_host *host)
 {
-    for (;;) {
-        struct mw_host_ask *ask = host->asks, *oldest = NULL;
-        for (; ask != NULL; ask = ask->next)
-            if (!ask->started && (oldest == NULL || ask->seq < oldest->seq))
-                oldest = ask;
-        if (oldest == NULL)
-            return;
-        mw_host_ask_start(host, oldest);
-        oldest->started = true;
+    struct mw_host_ask *ask = host->asks.oldest;
+    while (ask != NULL && ask->seq <= host->durable) {
+        struct mw_host_ask *newer = ask->newer;
+        mw_host_ask_start(host, ask);
+        ask->started = true;
+        ask = newer;
     }
 }
 
@@ -142,7 +192,7 @@ uint32_t mw_host_asks_busy(const struct mw_host *host)
 {
     uint32_t busy = 0;
     int64_t now_us = mw_now_unix_us();
-    for (const struct mw_host_ask *ask = host->asks; ask != NULL; ask = ask->next) {
+    for (const struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer) {
         const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
         bool waits =
             open != NULL && (open->opens == MW_OPENS_TIMER ||

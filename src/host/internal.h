@@ -72,9 +72,10 @@ struct mw_run_attempt; /* attempt.c */
 
 /* An open ask as the host sees it. */
 struct mw_host_ask {
-    struct mw_host_ask *next;
+    struct mw_host_ask *newer, *older; /* in the order of their numbers */
+    struct mw_host_ask *beside;        /* in the same slot of the table */
     mw_seq seq;
-    char *line; /* the asking record */
+    char *line; /* the asking record; NULL when nobody here will read it (a timer's, a person's) */
     uv_timer_t *timer;
     struct mw_run_attempt *attempt;
     bool started;
@@ -110,7 +111,12 @@ struct mw_host {
     uint32_t pending_count;
     bool full; /* P10: no space; new work is refused */
     /* asks */
-    struct mw_host_ask *asks;
+    struct mw_host_asks {
+        struct mw_host_ask *oldest, *newest;
+        struct mw_host_ask **slots; /* owned; by number */
+        uint32_t slot_count;        /* a power of two, or 0 */
+        uint32_t count;
+    } asks;
     uint32_t attempts_running;
     /* definitions */
     struct mw_pin *pins;
