@@ -97,46 +97,51 @@ static void watch_signals(struct mw_host *host)
     }
 }
 
+int mw_host_run(struct mw_host *host, const char *workspace)
+{
+    struct mw_err err = {0};
+    (void)uv_loop_init(&host->loop);
+    host->loop.data = host;
+    host->workspace_fd = -1;
+    host->mask = mw_mask_make();
+    host->replaying = true;
+    enum mw_rc rc = open_workspace(host, workspace, &err);
+    if (rc == MW_OK)
+        rc = open_journal(host, &err);
+    if (rc == MW_OK)
+        rc = mw_host_api_start(host, &err);
+    if (rc != MW_OK) {
+        stop_at_start(host, rc, &err);
+        return host->exit_code;
+    }
+    watch_signals(host);
+    (void)uv_timer_init(&host->loop, &host->idle);
+    host->replay.data = host;
+    (void)uv_queue_work(&host->loop, &host->replay, replay, after_replay);
+    (void)uv_run(&host->loop, UV_RUN_DEFAULT);
+    if (host->replaying) /* the worker may still be reading; nothing was written that could be lost */
+        _exit(host->exit_code);
+    mw_host_api_stop(host);
+    mw_host_commit_stop(host);
+    (void)host->ops->close(host->journal, &err); /* every record is durable already */
+    (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
+    mw_host_log(host, "info", "host.left", "exit %d", host->exit_code);
+    if (host->attempts_running >
+        0) /* workers still hash and copy: libraries must not be torn down under them */
+        _exit(host->exit_code);
+    return host->exit_code;
+}
+
 int mw_host_main(int argc, char **argv)
 {
     static struct mw_host host; /* one a process; too large for the stack */
-    struct mw_err err = {0};
     if (argc < 3) {
         fprintf(stderr, "usage: millwright __host WORKSPACE\n");
         return 2;
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
-    (void)uv_loop_init(&host.loop);
-    host.loop.data = &host;
-    host.workspace_fd = -1;
-    host.mask = mw_mask_make();
-    host.replaying = true;
-    enum mw_rc rc = open_workspace(&host, argv[2], &err);
-    if (rc == MW_OK)
-        rc = open_journal(&host, &err);
-    if (rc == MW_OK)
-        rc = mw_host_api_start(&host, &err);
-    if (rc != MW_OK) {
-        stop_at_start(&host, rc, &err);
-        return host.exit_code;
-    }
-    watch_signals(&host);
-    (void)uv_timer_init(&host.loop, &host.idle);
-    host.replay.data = &host;
-    (void)uv_queue_work(&host.loop, &host.replay, replay, after_replay);
-    (void)uv_run(&host.loop, UV_RUN_DEFAULT);
-    if (host.replaying) /* the worker may still be reading; nothing was written that could be lost */
-        _exit(host.exit_code);
-    mw_host_api_stop(&host);
-    mw_host_commit_stop(&host);
-    (void)host.ops->close(host.journal, &err); /* every record is durable already */
-    (void)unlinkat(host.workspace_fd, ".millwright/millwright.sock", 0);
-    mw_host_log(&host, "info", "host.left", "exit %d", host.exit_code);
-    if (host.attempts_running >
-        0) /* workers still hash and copy: libraries must not be torn down under them */
-        _exit(host.exit_code);
-    return host.exit_code;
+    return mw_host_run(&host, argv[2]);
 }
 
 /* Who started us waits on this descriptor for one line. */

@@ -191,6 +191,8 @@ void mw_host_api_durable(struct mw_host *host);
 void mw_host_api_look(struct mw_host *host);
 uint32_t mw_host_api_connections(const struct mw_host *host);
 
+/* host.c: one life of a host, from opening the workspace to the exit code. host: zeroed; not to be used again. */
+int mw_host_run(struct mw_host *host, const char *workspace);
 /* host.c: ends the loop, exit 0. */
 void mw_host_leave_soon(uv_timer_t *timer);
 /* log.c: JSON lines in .millwright/log/host.log. */
