@@ -202,8 +202,9 @@ static enum mw_rc cut_segment(struct repair *repair, const struct mw_damage *dam
         return MW_OK;
     enum mw_rc rc =
         mw_folder_copy(&repair->folder, name, damage->offset, (uint64_t)size, aside, false, err);
-    return rc == MW_OK ? mw_folder_refresh(&repair->folder, damage->segment, damage->offset, err)
-                       : rc;
+    return rc == MW_OK
+               ? mw_folder_refresh(&repair->folder, damage->segment, damage->offset, NULL, err)
+               : rc;
 }
 
 /* What is left is surveyed again, so the head is what the frames say and not what this file hopes. */

@@ -335,7 +335,8 @@ static enum mw_rc recover(struct files *files, const struct mw_survey *survey, u
         if (survey->damaged)
             rc = keep_torn(files, survey, opened, err);
         if (rc == MW_OK)
-            rc = mw_folder_refresh(folder, survey->tail_segment, survey->tail_bytes, err);
+            rc = mw_folder_refresh(folder, survey->tail_segment, survey->tail_bytes,
+                                   &opened->in_place, err);
         opened->copied = true;
     }
     if (rc == MW_OK && survey->tail_segment == 0) {

@@ -138,12 +138,14 @@ enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,
 }
 
 enum mw_rc mw_folder_refresh(const struct mw_folder *folder, uint64_t segment, uint64_t bytes,
-                             struct mw_err *err)
+                             bool *ret_in_place, struct mw_err *err)
 {
     char name[MW_SEGMENT_NAME_BYTES], fresh[MW_SEGMENT_NAME_BYTES + 8];
     mw_segment_name(segment, name);
     (void)snprintf(fresh, sizeof fresh, "%s.fresh", name);
     enum mw_rc rc = mw_folder_copy(folder, name, 0, bytes, fresh, true, err);
+    if (ret_in_place != NULL)
+        *ret_in_place = rc == MW_E_FULL;
     if (rc == MW_E_FULL)
         return rewrite_in_place(folder, name, bytes, err);
     if (rc != MW_OK)

@@ -44,9 +44,10 @@ MW_MUST enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *r
 MW_MUST enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,
                                   uint64_t from, uint64_t to, const char *to_name, bool replace,
                                   struct mw_err *err);
-/* The segment's first `bytes` bytes become the segment: same bytes on fresh blocks, synced, renamed over, folder synced (P02). */
+/* The segment's first `bytes` bytes become the segment: same bytes on fresh blocks, synced, renamed over, folder synced (P02). *ret_in_place
+ * (may be NULL): true when there was no room for that and they were written over themselves. */
 MW_MUST enum mw_rc mw_folder_refresh(const struct mw_folder *folder, uint64_t segment,
-                                     uint64_t bytes, struct mw_err *err);
+                                     uint64_t bytes, bool *ret_in_place, struct mw_err *err);
 /* A name of the form <segment>.jsonl.<suffix>[.N] that is not taken. */
 void mw_folder_aside_name(const struct mw_folder *folder, uint64_t segment, const char *suffix,
                           char ret_name[MW_JOURNAL_PATH_MAX]);

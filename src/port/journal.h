@@ -55,6 +55,7 @@ struct mw_journal_opened {
     char torn_file[MW_JOURNAL_PATH_MAX];
     /* The last segment was written afresh: the page cache is not believed after an unclean end. */
     bool copied;
+    bool in_place; /* for want of room it was written over itself, not copied */
     enum mw_journal_head head;
 };
 
