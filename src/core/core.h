@@ -87,5 +87,23 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
 MW_MUST enum mw_rc mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err);
 /* Canonical text of the whole state; its digest is the state hash. buf must be able to grow or be large enough. */
 void mw_core_dump(const struct mw_core *core, struct mw_buf *buf);
+/* What that text leaves out and traces leave behind: names, remembered requests, the order of queues. Two states with both texts alike
+ * decide alike. */
+void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf);
+
+/*
+ * keep.c: a shortened journal. Which of the records up to core's last one give the same state again when all others are left out: a record
+ * is dropped, or kept to be replayed, or (its trace is over) kept only for what it left behind: its request is remembered, its queue has a
+ * name. queue_seen: MW_KEEP_QUEUES_MAX flags, zeroed before the first record; records come in their order.
+ */
+enum mw_kept { MW_KEPT_NOT, MW_KEPT_LEFT, MW_KEPT_WHOLE };
+#define MW_KEEP_QUEUES_MAX 4096u
+enum mw_kept mw_core_keeps(const struct mw_core *core, const struct mw_event *event,
+                           uint8_t *queue_seen);
+/* Like mw_core_replay, for the lines of a shortened journal: numbers rise and may have gaps. */
+MW_MUST enum mw_rc mw_core_replay_kept(struct mw_core *core, struct mw_str line, enum mw_kept kept,
+                                       struct mw_err *err);
+/* The records up to last_seq that are not there were left out. */
+void mw_core_replay_skip(struct mw_core *core, mw_seq last_seq);
 
 #endif

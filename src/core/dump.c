@@ -100,3 +100,26 @@ void mw_core_dump(const struct mw_core *core, struct mw_buf *buf)
                       (unsigned long)ask->item, (unsigned)ask->opens, (long)ask->due_us);
     }
 }
+
+void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
+{
+    uint64_t sum = 0, mixed = 0;
+    for (uint32_t i = 0; i < core->trace_names.cap; i++) {
+        uint64_t key = core->trace_names.slots[i].key;
+        sum += key;
+        mixed ^= key * 0x9e3779b97f4a7c15u;
+    }
+    mw_buf_printf(buf, "names %u %lx %lx\n", core->trace_names.count, (unsigned long)sum,
+                  (unsigned long)mixed);
+    /* From the oldest on: where in the ring it lies says nothing. */
+    for (uint32_t i = 0; i < core->remembered_cap; i++) {
+        const struct mw_remembered *entry =
+            &core->remembered[(core->remembered_at + i) % core->remembered_cap];
+        if (entry->id_hash != 0)
+            mw_buf_printf(buf, "remembered %lx %lx %lu %lu %.*s\n", (unsigned long)entry->id_hash,
+                          (unsigned long)entry->body_hash, (unsigned long)entry->seq,
+                          (unsigned long)entry->trace, MW_STR_ARG(entry->trace_id));
+    }
+    mw_work_dump_left(&core->work, buf);
+    mw_session_dump_left(&core->session, buf);
+}

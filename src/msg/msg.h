@@ -20,7 +20,7 @@ enum mw_request_kind {
 };
 
 enum mw_event_kind {
-#define MW_EVENT(symbol, kind, type, component, form, owner, opens, closes, becomes, to)           \
+#define MW_EVENT(symbol, kind, type, component, form, owner, opens, closes, becomes, to, lives)    \
     MW_EVT_##symbol,
 #include "msg/events.def"
 #undef MW_EVENT
@@ -40,6 +40,7 @@ enum mw_opens { MW_OPENS_NONE, MW_OPENS_AGENT, MW_OPENS_STAGE, MW_OPENS_TIMER, M
 enum mw_closes { MW_CLOSES_NONE, MW_CLOSES_ASK, MW_CLOSES_ITEM, MW_CLOSES_TRACE };
 enum mw_addressee { MW_TO_NONE, MW_TO_SELF, MW_TO_OWNER, MW_TO_TRACE };
 enum mw_form { MW_FORM_EVENT, MW_FORM_COMMAND };
+enum mw_lives { MW_LIVES_KEEP, MW_LIVES_TRACE };
 
 /* An item's or record's number: the sequence number of the record that created it. 0: none. */
 typedef uint64_t mw_seq;
@@ -83,6 +84,7 @@ struct mw_event_info {
     enum mw_closes closes;
     enum mw_request_kind becomes; /* MW_REQUEST_COUNT: nothing */
     enum mw_addressee to;
+    enum mw_lives lives;
 };
 
 struct mw_request_info {

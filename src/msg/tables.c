@@ -4,7 +4,7 @@
 
 static const struct mw_event_info event_table[MW_EVENT_COUNT] = {
 #define MW_EVENT(symbol, kind_name, type_name, component_name, form_name, owner_name, opens_name,  \
-                 closes_name, becomes_name, to_name)                                               \
+                 closes_name, becomes_name, to_name, lives_name)                                   \
     [MW_EVT_##symbol] = {kind_name,                                                                \
                          type_name,                                                                \
                          component_name,                                                           \
@@ -13,7 +13,8 @@ static const struct mw_event_info event_table[MW_EVENT_COUNT] = {
                          MW_OPENS_##opens_name,                                                    \
                          MW_CLOSES_##closes_name,                                                  \
                          MW_REQ_##becomes_name,                                                    \
-                         MW_TO_##to_name},
+                         MW_TO_##to_name,                                                          \
+                         MW_LIVES_##lives_name},
 #include "msg/events.def"
 #undef MW_EVENT
 };

@@ -21,6 +21,15 @@ void mw_work_dump(const struct mw_world *world, const struct mw_work *work, stru
             }
 }
 
+void mw_work_dump_left(const struct mw_work *work, struct mw_buf *buf)
+{
+    mw_buf_printf(buf, "running_max %u\n", work->running_max);
+    for (uint32_t i = 0; i < work->agent_count; i++)
+        mw_buf_printf(buf, "agent %.*s\n", MW_STR_ARG(work->agents[i].definition));
+    for (uint32_t i = 0; i < work->queue_count; i++)
+        mw_buf_printf(buf, "queue '%.*s'\n", MW_STR_ARG(work->queues[i].skill));
+}
+
 static void dump_task(const struct mw_task *task, struct mw_buf *buf)
 {
     mw_buf_printf(buf,

@@ -26,7 +26,7 @@ static uint32_t *queue_of(struct mw_item *item)
     return &((struct mw_group *)item)->queue;
 }
 
-static struct mw_skill_queue *find_queue(struct mw_work *work, struct mw_str skill)
+static struct mw_skill_queue *find_queue(const struct mw_work *work, struct mw_str skill)
 {
     for (uint32_t i = 0; i < work->queue_count; i++)
         if (mw_str_eq(work->queues[i].skill, skill))
@@ -93,6 +93,29 @@ void mw_queue_remove(struct mw_world *world, struct mw_work *work, struct mw_ite
     if (queue->tail[priority] == item->id)
         queue->tail[priority] = before;
     *next_of(item) = 0;
+}
+
+/* Which queue the event's apply puts its item into. */
+static bool names_queue(const struct mw_event *event, struct mw_str *ret_skill)
+{
+    *ret_skill = event->kind == MW_EVT_TASK_READY ? event->task_type : MW_STR_NONE;
+    return event->kind == MW_EVT_TASK_READY ||
+           (event->kind == MW_EVT_GROUP_STARTED && event->expected_count > 0);
+}
+
+uint32_t mw_work_queue_of(const struct mw_work *work, const struct mw_event *event)
+{
+    struct mw_str skill;
+    const struct mw_skill_queue *queue =
+        names_queue(event, &skill) ? find_queue(work, skill) : NULL;
+    return queue != NULL ? (uint32_t)(queue - work->queues) + 1 : 0;
+}
+
+void mw_work_name_queue(struct mw_world *world, struct mw_work *work, const struct mw_event *event)
+{
+    struct mw_str skill;
+    if (names_queue(event, &skill) && find_queue(work, skill) == NULL)
+        (void)make_queue(world, work, skill); /* only its place in the order is wanted */
 }
 
 bool mw_work_wants_dispatch(const struct mw_work *work)

@@ -155,6 +155,12 @@ bool mw_work_author(const struct mw_world *world, const struct mw_work *work, mw
                     struct mw_str *ret_task_type, struct mw_str *ret_agent_id);
 /* Canonical text of everything owned, for the state hash. */
 void mw_work_dump(const struct mw_world *world, const struct mw_work *work, struct mw_buf *buf);
+/* What the state hash leaves out and ended traces leave behind. */
+void mw_work_dump_left(const struct mw_work *work, struct mw_buf *buf);
+/* The queue that this event puts something into, index + 1; 0: none. Queues are asked in the order in which they were first used, which
+ * outlives what stood in them: mw_work_name_queue makes the event's queue, and puts nothing into it. */
+uint32_t mw_work_queue_of(const struct mw_work *work, const struct mw_event *event);
+void mw_work_name_queue(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
 void mw_work_dump_item(const struct mw_item *item, struct mw_buf *buf);
 
 #endif

@@ -179,6 +179,23 @@ void mw_session_dump(const struct mw_session *session, struct mw_buf *buf)
     }
 }
 
+void mw_session_dump_left(const struct mw_session *session, struct mw_buf *buf)
+{
+    mw_buf_printf(buf, "app '%.*s' tree=%.*s promoting=%u\n", MW_STR_ARG(session->app_name),
+                  MW_STR_ARG(session->promoted_sha256), session->promoting);
+    for (uint32_t i = 0; i < session->build_count; i++) {
+        const struct mw_build *build = &session->builds[i];
+        mw_buf_printf(buf,
+                      "build %lu trace=%lu session=%lu app=%.*s registry=%.*s path=%.*s files=%lu "
+                      "bytes=%lu families=%u\n",
+                      (unsigned long)build->journey, (unsigned long)build->trace,
+                      (unsigned long)build->session, MW_STR_ARG(build->app_id),
+                      MW_STR_ARG(build->registry_id), MW_STR_ARG(build->path),
+                      (unsigned long)build->file_count, (unsigned long)build->size_bytes,
+                      build->families);
+    }
+}
+
 void mw_session_dump_item(const struct mw_item *item, struct mw_buf *buf)
 {
     const struct mw_journey *journey = (const struct mw_journey *)item;

@@ -78,6 +78,8 @@ const struct mw_build *mw_session_building(const struct mw_session *session);
 const struct mw_build *mw_session_build_of(const struct mw_session *session, mw_seq trace);
 const char *mw_build_state_name(enum mw_build_state state);
 void mw_session_dump(const struct mw_session *session, struct mw_buf *buf);
+/* What the state hash leaves out. */
+void mw_session_dump_left(const struct mw_session *session, struct mw_buf *buf);
 void mw_session_dump_item(const struct mw_item *item, struct mw_buf *buf);
 
 #endif
