@@ -102,6 +102,7 @@ int mw_cmd_rollback(struct mw_cli *cli);
 int mw_cmd_answer(struct mw_cli *cli);
 int mw_cmd_approve(struct mw_cli *cli);
 int mw_cmd_agent_register(struct mw_cli *cli);
+int mw_cmd_dlq_replay(struct mw_cli *cli);
 int mw_cmd_why(struct mw_cli *cli);
 int mw_cmd_status(struct mw_cli *cli);
 int mw_cmd_review(struct mw_cli *cli);

@@ -201,6 +201,18 @@ const struct mw_command mw_commands[] = {
     {"route", MW_CLI_FACTORY, "--task SKILL [--domain D]",
      "which agent would get a task, with the scores; nothing is started", NULL, route_options, 0, 0,
      mw_cmd_view, "route", NULL, NULL},
+    {"dlq list", MW_CLI_FACTORY, "",
+     "dead letters: tasks that failed for good, with why, and whether they were put back", NULL,
+     NO_OPTIONS, 0, 0, mw_cmd_view, "letters", NULL, NULL},
+    {"dlq show", MW_CLI_FACTORY, "[TASK]",
+     "one dead letter: what it was told, every attempt, the evidence", NULL, NO_OPTIONS, 0, 1,
+     mw_cmd_view, "letter", "task", "letters"},
+    {"dlq replay", MW_CLI_FACTORY, "[TASK]", "put a dead letter back: tried from its first attempt",
+     "What the task was part of has ended, so it is done in a trace of its own, whose parent is "
+     "the "
+     "old one, with the payload and the documents that it had. Once a letter: when it comes to "
+     "nothing again, that is a new letter.",
+     NO_OPTIONS, 0, 1, mw_cmd_dlq_replay, "letter", "task", "letters"},
     {"events", MW_CLI_FACTORY, "", "the journal's records, oldest first", NULL, events_options, 0,
      0, mw_cmd_events, NULL, NULL, NULL},
     {"schema list", MW_CLI_FACTORY, "", "the JSON Schemas of messages and records", NULL,

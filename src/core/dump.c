@@ -68,6 +68,9 @@ static void dump_trace(const struct mw_trace *trace, struct mw_buf *buf)
         (unsigned long)trace->id, MW_STR_ARG(trace->wire_id), MW_STR_ARG(trace->blueprint_id),
         MW_STR_ARG(trace->catalogue_sha256), (unsigned)trace->priority, (int)trace->paused,
         (int)trace->cancelled, trace->open_items);
+    if (trace->letter_payload.len > 0)
+        mw_buf_printf(buf, "letter payload %lx\n",
+                      (unsigned long)mw_str_hash(trace->letter_payload));
     for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++)
         mw_buf_printf(buf, "document %u %.*s\n", i, MW_STR_ARG(trace->document_sha256[i]));
     for (const struct mw_item *item = trace->newest_item; item != NULL; item = item->older)

@@ -8,6 +8,8 @@ static void decide_lone(const struct mw_core *core, const struct mw_request *req
                         struct mw_out *out);
 static void decide_chain(const struct mw_core *core, const struct mw_request *request,
                          struct mw_out *out);
+static void decide_replay(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out);
 static void decide_pause(const struct mw_core *core, const struct mw_request *request,
                          struct mw_out *out);
 static void decide_cancel(const struct mw_core *core, const struct mw_request *request,
@@ -54,6 +56,9 @@ void mw_trace_decide(const struct mw_core *core, const struct mw_request *reques
         return;
     case MW_REQ_START_LONE_CHAIN:
         decide_chain(core, request, out);
+        return;
+    case MW_REQ_REPLAY_TASK:
+        decide_replay(core, request, out);
         return;
     case MW_REQ_PAUSE_TRACE:
     case MW_REQ_RESUME_TRACE:
@@ -275,6 +280,73 @@ static void decide_chain(const struct mw_core *core, const struct mw_request *re
     event->workflows = workflows;
     event->node = MW_NODE_NONE;
     mw_out_follow(out, MW_REQ_START_CHAIN, 0);
+}
+
+static const struct mw_task_def *task_of_letter(const struct mw_core *core,
+                                                const struct mw_letter *letter)
+{
+    const struct mw_catalogue *catalogue =
+        core->world.catalogue(core->world.host, core->catalogue_sha256);
+    for (uint32_t i = 0; catalogue != NULL && i < catalogue->task_count; i++)
+        if (mw_str_eq(catalogue->tasks[i]->skill, letter->skill) &&
+            mw_str_eq(catalogue->tasks[i]->expects[0], letter->expects))
+            return catalogue->tasks[i];
+    return NULL;
+}
+
+/* A dead letter goes back: the same task, from its first attempt on, in a trace of its own, since what it was part of has ended (P08). */
+static void decide_replay(const struct mw_core *core, const struct mw_request *request,
+                          struct mw_out *out)
+{
+    const struct mw_letter *letter = mw_work_letter(&core->work, request->item);
+    uint32_t payload = mw_node_get(request->body, request->body_node, "payload");
+    if (letter == NULL) {
+        mw_out_refuse(out, MW_E_MISSING, "/item", MW_STR("no such task is among the dead letters"));
+        return;
+    }
+    if (letter->put_back != 0) {
+        mw_out_refuse(out, MW_E_CONFLICT, "/item",
+                      mw_arena_format(out->arena, "it was put back already, in trace %.*s",
+                                      MW_STR_ARG(mw_wire_id(&core->world, out->arena, "tr",
+                                                            letter->put_back))));
+        return;
+    }
+    if (letter->payload_hash == 0) {
+        mw_out_refuse(out, MW_E_INPUT, "/item",
+                      MW_STR("its payload could not be made, so no agent was ever asked"));
+        return;
+    }
+    if (mw_node_type(request->body, payload) != MW_NODE_OBJECT ||
+        mw_str_hash(request->body->nodes[payload].text) != letter->payload_hash) {
+        mw_out_refuse(out, MW_E_INPUT, "/payload",
+                      MW_STR("it goes back with the payload of its record, unchanged"));
+        return;
+    }
+    const struct mw_task_def *def = task_of_letter(core, letter);
+    if (def == NULL) {
+        mw_out_refuse(out, MW_E_CONFIG, "/item",
+                      mw_arena_format(out->arena,
+                                      "no task %.*s with the result %.*s is defined now",
+                                      MW_STR_ARG(letter->skill), MW_STR_ARG(letter->expects)));
+        return;
+    }
+    struct mw_event *opened;
+    if (!open_trace(core, request, MW_EVT_TRACE_OPENED, out, &opened))
+        return;
+    opened->parent_trace_id = letter->trace_id;
+    struct mw_event *back = mw_out_event(out, MW_EVT_TASK_PUT_BACK);
+    back->trace = opened->trace;
+    back->scope_item = opened->trace; /* nobody else's scope is left */
+    back->letter = letter->task;
+    back->task_type = letter->skill;
+    back->task_def = def->index;
+    back->document = letter->document;
+    back->node = letter->node;
+    back->outer_document = letter->outer_document;
+    back->outer_node = letter->outer_node;
+    back->documents = letter->documents;
+    back->task_payload = request->body->nodes[payload].text;
+    mw_out_follow(out, MW_REQ_START_TASK, 0);
 }
 
 /* ---- pausing, cancelling, ending ---- */

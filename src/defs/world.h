@@ -77,6 +77,8 @@ struct mw_trace {
     bool cancelled;               /* or closing: nothing new begins, what is open ends */
     uint8_t closing;              /* enum mw_outcome; OPEN: it was cancelled */
     struct mw_str closing_reason; /* TRACE */
+    struct mw_str
+        letter_payload; /* TRACE; of the dead letter that was put back in it; empty: none */
 };
 
 #define MW_PROMPT_KEPT 65536

@@ -285,7 +285,7 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
             made = NULL;
         }
     }
-    if (made != NULL && kind == MW_REQ_ANSWER_ITEM)
+    if (made != NULL && (kind == MW_REQ_ANSWER_ITEM || kind == MW_REQ_REPLAY_TASK))
         made->request.item = item_of(tape);
     mw_heap_buf_free(&rest);
     mw_heap_buf_free(&document);

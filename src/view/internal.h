@@ -381,6 +381,8 @@ MW_VIEW(run_of);
 MW_VIEW(chains);
 MW_VIEW(chain);
 MW_VIEW(memory);
+MW_VIEW(letters);
+MW_VIEW(letter);
 #undef MW_VIEW
 
 #endif

@@ -28,6 +28,8 @@ static const struct {
     {"chains", mw_view_chains},
     {"chain", mw_view_chain},
     {"memory", mw_view_memory},
+    {"letters", mw_view_letters},
+    {"letter", mw_view_letter},
 };
 
 struct mw_str mw_view_arg(const struct mw_view_query *query, const char *key)

@@ -2,7 +2,8 @@
  * view.h - what can be asked of the journal: pure folds over records handed in, each giving one JSON document.
  *
  * Owns:     the meaning of each view (docs/views.md): status, builds, build, artifacts, plan, traces, trace, groups, group, coordinators,
- *           coordinator, items, agents, review, why, show, failure, document, route, events, run, chains, chain, memory.
+ *           coordinator, items, agents, review, why, show, failure, document, route, events, run, chains, chain, memory,
+ *           letters, letter.
  * Does not: read files, keep anything between calls, or know the core's memory: the records alone say everything (JR-11).
  * The same function answers in the host (records up to the durable one) and offline in the command line.
  */

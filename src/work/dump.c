@@ -10,6 +10,7 @@ void mw_work_dump(const struct mw_world *world, const struct mw_work *work, stru
                       agent->running, (int)agent->healthy, (int)agent->removed);
     }
     mw_buf_printf(buf, "work running=%u\n", work->running);
+    mw_letters_dump(work, buf);
     for (uint32_t i = 0; i < work->queue_count; i++)
         for (unsigned priority = 0; priority < 3; priority++)
             for (mw_seq at = work->queues[i].head[priority]; at != 0;) {
@@ -41,6 +42,8 @@ static void dump_task(const struct mw_task *task, struct mw_buf *buf)
                   (unsigned)task->routing_attempts, (unsigned)task->state,
                   (unsigned long)task->fence, (int)task->with_person, (int)task->escalated,
                   (unsigned)task->excluded_count);
+    if (task->letter != 0)
+        mw_buf_printf(buf, " letter=%lu", (unsigned long)task->letter);
 }
 
 static void dump_group(const struct mw_group *group, struct mw_buf *buf)

@@ -21,6 +21,7 @@ struct mw_order {
     struct mw_place place;
     uint32_t member;
     uint32_t ask;
+    mw_seq letter; /* 0: none */
     int64_t now_us;
     uint64_t entropy;
 };
@@ -50,6 +51,15 @@ bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
 struct mw_order mw_task_order(const struct mw_world *world, const struct mw_task *task,
                               const struct mw_request *request);
 void mw_task_add_fact(struct mw_world *world, const struct mw_event *event);
+/* What its agent is told; false with words when it cannot be had. */
+bool mw_task_payload(const struct mw_world *world, const struct mw_order *order, struct mw_out *out,
+                     struct mw_str *ret_payload, struct mw_str *ret_why);
+/* letter.c: the task ends now because nobody is left who could do it. */
+void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
+                     const struct mw_task *task, const struct mw_request *request,
+                     struct mw_out *out);
+void mw_letter_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+void mw_letters_dump(const struct mw_work *work, struct mw_buf *buf);
 /* queue.c */
 void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str skill,
                   struct mw_item *item);

@@ -62,6 +62,7 @@ struct mw_order mw_task_order(const struct mw_world *world, const struct mw_task
                              .scope = task->item.scope,
                              .member = task->member,
                              .ask = task->ask,
+                             .letter = task->letter,
                              .now_us = request->now_us,
                              .entropy = request->entropy};
     order.place = (struct mw_place){.scope = task->item.scope,
@@ -101,6 +102,7 @@ static void describe(const struct mw_world *world, const struct mw_order *order,
     event->outer_document = order->place.outer_document;
     event->outer_node = order->place.outer_node;
     event->fact = order->place.event_fact;
+    event->letter = order->letter;
 }
 
 static struct mw_str eval_or(const struct mw_world *world, const struct mw_order *order,
@@ -183,6 +185,17 @@ static void fail_at_once(const struct mw_world *world, const struct mw_order *or
     failed->no_retry = true;
 }
 
+bool mw_task_payload(const struct mw_world *world, const struct mw_order *order, struct mw_out *out,
+                     struct mw_str *ret_payload, struct mw_str *ret_why)
+{
+    if (order->letter == 0)
+        return mw_eval_bindings(world, out->arena, order->trace, &order->place,
+                                &order->def->payload, PAYLOAD_BYTES_MAX, ret_payload, ret_why);
+    *ret_payload =
+        order->trace->letter_payload; /* as it was; the facts it was made from are gone */
+    return true;
+}
+
 static void dispatch(const struct mw_world *world, const struct mw_work *work,
                      const struct mw_order *order, const struct mw_choice *choice,
                      struct mw_out *out)
@@ -191,8 +204,7 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
     const struct mw_policy *policy = &order->catalogue->policies[order->def->policy];
     bool person = agent->def.kind == MW_AGENT_HUMAN;
     struct mw_str payload, why;
-    if (!mw_eval_bindings(world, out->arena, order->trace, &order->place, &order->def->payload,
-                          PAYLOAD_BYTES_MAX, &payload, &why)) {
+    if (!mw_task_payload(world, order, out, &payload, &why)) {
         fail_at_once(world, order, why, out);
         return;
     }
@@ -631,6 +643,7 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     if (!unasked && (routing_failed || policy->escalates) &&
         escalate(world, work, task, request, out))
         return;
+    mw_letter_write(world, work, task, request, out);
     end_failed(world, task, def, request, out);
 }
 

@@ -18,6 +18,7 @@ static struct mw_task *task_of(struct mw_world *world, const struct mw_event *ev
     task->outer_document = (uint32_t)event->outer_document;
     task->outer_node = (uint32_t)event->outer_node;
     task->event_fact = event->fact;
+    task->letter = event->letter;
     task->member = (uint32_t)event->member;
     task->ask = (uint32_t)event->ask_index;
     if (task->member > 0)

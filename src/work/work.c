@@ -22,6 +22,7 @@ static struct mw_order order_of_ask(const struct mw_world *world, const struct m
                              .catalogue = catalogue,
                              .owner = request->item,
                              .scope = cause->scope_item,
+                             .letter = cause->letter,
                              .now_us = request->now_us,
                              .entropy = request->entropy};
     /* A record without a node does not write it; the root of a document is nobody's item. */
@@ -43,6 +44,11 @@ static void decide_start(const struct mw_world *world, const struct mw_work *wor
         return;
     }
     order.def = order.catalogue->tasks[request->cause->task_def];
+    if (order.letter != 0) { /* it stands where it stood */
+        order.place.outer_document = (uint32_t)request->cause->outer_document;
+        order.place.outer_node = (uint32_t)request->cause->outer_node;
+        order.place.node = (uint32_t)request->cause->node;
+    }
     (void)mw_task_start(world, work, &order, true, out); /* waiting is an answer too */
 }
 
@@ -120,6 +126,10 @@ void mw_work_apply(struct mw_world *world, struct mw_work *work, const struct mw
     case MW_EVT_COORDINATOR_ENDED:
     case MW_EVT_PATH_SKIPPED:
         mw_coordinator_apply(world, work, event);
+        return;
+    case MW_EVT_TASK_DEAD:
+    case MW_EVT_TASK_PUT_BACK:
+        mw_letter_apply(world, work, event);
         return;
     case MW_EVT_MESSAGE_PUBLISHED:
     case MW_EVT_FACT_DERIVED:

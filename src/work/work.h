@@ -12,6 +12,7 @@
 
 #define MW_AGENTS_MAX 1024
 #define MW_EXCLUDED_MAX 4
+#define MW_LETTERS_MAX 1024 /* dead letters that can be put back; the oldest gives way */
 
 struct mw_agent {
     struct mw_str id;         /* all strings KEEP */
@@ -31,6 +32,21 @@ struct mw_skill_queue {
     mw_seq tail[3];
 };
 
+/* A task that ended because nobody could do it, and what is needed to put it back. Its evidence is in the record (task.dead). */
+struct mw_letter {
+    mw_seq task;
+    mw_seq put_back;       /* trace that it was put back in; 0: it lies here */
+    uint64_t payload_hash; /* 0: it never had a payload, so it cannot be put back */
+    struct mw_str skill;   /* all strings KEEP */
+    struct mw_str expects;
+    struct mw_str trace_id;
+    struct mw_str documents; /* JSON list of hashes: what its trace was made from */
+    uint32_t document;
+    uint32_t node;
+    uint32_t outer_document;
+    uint32_t outer_node;
+};
+
 struct mw_work {
     struct mw_agent *agents; /* KEEP */
     uint32_t agent_count;
@@ -38,9 +54,12 @@ struct mw_work {
     struct mw_skill_queue *queues; /* KEEP */
     uint32_t queue_count;
     uint32_t queue_cap;
-    uint32_t running;     /* attempts in agents' hands, people not counted */
-    uint32_t running_max; /* of the newest catalogue */
-    bool dirty;           /* something became ready or free since the last dispatch */
+    uint32_t running;          /* attempts in agents' hands, people not counted */
+    uint32_t running_max;      /* of the newest catalogue */
+    bool dirty;                /* something became ready or free since the last dispatch */
+    struct mw_letter *letters; /* KEEP; a ring of MW_LETTERS_MAX, made with the first one */
+    uint32_t letter_count;
+    uint32_t letter_at; /* where the next one goes */
 };
 
 enum mw_task_state { MW_TASK_READY, MW_TASK_RUNNING, MW_TASK_WAITING, MW_TASK_ENDED };
@@ -49,7 +68,8 @@ struct mw_task {
     struct mw_item item;
     mw_seq ready_next;
     mw_seq event_fact;
-    mw_seq fence; /* record of the running attempt */
+    mw_seq fence;  /* record of the running attempt */
+    mw_seq letter; /* dead letter that it is the putting back of; 0: none */
     int64_t dispatched_us;
     uint32_t def; /* task definition's index in the trace's catalogue */
     uint32_t document;
@@ -124,6 +144,8 @@ struct mw_coordinator {
 void mw_work_decide(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_request *request, struct mw_out *out);
 void mw_work_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
+/* A dead letter by its task; NULL: there is none (any more). */
+const struct mw_letter *mw_work_letter(const struct mw_work *work, mw_seq task);
 /* True when DISPATCH would look for something: called by core when a step is otherwise quiet. */
 bool mw_work_wants_dispatch(const struct mw_work *work);
 /* True when this result's payload is one of the journey's documents, which have to be on disk before the record that names them. */

@@ -230,6 +230,13 @@ class World:
     def count(self):
         return self.records()[-1]["seq"] if self.records() else 0
 
+    def write(self, path, text):
+        """A file of the workspace."""
+        place = os.path.join(self.folder, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        pathlib.Path(place).write_text(text)
+        return place
+
     def agent(self, name, definition, script=None):
         """An own agent: agents/NAME.yaml, and agents/NAME.sh when a script is given."""
         folder = os.path.join(self.folder, "agents")

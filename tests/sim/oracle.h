@@ -209,6 +209,13 @@ static inline void oracle_memory(struct rig *rig)
         bytes += oracle_block(core->work.queue_cap * sizeof(*core->work.queues));
     for (uint32_t i = 0; i < core->work.queue_count; i++)
         bytes += oracle_block(core->work.queues[i].skill.len + 1);
+    if (core->work.letters != NULL)
+        bytes += oracle_block(MW_LETTERS_MAX * sizeof(*core->work.letters));
+    for (uint32_t i = 0; i < core->work.letter_count; i++) {
+        const struct mw_letter *letter = &core->work.letters[i];
+        bytes += oracle_text(letter->skill, 1) + oracle_text(letter->expects, 1) +
+                 oracle_text(letter->trace_id, 1) + oracle_text(letter->documents, 1);
+    }
     if (core->session.build_cap > 0)
         bytes += oracle_block(core->session.build_cap * sizeof(*core->session.builds));
     for (uint32_t i = 0; i < core->session.build_count; i++) {

@@ -10,6 +10,7 @@
  *   person SKILL {json}        AnswerItem for the oldest task of that skill that a person holds
  *   fail SKILL {json}          RecordFailure
  *   late SKILL TYPE {json}     an answer for an attempt that is over
+ *   putback [{json}]           ReplayTask for the newest dead letter, with the payload of its record or this one
  *   ring                       the clock goes to the next due time and the timer rings
  *   stage {json} | promoted {json}   the answer to the open ask for staging or promotion
  *   drain                      every task of an agent gets a stub answer and the bundle is staged, until nothing is left; counts steps
@@ -242,6 +243,27 @@ static void answer(struct story *story, struct mw_str skill, struct mw_str line,
     act(story, MW_REQ_RECORD_RESULT, rig_result_body(rig, type, line), item, fence);
 }
 
+/* The newest dead letter's payload as its record has it; *ret_task: whose. */
+static const char *letter_body(struct story *story, struct mw_str payload, mw_seq *ret_task)
+{
+    struct rig *rig = story->rig;
+    struct mw_event e;
+    struct mw_err err;
+    for (size_t i = rig->line_count; i-- > 0;) {
+        mw_arena_reset(&rig->body);
+        assert_int_equal(mw_event_read(&rig->body, rig_line(rig, i), &e, &err), MW_OK);
+        if (e.kind != MW_EVT_TASK_DEAD)
+            continue;
+        *ret_task = e.item;
+        struct mw_str told = payload.len > 0 ? payload : e.task_payload;
+        return mw_arena_format(&rig->body, "{\"item\":\"t\",\"payload\":%.*s}",
+                               MW_STR_ARG(told.len > 0 ? told : MW_STR("{}")))
+            .ptr;
+    }
+    fail_msg("no letter is dead");
+    return NULL;
+}
+
 static void play_line(struct story *story, struct mw_str line)
 {
     struct rig *rig = story->rig;
@@ -267,6 +289,10 @@ static void play_line(struct story *story, struct mw_str line)
     } else if (mw_str_is(verb, "fail")) {
         run = find_run(story, word(&line), false);
         act(story, MW_REQ_RECORD_FAILURE, filled(story, line), run->item, run->seq);
+    } else if (mw_str_is(verb, "putback")) {
+        mw_seq task = 0;
+        const char *body = letter_body(story, line, &task);
+        act(story, MW_REQ_REPLAY_TASK, body, task, 0);
     } else if (mw_str_is(verb, "ring")) {
         ring(story);
     } else if (mw_str_is(verb, "stage") || mw_str_is(verb, "promoted")) {

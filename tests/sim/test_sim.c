@@ -469,6 +469,36 @@ static void publish(struct sim *sim)
     (void)ask(sim, MW_REQ_PUBLISH_MESSAGE, body, 0);
 }
 
+/* Dead letters go back: with the payload of their record, now and then with another one, now and then twice. */
+static void put_back(struct sim *sim)
+{
+    struct rig *rig = sim->rig;
+    const struct mw_work *work = &rig->core.work;
+    char body[600];
+    if (work->letter_count == 0)
+        return;
+    const struct mw_letter *letter = &work->letters[rig_below(rig, work->letter_count)];
+    struct mw_str payload = MW_STR_NONE;
+    for (size_t i = rig->line_count; i-- > 0 && payload.len == 0;) {
+        struct mw_event event;
+        mw_arena_reset(&rig->body);
+        RIG_CHECK(rig, mw_event_read(&rig->body, rig_line(rig, i), &event, NULL) == MW_OK,
+                  "a line is no record");
+        if (event.kind == MW_EVT_TASK_DEAD && event.item == letter->task)
+            payload = event.task_payload;
+    }
+    if (payload.len > 500)
+        return;
+    bool another = payload.len == 0 || chance(sim, 20);
+    bool back = letter->put_back != 0;
+    if (another)
+        payload = MW_STR("{\"other\":1}");
+    snprintf(body, sizeof body, "{\"item\":\"t\",\"payload\":%.*s}", MW_STR_ARG(payload));
+    struct call *call = ask(sim, MW_REQ_REPLAY_TASK, body, letter->task);
+    RIG_CHECK(rig, (call->rc == MW_OK) == (!back && !another), "letter %lu: %s",
+              (unsigned long)letter->task, mw_rc_name(call->rc));
+}
+
 static void call(struct sim *sim)
 {
     char trace[96], body[200];
@@ -497,6 +527,8 @@ static void call(struct sim *sim)
         (void)ask(sim, MW_REQ_PROMOTE, "{}", 0);
     else if (dice < 89)
         (void)ask(sim, MW_REQ_ROLLBACK, "{}", 0);
+    else if (dice < 92)
+        put_back(sim);
     else
         ask_again(sim);
 }
