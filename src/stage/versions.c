@@ -267,6 +267,9 @@ enum mw_rc mw_versions_prune(int workspace_fd, uint32_t keep_count, struct mw_er
         rc = mw_remove_tree(workspace_fd, PRUNED, err);
         if (rc == MW_OK && renameat(workspace_fd, folder, workspace_fd, PRUNED) != 0)
             rc = MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", folder);
+        /* The new name first: after a power cut the old one must not hold what is left of the tree. */
+        if (rc == MW_OK)
+            rc = mw_fsync_dir(workspace_fd, MW_VERSIONS, err);
         if (rc == MW_OK)
             rc = mw_remove_tree(workspace_fd, PRUNED, err);
         if (rc == MW_OK && unlinkat(workspace_fd, record, 0) != 0 && errno != ENOENT)

@@ -1,0 +1,649 @@
+/*
+ * power.c - P01 P02 P04 P12 P22: the power is cut after every effect of a scenario on the disk, and the disk keeps any part of what was not synced.
+ *
+ *   power_cuts [SCENARIO…] [--states N] [--seed S] [--jobs J] [--again K] [--subject PROGRAM]
+ *   power_cuts SCENARIO --seed S --at PREFIX:N [--then PREFIX:N] [--keep DIR]     one state again, in words
+ *   power_cuts SCENARIO --seed S --effects                                        what was recorded
+ *
+ * --states: distinct states a scenario (default 400); --again: of them, recoveries during which the power is cut once more (default 6).
+ * A scenario is one of crash_subject (subject.h): it runs as a process of its own under the recorder; the states are judged here.
+ * MW_SUMMARY=FILE: appends one line for the night's table. Exit 1: a promise was broken, a state could not be judged, or nothing was tried.
+ */
+#include "../subject.h"
+#include "images.h"
+
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JOBS_MAX 64
+#define BRANCHES_MAX 128
+#define BRANCH_BYTES 48
+#define FAILURES_SHOWN 5
+#define CHECK_SECONDS_MAX 120
+#define SEEN_BITS 22
+
+struct options {
+    long states;
+    long again;
+    uint64_t seed;
+    int jobs;
+    const char *subject;
+    const char *keep;
+    bool effects;
+    int at_prefix, then_prefix;
+    long at_n, then_n;
+};
+
+/* What one worker has come to; in memory that all share. */
+struct tally {
+    long distinct;
+    long judged;
+    long broken;
+    int now_prefix;
+    long now_n;
+    struct branch {
+        char name[BRANCH_BYTES];
+        long count;
+    } branches[BRANCHES_MAX];
+};
+
+/* One recording and the states that come of it. */
+struct sweep {
+    const struct options *options;
+    const struct subject *subject;
+    const struct effects *log;
+    int first_prefix;
+    struct mw_str acks_before; /* of the life that the recorded one followed */
+    const char *then_of;       /* the words that replay the state before; NULL */
+    long states;
+    struct tally *tallies;
+    char root[96];
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    uint64_t x = *state ^ *state >> 29;
+    return x * 0xbf58476d1ce4e5b9u >> 8;
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- states that were met already ---- */
+
+struct seen {
+    uint64_t *slots;
+    size_t count;
+};
+
+static bool seen_before(struct seen *seen, uint64_t hash)
+{
+    hash += hash == 0;
+    const size_t mask = ((size_t)1 << SEEN_BITS) - 1;
+    size_t at = (size_t)hash & mask;
+    while (seen->slots[at] != 0 && seen->slots[at] != hash)
+        at = (at + 1) & mask;
+    if (seen->slots[at] == hash)
+        return true;
+    MW_ASSERT(seen->count < mask / 2);
+    seen->slots[at] = hash;
+    seen->count++;
+    return false;
+}
+
+/* ---- judging one state ---- */
+
+static void clear_folder(const char *path)
+{
+    struct mw_err err = {0};
+    if (mw_remove_tree(AT_FDCWD, path, &err) != MW_OK || mkdir(path, 0755) != 0) {
+        fprintf(stderr, "power_cuts: %s: %s\n", path, err.text);
+        exit(2);
+    }
+}
+
+static struct mw_buf acks_of(const struct sweep *sweep, int prefix)
+{
+    struct mw_buf acks = mw_heap_buf();
+    mw_buf_put(&acks, sweep->acks_before);
+    for (int i = 0; i < prefix; i++)
+        if (sweep->log->list[i].kind == EFFECT_ACK)
+            mw_buf_put(&acks, (struct mw_str){sweep->log->list[i].data, sweep->log->list[i].size});
+    return acks;
+}
+
+static void count_branch(struct tally *tally, struct mw_str name)
+{
+    for (int i = 0; i < BRANCHES_MAX; i++) {
+        struct branch *branch = &tally->branches[i];
+        if (branch->count == 0)
+            (void)snprintf(branch->name, sizeof branch->name, "%.*s", MW_STR_ARG(name));
+        if (mw_str_is(name, branch->name)) {
+            branch->count++;
+            return;
+        }
+    }
+}
+
+/* What the check said: its branches are counted, its complaint is kept. */
+static void hear(int said_fd, struct tally *tally, char *ret_words, size_t cap)
+{
+    static char text[65536];
+    ssize_t got = pread(said_fd, text, sizeof text, 0);
+    struct mw_str said = {text, got > 0 ? (size_t)got : 0};
+    ret_words[0] = '\0';
+    for (size_t at = 0; at < said.len;) {
+        size_t end = mw_str_find(said, '\n', at);
+        end = end == SIZE_MAX ? said.len : end;
+        struct mw_str line = mw_str_sub(said, at, end - at);
+        if (mw_str_starts(line, MW_STR("branch ")))
+            count_branch(tally, mw_str_sub(line, 7, SIZE_MAX));
+        else if (mw_str_starts(line, MW_STR("wrong")) || mw_str_starts(line, MW_STR("fail")))
+            (void)snprintf(ret_words, cap, "%.*s", MW_STR_ARG(line));
+        at = end + 1;
+    }
+    if (ftruncate(said_fd, 0) != 0 || lseek(said_fd, 0, SEEK_SET) != 0)
+        abort();
+}
+
+static int judge(const struct sweep *sweep, const struct image *image, int prefix)
+{
+    clear_folder(sweep->root);
+    int root_fd = open(sweep->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root_fd < 0 || !image_write(image, root_fd) || fchdir(root_fd) != 0) {
+        fprintf(stderr, "power_cuts: a state cannot be written: %s\n", strerror(errno));
+        exit(2);
+    }
+    struct mw_buf acks = acks_of(sweep, prefix);
+    (void)alarm(CHECK_SECONDS_MAX);
+    int code = subject_check(sweep->subject, mw_buf_str(&acks));
+    (void)alarm(0);
+    mw_heap_buf_free(&acks);
+    (void)close(root_fd);
+    return code;
+}
+
+static void complain(const struct sweep *sweep, int prefix, long n, const char *words)
+{
+    fprintf(stderr, "BROKEN  %s: %s\n        again: power_cuts %s --seed %lu %s%s %d:%ld\n",
+            sweep->subject->name, words, sweep->subject->name, (unsigned long)sweep->options->seed,
+            sweep->then_of != NULL ? sweep->then_of : "",
+            sweep->then_of != NULL ? " --then" : "--at", prefix, n);
+}
+
+/* ---- many ---- */
+
+struct worker {
+    const struct sweep *sweep;
+    int number;
+    struct seen seen;
+    struct image image;
+    struct tally *tally;
+    int said_fd;
+};
+
+static bool wants_more(const struct worker *worker)
+{
+    return (long)worker->seen.count < worker->sweep->states;
+}
+
+/* Every worker walks the same way and judges its share of what is new. */
+static void visit(struct worker *worker, struct choice *choice, long n)
+{
+    choice_take(choice, n);
+    image_build(&worker->image, choice);
+    if (seen_before(&worker->seen, worker->image.hash))
+        return;
+    worker->tally->distinct = (long)worker->seen.count;
+    if ((int)(worker->image.hash >> 13) % worker->sweep->options->jobs != worker->number)
+        return;
+    worker->tally->now_prefix = choice->prefix;
+    worker->tally->now_n = n;
+    int code = judge(worker->sweep, &worker->image, choice->prefix);
+    char words[512];
+    hear(worker->said_fd, worker->tally, words, sizeof words);
+    worker->tally->judged++;
+    if (code == 0)
+        return;
+    if (worker->tally->broken++ < FAILURES_SHOWN)
+        complain(worker->sweep, choice->prefix, n,
+                 words[0] != '\0' ? words : "the check failed and did not say why");
+}
+
+/* Everything lost and everything kept after every effect; then, if there is room for it, every structured state, else a sample; then coins. */
+static void walk(struct worker *worker)
+{
+    const struct sweep *sweep = worker->sweep;
+    const int from = sweep->first_prefix, to = sweep->log->count;
+    struct choice *choices = mw_heap_alloc(sizeof *choices * (size_t)(to - from + 1));
+    long structured = 0;
+    uint64_t random = sweep->options->seed * 2654435761u + 17;
+    for (int prefix = from; prefix <= to; prefix++) {
+        choice_begin(&choices[prefix - from], sweep->log, prefix, sweep->options->seed);
+        structured += choices[prefix - from].structured;
+    }
+    for (int i = 0; i <= to - from; i++) {
+        visit(worker, &choices[i], 0);
+        visit(worker, &choices[i],
+              choices[i].loose_count <= EXHAUSTIVE_MAX ? (1L << choices[i].loose_count) - 1 : 1);
+    }
+    bool all = structured <= sweep->states;
+    for (int i = 0; all && i <= to - from; i++)
+        for (long n = 0; n < choices[i].structured; n++)
+            visit(worker, &choices[i], n);
+    long tries = 0, tries_max = 40 * sweep->states;
+    for (; wants_more(worker) && tries < tries_max; tries++) {
+        struct choice *choice = &choices[next_random(&random) % (uint64_t)(to - from + 1)];
+        uint64_t n = next_random(&random);
+        bool coins = all || (n & 1) != 0;
+        visit(worker, choice,
+              coins ? choice->structured + (long)(n >> 1 & 0xffffff)
+                    : (long)((n >> 1) % (uint64_t)choice->structured));
+    }
+    for (int i = 0; i <= to - from; i++)
+        choice_end(&choices[i]);
+    mw_heap_free(choices);
+}
+
+static void work(struct sweep *sweep, int number)
+{
+    struct worker worker = {.sweep = sweep, .number = number, .tally = &sweep->tallies[number]};
+    size_t length = strlen(sweep->root);
+    (void)snprintf(sweep->root + length, sizeof sweep->root - length, "/%d", number);
+    worker.seen.slots = calloc((size_t)1 << SEEN_BITS, sizeof *worker.seen.slots);
+    worker.said_fd = memfd_create("said", 0);
+    if (worker.seen.slots == NULL || worker.said_fd < 0 || dup2(worker.said_fd, 1) < 0)
+        abort();
+    image_open(&worker.image, sweep->log);
+    walk(&worker);
+    image_close(&worker.image);
+    free(worker.seen.slots);
+    (void)close(worker.said_fd);
+}
+
+/* False: something is broken. */
+static bool run_workers(struct sweep *sweep)
+{
+    bool ok = true;
+    pid_t workers[JOBS_MAX];
+    const int jobs = sweep->options->jobs;
+    for (int i = 0; i < jobs; i++) {
+        struct tally *tally = &sweep->tallies[i];
+        tally->distinct = tally->judged = tally->broken = 0;
+        workers[i] = fork();
+        if (workers[i] == 0) {
+            work(sweep, i);
+            _exit(0);
+        }
+        MW_ASSERT(workers[i] > 0);
+    }
+    for (int i = 0; i < jobs; i++) {
+        int status;
+        if (waitpid(workers[i], &status, 0) != workers[i])
+            abort();
+        if (status != 0) {
+            char words[80];
+            (void)snprintf(words, sizeof words, "the check died: %s %d",
+                           WIFSIGNALED(status) ? "signal" : "exit",
+                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+            complain(sweep, sweep->tallies[i].now_prefix, sweep->tallies[i].now_n, words);
+            ok = false;
+        }
+        ok = ok && sweep->tallies[i].broken == 0;
+    }
+    return ok;
+}
+
+/* ---- recording ---- */
+
+static bool record(const struct options *options, const struct subject *subject, const char *verb,
+                   const char *dir, struct effects *ret_log)
+{
+    char seed[32];
+    (void)snprintf(seed, sizeof seed, "%lu", (unsigned long)options->seed);
+    bool seeded = strcmp(verb, "recover") != 0;
+    const char *argv[] = {options->subject,         verb, subject->name, dir,
+                          seeded ? "--seed" : NULL, seed, NULL};
+    if (!effects_record((char *const *)argv, dir, ret_log) || ret_log->status != 0) {
+        fprintf(stderr, "power_cuts: %s %s cannot be recorded: %s (status %d)\n", verb,
+                subject->name, ret_log->error, ret_log->status);
+        return false;
+    }
+    return true;
+}
+
+static bool prepare(const struct options *options, const struct subject *subject, const char *dir)
+{
+    clear_folder(dir);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir(dir) != 0)
+            _exit(2);
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        if (null < 0 || dup2(null, 1) < 0)
+            _exit(2);
+        if (subject->prepare != NULL)
+            subject->prepare(options->seed);
+        _exit(0);
+    }
+    int status;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* What was there before is not cut: the first effect of the run itself. */
+static int first_effect(const struct effects *log)
+{
+    int i = 0;
+    while (i < log->count && log->list[i].durable_at < 0)
+        i++;
+    return i;
+}
+
+static void show(const struct effects *log)
+{
+    static const char *const words[] = {
+        [EFFECT_WRITE] = "write",       [EFFECT_SIZE] = "size",     [EFFECT_MODE] = "mode",
+        [EFFECT_NAME] = "name",         [EFFECT_UNNAME] = "unname", [EFFECT_RENAME] = "rename",
+        [EFFECT_EXCHANGE] = "exchange", [EFFECT_SYNC] = "sync",     [EFFECT_ACK] = "ack"};
+    for (int i = 0; i < log->count; i++) {
+        const struct effect *effect = &log->list[i];
+        printf("%4d %-8s object %d folder %d/%d %s %s offset %lu size %lu durable at %d %.*s\n", i,
+               words[effect->kind], effect->object, effect->folder, effect->folder2,
+               effect->name != NULL ? effect->name : "", effect->name2 != NULL ? effect->name2 : "",
+               (unsigned long)effect->offset, (unsigned long)effect->size,
+               effect->durable_at == NEVER ? -2 : effect->durable_at,
+               effect->kind == EFFECT_ACK ? (int)effect->size - 1 : 0,
+               effect->kind == EFFECT_ACK ? effect->data : "");
+    }
+}
+
+/* ---- one scenario ---- */
+
+static void gather_branches(struct tally *all, const struct tally *tallies, int jobs)
+{
+    for (int job = 0; job < jobs; job++)
+        for (int i = 0; i < BRANCHES_MAX && tallies[job].branches[i].count > 0; i++) {
+            count_branch(all, mw_str_of(tallies[job].branches[i].name));
+            for (int b = 0; b < BRANCHES_MAX; b++)
+                if (strcmp(all->branches[b].name, tallies[job].branches[i].name) == 0)
+                    all->branches[b].count += tallies[job].branches[i].count - 1;
+        }
+}
+
+/* Writes the state that (prefix, n) of a log names. */
+static bool write_state(const struct effects *log, const struct options *options, int prefix,
+                        long n, const char *dir)
+{
+    struct choice choice;
+    struct image image;
+    clear_folder(dir);
+    choice_begin(&choice, log, prefix, options->seed);
+    choice_take(&choice, n);
+    image_open(&image, log);
+    image_build(&image, &choice);
+    int root_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = root_fd >= 0 && image_write(&image, root_fd);
+    if (root_fd >= 0)
+        (void)close(root_fd);
+    image_close(&image);
+    choice_end(&choice);
+    return ok;
+}
+
+/* A recovery is recorded, and the power is cut in it too. */
+static bool cut_again(const struct sweep *sweep, const char *dir, int prefix, long n)
+{
+    struct effects log = {0};
+    char words[64];
+    (void)snprintf(words, sizeof words, "--at %d:%ld", prefix, n);
+    bool ok = write_state(sweep->log, sweep->options, prefix, n, dir);
+    ok = ok && record(sweep->options, sweep->subject, "recover", dir, &log);
+    if (ok) {
+        struct mw_buf acks = acks_of(sweep, prefix);
+        struct sweep again = *sweep;
+        again.log = &log;
+        again.first_prefix = first_effect(&log);
+        again.acks_before = mw_buf_str(&acks);
+        again.then_of = words;
+        again.states = sweep->states / (sweep->options->again + 1) + 1;
+        ok = run_workers(&again);
+        mw_heap_buf_free(&acks);
+    }
+    effects_free(&log);
+    return ok;
+}
+
+struct result {
+    long effects, states, broken, again;
+    bool ok;
+};
+
+static struct result sweep_scenario(const struct options *options, const struct subject *subject,
+                                    const char *base, struct tally *tallies)
+{
+    char dir[96];
+    struct effects log = {0};
+    struct result result = {0};
+    (void)snprintf(dir, sizeof dir, "%s/run", base);
+    memset(tallies, 0, sizeof *tallies * JOBS_MAX);
+    if (!prepare(options, subject, dir) || !record(options, subject, "run", dir, &log)) {
+        effects_free(&log);
+        return result;
+    }
+    if (options->effects) {
+        show(&log);
+        effects_free(&log);
+        return (struct result){.ok = true};
+    }
+    struct sweep sweep = {.options = options,
+                          .subject = subject,
+                          .log = &log,
+                          .first_prefix = first_effect(&log),
+                          .acks_before = MW_STR_NONE,
+                          .states = options->states,
+                          .tallies = tallies};
+    (void)snprintf(sweep.root, sizeof sweep.root, "%s", base);
+    result.effects = log.count - sweep.first_prefix;
+    result.ok = run_workers(&sweep);
+    for (int i = 0; i < options->jobs; i++) {
+        result.states += tallies[i].judged;
+        result.broken += tallies[i].broken;
+    }
+    uint64_t random = options->seed + 99;
+    for (long k = 0; result.ok && k < options->again; k++) {
+        int prefix = sweep.first_prefix +
+                     (int)(next_random(&random) % (uint64_t)(log.count - sweep.first_prefix + 1));
+        result.ok = cut_again(&sweep, dir, prefix, (long)(next_random(&random) & 0xffffff));
+        for (int i = 0; i < options->jobs; i++) {
+            result.again += tallies[i].judged;
+            result.broken += tallies[i].broken;
+        }
+    }
+    effects_free(&log);
+    return result;
+}
+
+/* --at: one state, in words, on the standard output. */
+static int replay(const struct options *options, const struct subject *subject, const char *base)
+{
+    char dir[96];
+    struct effects log = {0}, second = {0};
+    (void)snprintf(dir, sizeof dir, "%s/run", base);
+    if (!prepare(options, subject, dir) || !record(options, subject, "run", dir, &log))
+        return 1;
+    const char *to = options->keep != NULL ? options->keep : dir;
+    struct sweep sweep = {.options = options, .subject = subject, .log = &log};
+    struct mw_buf acks = acks_of(&sweep, options->at_prefix);
+    bool ok = write_state(&log, options, options->at_prefix, options->at_n, dir);
+    if (ok && options->then_prefix >= 0) {
+        ok = record(options, subject, "recover", dir, &second);
+        sweep.log = &second;
+        struct mw_buf more = acks_of(&sweep, options->then_prefix);
+        mw_buf_put(&acks, mw_buf_str(&more));
+        mw_heap_buf_free(&more);
+        ok = ok && write_state(&second, options, options->then_prefix, options->then_n, to);
+    } else if (ok) {
+        ok = write_state(&log, options, options->at_prefix, options->at_n, to);
+    }
+    if (!ok || (options->keep != NULL && printf("the state is in %s\n", to) < 0) || chdir(to) != 0)
+        return 2;
+    printf("acknowledged:\n%.*s", MW_STR_ARG(mw_buf_str(&acks)));
+    fflush(stdout);
+    int code = options->keep != NULL ? 0 : subject_check(subject, mw_buf_str(&acks));
+    mw_heap_buf_free(&acks);
+    effects_free(&log);
+    effects_free(&second);
+    return code;
+}
+
+/* ---- the whole ---- */
+
+static bool at_of(const char *text, int *ret_prefix, long *ret_n)
+{
+    char *colon;
+    *ret_prefix = (int)strtol(text, &colon, 10);
+    if (*colon != ':')
+        return false;
+    *ret_n = strtol(colon + 1, NULL, 10);
+    return true;
+}
+
+static bool read_options(int count, char **words, struct options *options,
+                         const struct subject **chosen, size_t *chosen_count)
+{
+    for (int i = 1; i < count; i++) {
+        const char *next = i + 1 < count ? words[i + 1] : "";
+        if (words[i][0] != '-') {
+            chosen[*chosen_count] = subject_find(words[i]);
+            if (chosen[(*chosen_count)++] == NULL)
+                return false;
+            continue;
+        }
+        if (strcmp(words[i], "--effects") == 0) {
+            options->effects = true;
+            continue;
+        }
+        i++;
+        if (strcmp(words[i - 1], "--states") == 0)
+            options->states = strtol(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--again") == 0)
+            options->again = strtol(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--seed") == 0)
+            options->seed = strtoull(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--jobs") == 0)
+            options->jobs = (int)strtol(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--subject") == 0)
+            options->subject = next;
+        else if (strcmp(words[i - 1], "--keep") == 0)
+            options->keep = next;
+        else if (strcmp(words[i - 1], "--at") == 0 &&
+                 at_of(next, &options->at_prefix, &options->at_n))
+            continue;
+        else if (strcmp(words[i - 1], "--then") != 0 ||
+                 !at_of(next, &options->then_prefix, &options->then_n))
+            return false;
+    }
+    return options->jobs >= 1 && options->jobs <= JOBS_MAX && options->states > 0;
+}
+
+static void append_summary(long states, long broken, size_t scenarios, long branches, bool ok)
+{
+    const char *path = getenv("MW_SUMMARY");
+    FILE *file = path != NULL ? fopen(path, "a") : NULL;
+    if (file == NULL)
+        return;
+    (void)fprintf(file, "power-cut states|%ld|%ld|%zu scenarios, %ld branches of recovery|%s\n",
+                  states, broken, scenarios, branches, ok ? "ok" : "FAILED");
+    (void)fclose(file);
+}
+
+static int sweep_all(const struct options *options, const struct subject *const *chosen,
+                     size_t count, const char *base)
+{
+    struct tally *tallies = mmap(NULL, sizeof *tallies * JOBS_MAX, PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct tally *branches = mw_heap_alloc(sizeof *branches);
+    if (tallies == MAP_FAILED)
+        abort();
+    long states = 0, broken = 0;
+    bool ok = true;
+    printf("%-20s %8s %8s %8s %8s %6s\n", "scenario", "effects", "states", "again", "broken", "s");
+    for (size_t i = 0; i < count; i++) {
+        double from = now_s();
+        struct result result = sweep_scenario(options, chosen[i], base, tallies);
+        gather_branches(branches, tallies, options->jobs);
+        if (options->effects)
+            continue;
+        printf("%-20s %8ld %8ld %8ld %8ld %6.1f\n", chosen[i]->name, result.effects, result.states,
+               result.again, result.broken, now_s() - from);
+        (void)fflush(stdout);
+        states += result.states + result.again;
+        broken += result.broken;
+        ok = ok && result.ok && result.states > 0;
+    }
+    if (options->effects)
+        return ok ? 0 : 1;
+    long branch_count = 0;
+    for (int i = 0; i < BRANCHES_MAX && branches->branches[i].count > 0; i++, branch_count++)
+        printf("    %-40s %8ld\n", branches->branches[i].name, branches->branches[i].count);
+    printf("%s power cuts: %ld distinct states, %ld broken, %ld branches of recovery\n",
+           ok ? "ok" : "not ok", states, broken, branch_count);
+    append_summary(states, broken, count, branch_count, ok);
+    mw_heap_free(branches);
+    return ok ? 0 : 1;
+}
+
+int main(int count, char **words)
+{
+    static const struct subject *chosen[256];
+    size_t chosen_count = 0, all_count;
+    char beside[4096];
+    struct options options = {
+        .states = 400, .again = 6, .seed = 1, .jobs = 1, .at_prefix = -1, .then_prefix = -1};
+    ssize_t length = readlink("/proc/self/exe", beside, sizeof beside - 32);
+    while (length > 0 && beside[length - 1] != '/')
+        length--;
+    (void)snprintf(beside + length, 32, "crash_subject");
+    options.subject = beside;
+    const struct subject *all = subject_all(&all_count);
+    if (!read_options(count, words, &options, chosen, &chosen_count)) {
+        fprintf(stderr, "power_cuts: not understood; the head of power.c has the options\n");
+        return 2;
+    }
+    for (size_t i = 0; chosen_count == 0 && i < all_count; i++)
+        chosen[i] = &all[i];
+    chosen_count = chosen_count == 0 ? all_count : chosen_count;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    char base[64];
+    (void)snprintf(base, sizeof base, "%s/mw-power-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (mkdtemp(base) == NULL) {
+        perror("power_cuts");
+        return 2;
+    }
+    int code = options.at_prefix >= 0 ? replay(&options, chosen[0], base)
+                                      : sweep_all(&options, chosen, chosen_count, base);
+    struct mw_err ignored; /* a folder for this run only */
+    (void)!chdir("/");
+    if (mw_remove_tree(AT_FDCWD, base, &ignored) != MW_OK)
+        fprintf(stderr, "power_cuts: '%s' stays\n", base);
+    return code;
+}
