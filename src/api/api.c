@@ -13,7 +13,7 @@ struct follower {
     struct follower *next;
     struct mw_api *api;
     struct MHD_Connection *connection;
-    char *trace_id;
+    char *trace_id, *kind; /* owned; "": any */
     uint64_t after;
     struct mw_buf lines;
     size_t sent;
@@ -225,9 +225,10 @@ static ssize_t read_stream(void *user, uint64_t position, char *to, size_t room)
     if (follower->sent == follower->lines.len) {
         mw_buf_reset(&follower->lines);
         follower->sent = 0;
-        if (follower->api->ops->records(follower->api->host, follower->after,
-                                        mw_str_of(follower->trace_id), STREAM_CHUNK_BYTES,
-                                        &follower->lines, &follower->after, &err) != MW_OK)
+        struct mw_api_wanted wanted = {mw_str_of(follower->trace_id), mw_str_of(follower->kind)};
+        if (follower->api->ops->records(follower->api->host, follower->after, &wanted,
+                                        STREAM_CHUNK_BYTES, &follower->lines, &follower->after,
+                                        &err) != MW_OK)
             return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     size_t left = follower->lines.len - follower->sent;
@@ -253,6 +254,7 @@ static void free_stream(void *user)
     *at = gone->next;
     mw_heap_buf_free(&gone->lines);
     free(gone->trace_id);
+    free(gone->kind);
     free(gone);
 }
 
@@ -276,6 +278,7 @@ static enum MHD_Result stream_records(struct mw_api *api, struct MHD_Connection 
                           .api = api,
                           .connection = connection,
                           .trace_id = mw_heap_copy(mw_str_of(argument(connection, "trace"))),
+                          .kind = mw_heap_copy(mw_str_of(argument(connection, "kind"))),
                           .after = after,
                           .lines = mw_heap_buf(),
                           .follows = strcmp(argument(connection, "follow"), "1") == 0};

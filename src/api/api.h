@@ -16,6 +16,12 @@
 struct mw_api;
 struct mw_api_call; /* one request that waits for its answer */
 
+/* Which records of the journal somebody follows; empty: all. */
+struct mw_api_wanted {
+    struct mw_str trace_id;
+    struct mw_str kind;
+};
+
 struct mw_api_query {
     struct mw_str keys[16];
     struct mw_str values[16];
@@ -32,10 +38,11 @@ struct mw_api_ops {
     unsigned (*view)(void *host, struct mw_str name, const struct mw_api_query *query,
                      struct mw_buf *out);
     unsigned (*shutdown)(void *host, bool drain, struct mw_buf *out);
-    /* Records after `after`, up to the durable one, appended as lines until about bytes_max; of one trace when trace_id is not empty.
+    /* Records after `after`, up to the durable one, appended as lines until about bytes_max; those that are wanted.
      * *ret_after: the last record looked at. */
-    enum mw_rc (*records)(void *host, uint64_t after, struct mw_str trace_id, size_t bytes_max,
-                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err);
+    enum mw_rc (*records)(void *host, uint64_t after, const struct mw_api_wanted *wanted,
+                          size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
+                          struct mw_err *err);
 };
 
 MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,

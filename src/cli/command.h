@@ -120,6 +120,7 @@ int mw_cmd_journal_repair(struct mw_cli *cli);
 int mw_cmd_serve(struct mw_cli *cli);
 int mw_cmd_clean(struct mw_cli *cli);
 int mw_cmd_config_show(struct mw_cli *cli);
+int mw_cmd_bench(struct mw_cli *cli);
 int mw_cmd_up(struct mw_cli *cli);
 int mw_cmd_preview(struct mw_cli *cli);
 

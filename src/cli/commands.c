@@ -74,6 +74,13 @@ static const struct mw_option serve_options[] = {
     {"stop", NULL, "ask the running host to finish and end"},
     {NULL, NULL, NULL}};
 
+static const struct mw_option bench_options[] = {
+    {"concurrency", "C", "flows in flight; without it each workload has its own"},
+    {"runs", "N", "the whole so many times: least, middle and most of each figure"},
+    {"ms", "N", "how long each measurement takes; 2000 when none is given"},
+    {"dir", "DIR", "the folder whose disk is measured; default the current one"},
+    {NULL, NULL, NULL}};
+
 const struct mw_command mw_commands[] = {
     /* everyday */
     {"gen", MW_CLI_EVERYDAY, "\"PROMPT\" | - | --prompt-file FILE | --blueprint FILE",
@@ -233,6 +240,15 @@ const struct mw_command mw_commands[] = {
     {"journal repair", MW_CLI_OPERATIONS, "",
      "cut a damaged journal at the first damage; what is cut off is kept aside", NULL,
      repair_options, 0, 0, mw_cmd_journal_repair, NULL, NULL, NULL},
+    {"bench", MW_CLI_OPERATIONS, "[WORKLOAD]",
+     "how fast the control plane is here, beside this machine's own limits",
+     "Starts a host of its own in a temporary workspace, posts flows to it over its socket and "
+     "says what they took; every record is durable as always, there is no faster mode.\n\n"
+     "machine: this machine alone: synced appends, starting programs, a socket's round trip. W1: a "
+     "flow of ten tasks, each after the one before. W2: a flow of a hundred tasks at once, joined "
+     "by all. W3: a flow of one task, from the request to its record. W6: tasks that each start a "
+     "program. Without a name: all of them.",
+     bench_options, 0, 1, mw_cmd_bench, NULL, NULL, NULL},
     {"config show", MW_CLI_OPERATIONS, "", "the settings in effect and where they come from", NULL,
      NO_OPTIONS, 0, 0, mw_cmd_config_show, NULL, NULL, NULL},
     {"version", MW_CLI_OPERATIONS, "", "the version of this program", NULL, NO_OPTIONS, 0, 0,

@@ -120,7 +120,7 @@ enum mw_rc mw_follow(struct mw_cli *cli, struct mw_follow *follow, bool *ret_lef
     listen_begin(&listening);
     for (unsigned lost = 0; !stop && !interrupted && lost < LOST_MAX; lost++) {
         int64_t before = follow->after;
-        rc = mw_link_follow(cli, follow->after, follow->trace, &stream, err);
+        rc = mw_link_follow(cli, follow->after, follow->trace, NULL, &stream, err);
         if (rc == MW_OK) {
             rc = read_stream(follow, &arena, &stream, &listening.waiting, &stop, err);
             mw_http_close(&stream);

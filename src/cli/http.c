@@ -19,28 +19,47 @@ static enum mw_rc wait_for(int fd, short events, int timeout_ms, struct mw_err *
 static enum mw_rc take_head(struct mw_http_stream *stream, struct mw_err *err);
 static enum mw_rc take_body(struct mw_http_stream *stream, struct mw_err *err);
 
+/* Head and body in one piece: what is sent in two costs the other side two looks. */
+static enum mw_rc send_request(int fd, const struct mw_http_request *request, int timeout_ms,
+                               struct mw_err *err)
+{
+    struct mw_buf text = mw_heap_buf();
+    mw_buf_printf(&text, "%s %s HTTP/1.1\r\nHost: millwright\r\n%s%s", request->method,
+                  request->target, request->keep ? "" : "Connection: close\r\n", request->headers);
+    if (strcmp(request->method, "POST") == 0)
+        mw_buf_printf(&text, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                      request->body.len);
+    mw_buf_put_z(&text, "\r\n");
+    mw_buf_put(&text, request->body);
+    enum mw_rc rc = send_all(fd, mw_buf_str(&text), timeout_ms, err);
+    mw_heap_buf_free(&text);
+    return rc;
+}
+
 enum mw_rc mw_http_start(int fd, const struct mw_http_request *request, int timeout_ms,
                          struct mw_http_stream *ret_stream, struct mw_err *err)
 {
-    struct mw_buf head = mw_heap_buf();
     int flags = fcntl(fd, F_GETFL);
     (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK); /* a connected socket takes it */
-    mw_buf_printf(&head, "%s %s HTTP/1.1\r\nHost: millwright\r\nConnection: close\r\n%s",
-                  request->method, request->target, request->headers);
-    if (strcmp(request->method, "POST") == 0)
-        mw_buf_printf(&head, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
-                      request->body.len);
-    mw_buf_put_z(&head, "\r\n");
-    enum mw_rc rc = send_all(fd, mw_buf_str(&head), timeout_ms, err);
-    mw_heap_buf_free(&head);
-    if (rc == MW_OK && request->body.len > 0)
-        rc = send_all(fd, request->body, timeout_ms, err);
+    enum mw_rc rc = send_request(fd, request, timeout_ms, err);
     if (rc != MW_OK) {
         (void)close(fd); /* nothing was promised about it */
         return rc;
     }
     *ret_stream = (struct mw_http_stream){.fd = fd, .raw = mw_heap_buf(), .body = mw_heap_buf()};
     return MW_OK;
+}
+
+enum mw_rc mw_http_again(struct mw_http_stream *stream, const struct mw_http_request *request,
+                         int timeout_ms, struct mw_err *err)
+{
+    MW_ASSERT(stream->done && stream->framing != MW_HTTP_TO_END);
+    stream->status = 0;
+    stream->done = false;
+    stream->chunk_state = 0;
+    stream->left = 0;
+    mw_buf_reset(&stream->body);
+    return send_request(stream->fd, request, timeout_ms, err);
 }
 
 void mw_http_close(struct mw_http_stream *stream)

@@ -1,5 +1,5 @@
 /*
- * http.h - a minimal HTTP/1.1 client for our own host: one request a connection, over a connected stream socket.
+ * http.h - a minimal HTTP/1.1 client for our own host: one request after the other over a connected stream socket.
  *
  * Owns:     framing (Content-Length, chunked, end of connection) and its limits. Does not: connect, retry, know what is said.
  * Why not libcurl: loading it takes longer than most commands run.
@@ -20,6 +20,7 @@ struct mw_http_request {
     const char *target;  /* "/v1/hello"; already encoded */
     const char *headers; /* whole lines ending in CRLF, or "" */
     struct mw_str body;  /* sent with content-length and application/json when method is POST */
+    bool keep;           /* the connection is for more requests: mw_http_again */
 };
 
 enum mw_http_framing { MW_HTTP_LENGTH, MW_HTTP_CHUNKED, MW_HTTP_TO_END };
@@ -39,6 +40,10 @@ struct mw_http_stream {
 /* Sends the request; takes fd in every case. timeout_ms bounds each wait for the socket. */
 MW_MUST enum mw_rc mw_http_start(int fd, const struct mw_http_request *request, int timeout_ms,
                                  struct mw_http_stream *ret_stream, struct mw_err *err);
+/* The next request over the same connection, after the answer of the one before (which asked to keep it) is complete; its body is dropped. */
+MW_MUST enum mw_rc mw_http_again(struct mw_http_stream *stream,
+                                 const struct mw_http_request *request, int timeout_ms,
+                                 struct mw_err *err);
 /* Reads once what is there (call when fd is readable) and decodes it into body. Nothing there is fine. */
 MW_MUST enum mw_rc mw_http_fill(struct mw_http_stream *stream, struct mw_err *err);
 /* Fills until the head is there. */

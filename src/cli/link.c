@@ -90,7 +90,7 @@ static enum mw_rc post_once(struct mw_cli *cli, const struct mw_post *post, bool
         *ret_again = false;
         return rc;
     }
-    struct mw_http_request request = {"POST", target, headers, mw_buf_str(&post->body)};
+    struct mw_http_request request = {"POST", target, headers, mw_buf_str(&post->body), false};
     rc = ask(cli, &request, MW_LINK_ANSWER_MS, &stream, err);
     if (rc != MW_OK)
         return rc;
@@ -149,7 +149,7 @@ static enum mw_rc host_view(struct mw_cli *cli, const char *name, const struct m
     struct mw_http_stream stream;
     struct mw_buf target = mw_heap_buf();
     view_target(&target, name, args, arg_count);
-    struct mw_http_request request = {"GET", target.ptr, "", MW_STR_NONE};
+    struct mw_http_request request = {"GET", target.ptr, "", MW_STR_NONE, false};
     enum mw_rc rc = ask(cli, &request, MW_LINK_ANSWER_MS, &stream, err);
     mw_heap_buf_free(&target);
     if (rc != MW_OK)
@@ -200,7 +200,7 @@ enum mw_rc mw_link_view_tape(struct mw_cli *cli, const char *name, const struct 
     return rc;
 }
 
-enum mw_rc mw_link_follow(struct mw_cli *cli, int64_t after, const char *trace,
+enum mw_rc mw_link_follow(struct mw_cli *cli, int64_t after, const char *trace, const char *kind,
                           struct mw_http_stream *ret_stream, struct mw_err *err)
 {
     struct mw_buf target = mw_heap_buf();
@@ -210,9 +210,11 @@ enum mw_rc mw_link_follow(struct mw_cli *cli, int64_t after, const char *trace,
         mw_buf_put_z(&target, "&trace=");
         mw_http_encode(&target, trace);
     }
+    if (kind != NULL)
+        mw_buf_printf(&target, "&kind=%s", kind);
     mw_buf_put_z(&target, "&follow=1");
     mw_buf_put_c(&target, '\0');
-    struct mw_http_request request = {"GET", target.ptr, "", MW_STR_NONE};
+    struct mw_http_request request = {"GET", target.ptr, "", MW_STR_NONE, false};
     if (rc == MW_OK)
         rc = ask(cli, &request, MW_LINK_ANSWER_MS, ret_stream, err);
     mw_heap_buf_free(&target);
@@ -254,6 +256,11 @@ static int connect_host(const char *workspace)
     mw_autoclose int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     mw_autofree char *via = mw_heap_format("/proc/self/fd/%d/millwright.sock", folder);
     return folder >= 0 ? connect_path(via) : -1;
+}
+
+int mw_link_connect(const struct mw_cli *cli)
+{
+    return connect_host(cli->workspace);
 }
 
 static enum mw_rc ask(struct mw_cli *cli, const struct mw_http_request *request, int timeout_ms,
@@ -308,7 +315,7 @@ static enum mw_rc hello(struct mw_cli *cli, int *ret_status, struct mw_str *ret_
                         struct mw_err *err)
 {
     struct mw_http_stream stream;
-    struct mw_http_request request = {"GET", "/v1/hello", "", MW_STR_NONE};
+    struct mw_http_request request = {"GET", "/v1/hello", "", MW_STR_NONE, false};
     enum mw_rc rc = ask(cli, &request, MW_LINK_ANSWER_MS, &stream, err);
     if (rc != MW_OK)
         return rc;
@@ -393,9 +400,9 @@ enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err)
 enum mw_rc mw_link_stop(struct mw_cli *cli, bool drain, bool *ret_was, struct mw_err *err)
 {
     struct mw_http_stream stream;
-    struct mw_http_request request = {"POST", "/v1/shutdown", "",
-                                      drain ? MW_STR("{\"drain\":true}")
-                                            : MW_STR("{\"drain\":false}")};
+    struct mw_http_request request = {
+        "POST", "/v1/shutdown", "",
+        drain ? MW_STR("{\"drain\":true}") : MW_STR("{\"drain\":false}"), false};
     *ret_was = false;
     if (ask(cli, &request, MW_LINK_ANSWER_MS, &stream, err) != MW_OK)
         return MW_OK; /* there is none */

@@ -43,10 +43,13 @@ MW_MUST enum mw_rc mw_link_view_tape(struct mw_cli *cli, const char *name,
                                      const struct mw_cli_arg *args, uint32_t arg_count,
                                      struct mw_tape *ret_tape, struct mw_err *err);
 
-/* Opens the stream of records after `after`; trace may be NULL. The host is started when there is none. */
+/* Opens the stream of records after `after`; trace and kind (one of events.def) may be NULL. The host is started when there is none. */
 MW_MUST enum mw_rc mw_link_follow(struct mw_cli *cli, int64_t after, const char *trace,
-                                  struct mw_http_stream *ret_stream, struct mw_err *err);
+                                  const char *kind, struct mw_http_stream *ret_stream,
+                                  struct mw_err *err);
 
+/* A connection to the running host, owned by the caller; -1: nobody listens. */
+int mw_link_connect(const struct mw_cli *cli);
 /* Makes sure that a host of this build runs and is ready. */
 MW_MUST enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err);
 /* True when a host answers now; *ret_hello (may be NULL) is its hello, in cli's arena. Never starts one. */

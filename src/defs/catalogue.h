@@ -259,7 +259,8 @@ const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalo
                                                           struct mw_str name);
 
 /* An agent's definition (docs/agents.md), checked the same way. */
-enum mw_agent_kind { MW_AGENT_COMMAND, MW_AGENT_BUILTIN, MW_AGENT_HUMAN };
+/* Written into records by number: new ones go to the end. */
+enum mw_agent_kind { MW_AGENT_COMMAND, MW_AGENT_BUILTIN, MW_AGENT_HUMAN, MW_AGENT_ECHO };
 
 struct mw_agent_def {
     struct mw_str id;

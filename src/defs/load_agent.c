@@ -89,6 +89,10 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
         agent->kind = MW_AGENT_HUMAN;
         return load_keys(l, node, "kind", "the backend of a person");
     }
+    if (mw_str_is(kind, "echo")) {
+        agent->kind = MW_AGENT_ECHO;
+        return load_keys(l, node, "kind", "an echo backend");
+    }
     if (mw_str_is(kind, "builtin")) {
         agent->kind = MW_AGENT_BUILTIN;
         return load_keys(l, node, "kind name profile", "a builtin backend") &&
@@ -98,8 +102,8 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
     }
     if (!mw_str_is(kind, "command"))
         return load_refuse(l, kind_node,
-                           "there is no backend '%.*s'; kinds are command, builtin and "
-                           "human",
+                           "there is no backend '%.*s'; kinds are command, builtin, echo "
+                           "and human",
                            MW_STR_ARG(kind));
     agent->kind = MW_AGENT_COMMAND;
     return load_keys(l, node, "kind argv answer environment profile", "a command backend") &&

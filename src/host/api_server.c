@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,8 +28,9 @@ static unsigned hello(void *self, struct mw_buf *out);
 static unsigned view(void *self, struct mw_str name, const struct mw_api_query *query,
                      struct mw_buf *out);
 static unsigned shut_down(void *self, bool drain, struct mw_buf *out);
-static enum mw_rc records(void *self, uint64_t after, struct mw_str trace_id, size_t bytes_max,
-                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err);
+static enum mw_rc records(void *self, uint64_t after, const struct mw_api_wanted *wanted,
+                          size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
+                          struct mw_err *err);
 
 static const struct mw_api_ops api_ops = {post, hello, view, shut_down, records};
 
@@ -379,6 +381,11 @@ static unsigned hello(void *self, struct mw_buf *out)
     return host->replaying ? 503 : 200;
 }
 
+static uint64_t time_us(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
 /* What the memory holds, for whoever wants to compare it with a replay (verify). */
 static unsigned state(const struct mw_host *host, struct mw_buf *out)
 {
@@ -394,6 +401,31 @@ static unsigned state(const struct mw_host *host, struct mw_buf *out)
     return 200;
 }
 
+/* What the host has cost so far, for whoever measures it: its own processor time and what it made the disk do. */
+static unsigned stats(const struct mw_host *host, struct mw_buf *out)
+{
+    const struct mw_journal_stats *journal = &host->journal_stats;
+    struct rusage own = {0}, children = {0};
+    struct mw_json json;
+    (void)getrusage(RUSAGE_SELF, &own);
+    (void)getrusage(RUSAGE_CHILDREN, &children);
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    mw_json_ku64(&json, "durable", host->durable);
+    mw_json_ku64(&json, "journalBytes", journal->bytes);
+    mw_json_ku64(&json, "frames", journal->frames);
+    mw_json_ku64(&json, "fileSyncs", journal->file_syncs);
+    mw_json_ku64(&json, "folderSyncs", journal->folder_syncs);
+    mw_json_ku64(&json, "headSyncs", journal->head_syncs);
+    mw_json_ku64(&json, "blobSyncs", mw_blobs_syncs());
+    mw_json_ku64(&json, "cpuUs", time_us(&own.ru_utime) + time_us(&own.ru_stime));
+    mw_json_ku64(&json, "childrenCpuUs", time_us(&children.ru_utime) + time_us(&children.ru_stime));
+    mw_json_ku64(&json, "maxRssKiB", (uint64_t)own.ru_maxrss);
+    mw_json_ku64(&json, "stateBytes", host->core.world.mem.used_bytes);
+    mw_json_object_end(&json);
+    return 200;
+}
+
 static unsigned view(void *self, struct mw_str name, const struct mw_api_query *query,
                      struct mw_buf *out)
 {
@@ -401,6 +433,8 @@ static unsigned view(void *self, struct mw_str name, const struct mw_api_query *
     struct mw_view_query asked = {.name = name};
     if (mw_str_is(name, "state"))
         return state(host, out);
+    if (mw_str_is(name, "stats"))
+        return stats(host, out);
     struct mw_err err = {0};
     for (uint32_t i = 0; i < query->count && i < MW_VIEW_ARGS_MAX; i++, asked.count++) {
         asked.keys[i] = query->keys[i];
@@ -427,13 +461,15 @@ static unsigned shut_down(void *self, bool drain, struct mw_buf *out)
 
 struct collecting {
     struct mw_buf *out;
-    struct mw_str trace_key;
+    struct mw_str trace_key, kind_start; /* empty: any */
     size_t bytes_max;
     uint64_t last;
 };
 
 static bool is_wanted(const struct collecting *wanted, struct mw_str line)
 {
+    if (!mw_str_starts(line, wanted->kind_start))
+        return false;
     if (wanted->trace_key.len == 0)
         return true;
     const char *payload = memmem(line.ptr, line.len, "\"payload\":", 10);
@@ -454,27 +490,37 @@ static enum mw_rc collect(void *user, uint64_t seq, struct mw_str line, struct m
     return MW_OK;
 }
 
-static enum mw_rc records(void *self, uint64_t after, struct mw_str trace_id, size_t bytes_max,
-                          struct mw_buf *out, uint64_t *ret_after, struct mw_err *err)
+static enum mw_rc read_files(struct mw_host *host, struct collecting *wanted, struct mw_err *err)
 {
-    struct mw_host *host = self;
     mw_autofree char *folder = mw_heap_format("%s/.millwright/journal", host->workspace);
     mw_autofree char *side = mw_heap_format("%s/.millwright", host->workspace);
-    mw_autofree char *key = mw_heap_format("\"traceId\":\"%.*s\"", MW_STR_ARG(trace_id));
     struct mw_journal_options options = {.side_dir = side};
-    struct collecting wanted = {.out = out,
-                                .trace_key = trace_id.len > 0 ? mw_str_of(key) : MW_STR_NONE,
-                                .bytes_max = bytes_max,
-                                .last = after};
     void *reader;
     uint64_t next;
-    if (host->replaying || after >= host->durable)
-        return MW_OK;
-    enum mw_rc rc = host->ops->reader_open(folder, &options, after + 1, &reader, err);
+    enum mw_rc rc = host->ops->reader_open(folder, &options, wanted->last + 1, &reader, err);
     if (rc != MW_OK)
         return rc;
-    rc = host->ops->reader_read(reader, host->durable, collect, &wanted, &next, err);
+    rc = host->ops->reader_read(reader, host->durable, collect, wanted, &next, err);
     host->ops->reader_close(reader);
+    return rc;
+}
+
+static enum mw_rc records(void *self, uint64_t after, const struct mw_api_wanted *asked,
+                          size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
+                          struct mw_err *err)
+{
+    struct mw_host *host = self;
+    mw_autofree char *trace = mw_heap_format("\"traceId\":\"%.*s\"", MW_STR_ARG(asked->trace_id));
+    mw_autofree char *kind = mw_heap_format("{\"kind\":\"%.*s\"", MW_STR_ARG(asked->kind));
+    struct collecting wanted = {.out = out,
+                                .trace_key =
+                                    asked->trace_id.len > 0 ? mw_str_of(trace) : MW_STR_NONE,
+                                .kind_start = asked->kind.len > 0 ? mw_str_of(kind) : MW_STR_NONE,
+                                .bytes_max = bytes_max,
+                                .last = after};
+    if (host->replaying || after >= host->durable)
+        return MW_OK;
+    enum mw_rc rc = read_files(host, &wanted, err);
     *ret_after = wanted.last;
     return rc == MW_E_LIMIT ? MW_OK : rc;
 }

@@ -157,7 +157,9 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
     }
     switch ((enum mw_opens)open->opens) {
     case MW_OPENS_AGENT:
-        if (open->agent_kind != MW_AGENT_HUMAN)
+        if (open->agent_kind == MW_AGENT_ECHO)
+            mw_echo_begin(host, ask);
+        else if (open->agent_kind != MW_AGENT_HUMAN)
             mw_attempt_begin(host, ask);
         return;
     case MW_OPENS_STAGE:

@@ -296,7 +296,7 @@ static void on_written(uv_async_t *async)
 {
     struct mw_host *host = async->data;
     struct mw_frame *frame = host->writing;
-    struct mw_journal_stats stats;
+    struct mw_journal_stats *stats = &host->journal_stats;
     if (frame == NULL)
         return;
     if (host->writer_rc == MW_E_FULL) {
@@ -313,8 +313,8 @@ static void on_written(uv_async_t *async)
         return;
     }
     host->durable = frame->first + frame->count - 1;
-    host->ops->stats(host->journal, &stats);
-    if (host->full || !stats.reserve_held)
+    host->ops->stats(host->journal, stats);
+    if (host->full || !stats->reserve_held)
         host->full = host->ops->reserve_restore(host->journal, &host->writer_err) != MW_OK;
     host->writing = NULL;
     leave(host, frame);

@@ -95,6 +95,7 @@ struct mw_host {
     const struct mw_journal_ops *ops;
     void *journal;
     mw_seq durable;
+    struct mw_journal_stats journal_stats; /* as of the last frame that became durable */
     struct mw_blobs blobs;
     bool blobs_open;
     /* committing */
@@ -170,6 +171,8 @@ uint32_t mw_host_asks_busy(const struct mw_host *host);
 /* attempt.c: one attempt of one agent. */
 void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask);
 void mw_attempt_cancel(struct mw_run_attempt *attempt);
+/* echo.c: the agent that the host is itself. */
+void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
 /* effects.c: bundles and promotion. */
 void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask);
 /* pins.c */

@@ -142,6 +142,18 @@ enum mw_rc mw_blobs_sweep(const struct mw_blobs *blobs, struct mw_err *err)
     return rc;
 }
 
+static uint64_t syncs; /* atomic */
+
+static void count_sync(void)
+{
+    (void)__atomic_add_fetch(&syncs, 1, __ATOMIC_RELAXED);
+}
+
+uint64_t mw_blobs_syncs(void)
+{
+    return __atomic_load_n(&syncs, __ATOMIC_RELAXED);
+}
+
 static void blob_name(const char *sha256, char ret_name[NAME_MAX_BYTES])
 {
     (void)snprintf(ret_name, NAME_MAX_BYTES, "%.2s/%s", sha256, sha256 + 2); /* 65 bytes: fits */
@@ -177,9 +189,13 @@ static enum mw_rc put_write(const struct mw_blobs *blobs, struct mw_str bytes, s
 static enum mw_rc put_finish(const struct mw_blobs *blobs, struct put *puts, uint32_t count,
                              struct mw_err *err)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (puts[i].fd >= 0 && fsync(puts[i].fd) != 0)
+    for (uint32_t i = 0; i < count; i++) {
+        if (puts[i].fd < 0)
+            continue;
+        if (fsync(puts[i].fd) != 0)
             return MW_FAIL_SYS(err, MW_E_IO, "make blob '%s' durable", puts[i].final);
+        count_sync();
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (puts[i].fd < 0)
             continue;
@@ -216,6 +232,7 @@ static enum mw_rc name_folders(const struct mw_blobs *blobs, const struct put *p
         return MW_OK;
     if (fsync(blobs->root_fd) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "make the folder 'blobs' durable");
+    count_sync();
     for (uint32_t i = 0; i < count; i++)
         __atomic_store_n(&blobs->named[folder_index(puts[i].final)], 1, __ATOMIC_RELEASE);
     return MW_OK;
@@ -235,6 +252,7 @@ static enum mw_rc sync_folders(const struct mw_blobs *blobs, const struct put *p
         enum mw_rc rc = mw_fsync_dir(blobs->root_fd, folder, err);
         if (rc != MW_OK)
             return rc;
+        count_sync();
     }
     return name_folders(blobs, puts, count, err);
 }

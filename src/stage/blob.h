@@ -38,6 +38,8 @@ MW_MUST enum mw_rc mw_blob_put_many(const struct mw_blobs *blobs, struct mw_blob
 /* Appends the bytes to buf (heap) after checking their hash. */
 MW_MUST enum mw_rc mw_blob_get(const struct mw_blobs *blobs, const char *sha256, size_t max_bytes,
                                struct mw_buf *buf, struct mw_err *err);
+/* Syncs of files and folders that this process has done for blobs so far; what a measurement wants to know. */
+uint64_t mw_blobs_syncs(void);
 bool mw_blob_has(const struct mw_blobs *blobs, const char *sha256);
 MW_MUST enum mw_rc mw_blob_verify(const struct mw_blobs *blobs, const char *sha256,
                                   struct mw_err *err);

@@ -26,6 +26,17 @@ bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, str
     return true;
 }
 
+struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task_id)
+{
+    const struct mw_item *item = mw_world_item(world, task_id);
+    if (item == NULL || item->kind != MW_ITEM_TASK)
+        return MW_STR_NONE;
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(world, mw_world_trace_of(world, item));
+    return catalogue != NULL ? catalogue->tasks[((const struct mw_task *)item)->def]->expects[0]
+                             : MW_STR_NONE;
+}
+
 static bool is_seen(const struct mw_fact *fact, mw_seq scope)
 {
     return scope == MW_SCOPE_TRACE || fact->scope == 0 || fact->scope == scope;

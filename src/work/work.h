@@ -168,6 +168,8 @@ struct mw_task_needs {
 };
 bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, struct mw_arena *arena,
                    mw_seq task, struct mw_task_needs *ret_needs, struct mw_str *ret_why);
+/* The event type that is an answer to this task: the first one, when its definition lets it answer differently. Empty: gone. */
+struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task);
 #define MW_SCOPE_TRACE UINT64_MAX
 /* Facts that a scope sees (or the whole trace), oldest first: of one type, or with an empty type those that brought files. */
 uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,

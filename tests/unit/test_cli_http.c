@@ -59,7 +59,7 @@ static enum mw_rc exchange(const struct case_row *row, size_t piece, struct mw_h
 {
     int fds[2];
     size_t len = strlen(row->answer), at = 0;
-    struct mw_http_request request = {"GET", "/v1/hello", "", MW_STR_NONE};
+    struct mw_http_request request = {"GET", "/v1/hello", "", MW_STR_NONE, false};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     enum mw_rc rc = mw_http_start(fds[0], &request, WAIT_MS, stream, err);
     assert_int_equal(rc, MW_OK);
@@ -103,7 +103,7 @@ static void test_a_body_over_the_limit_is_refused(void **state)
     struct mw_http_stream stream;
     struct mw_err err = {0};
     const char *answer = OK_HEAD "Content-Length: 5\r\n\r\nhello";
-    struct mw_http_request request = {"GET", "/", "", MW_STR_NONE};
+    struct mw_http_request request = {"GET", "/", "", MW_STR_NONE, false};
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(mw_http_start(fds[0], &request, WAIT_MS, &stream, &err), MW_OK);
@@ -119,7 +119,7 @@ static void test_a_silent_server_is_a_timeout_and_a_post_says_its_length(void **
     char text[512];
     struct mw_http_stream stream;
     struct mw_err err = {0};
-    struct mw_http_request request = {"POST", "/v1/x", "A: b\r\n", MW_STR("{\"a\":1}")};
+    struct mw_http_request request = {"POST", "/v1/x", "A: b\r\n", MW_STR("{\"a\":1}"), false};
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     assert_int_equal(mw_http_start(fds[0], &request, WAIT_MS, &stream, &err), MW_OK);

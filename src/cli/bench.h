@@ -1,0 +1,97 @@
+/*
+ * bench.h - private to cli: what the workloads of `millwright bench` share.
+ *
+ * Owns:     a temporary workspace with a real host of this program (bench_host.c), the flows that are kept in flight (bench_flow.c), what
+ *           the machine itself can do (bench_limits.c), the figures (cmd_bench.c).
+ * Does not: make anything faster: the host runs as it always does, posted to over its socket.
+ * To add a workload: a function here, a row in cmd_bench.c's table; a coordinator in factory/bench/ when it needs one of its own.
+ */
+#ifndef MW_CLI_BENCH_H
+#define MW_CLI_BENCH_H
+
+#include "cli/link.h"
+
+#define MW_BENCH_RUNS_MAX 100u
+#define MW_BENCH_FIGURES_MAX 96u
+#define MW_BENCH_IN_FLIGHT_MAX 512u
+
+/* One number of one workload, a value for each run. */
+struct mw_bench_figure {
+    const char *work; /* "W1" */
+    uint32_t in_flight;
+    const char *name, *unit;
+    double values[MW_BENCH_RUNS_MAX];
+    uint32_t count;
+    const char *limit_name; /* the machine's own number of the same kind; NULL: there is none */
+    double limits[MW_BENCH_RUNS_MAX];
+    uint32_t limit_count;
+};
+
+struct mw_bench {
+    struct mw_cli *cli;  /* of the user's command line; borrowed */
+    const char *folder;  /* absolute: where the disk is measured; borrowed */
+    const char *factory; /* factory/bench of this program; borrowed */
+    const char *only;    /* one workload; NULL: all */
+    uint32_t in_flight;  /* --concurrency; 0: each workload's own */
+    double seconds;      /* of one measurement */
+    uint32_t run, runs;
+    struct mw_bench_figure figures[MW_BENCH_FIGURES_MAX];
+    uint32_t figure_count;
+};
+
+/* cmd_bench.c */
+struct mw_bench_figure *mw_bench_note(struct mw_bench *bench, const char *work, uint32_t in_flight,
+                                      const char *name, const char *unit, double value);
+void mw_bench_beside(struct mw_bench_figure *figure, const char *limit_name, double limit);
+
+/* bench_host.c: a workspace that lives as long as one measurement. */
+struct mw_bench_host {
+    struct mw_cli cli; /* the host's own: its workspace, an arena */
+    char *folder;      /* owned; removed at the end */
+};
+MW_MUST enum mw_rc mw_bench_host_start(const struct mw_bench *bench, struct mw_bench_host *ret_host,
+                                       struct mw_err *err);
+void mw_bench_host_end(struct mw_bench_host *host);
+/* What the host says of itself in the view `stats`. */
+struct mw_bench_stats {
+    int64_t durable, journal_bytes, frames, syncs, cpu_us, children_cpu_us;
+};
+MW_MUST enum mw_rc mw_bench_stats_read(struct mw_bench_host *host, struct mw_bench_stats *ret_stats,
+                                       struct mw_err *err);
+/* Bytes that the workspace takes on the disk now. */
+uint64_t mw_bench_disk_bytes(const struct mw_bench_host *host);
+
+/* bench_flow.c: posts one coordinator after the other and waits for the end of its trace. */
+struct mw_bench_flow {
+    const char *coordinator; /* of factory/bench/coordinators */
+    char series;             /* begins the flows' traceIds: a host is told each of them once */
+    uint32_t in_flight;
+    double seconds;      /* no flow is begun after that; 0: only by flows_max */
+    uint64_t flows_max;  /* 0: only by seconds */
+    uint64_t flows;      /* result: ended */
+    double elapsed_s;    /* from the first post to the last end */
+    double client_cpu_s; /* of this process, so that it can be seen not to be the limit */
+    double *latency_us;  /* owned, one a flow, sorted; mw_bench_flow_free */
+    uint64_t latency_cap;
+};
+MW_MUST enum mw_rc mw_bench_flow_run(struct mw_bench_host *host, struct mw_bench_flow *flow,
+                                     struct mw_err *err);
+double mw_bench_flow_percentile_us(const struct mw_bench_flow *flow, double percent);
+void mw_bench_flow_free(struct mw_bench_flow *flow);
+/* The workloads of it. */
+MW_MUST enum mw_rc mw_bench_w1(struct mw_bench *bench, struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_w2(struct mw_bench *bench, struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_w3(struct mw_bench *bench, struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_w6(struct mw_bench *bench, struct mw_err *err);
+
+/* bench_limits.c: the machine alone, in the same run. */
+/* Appends of so many bytes, each made durable, a second; a file in folder. */
+MW_MUST enum mw_rc mw_bench_syncs(const char *folder, size_t size_bytes, double seconds,
+                                  double *ret_rate, struct mw_err *err);
+/* `true` started and waited for, as many at once as there are processors, a second. */
+MW_MUST enum mw_rc mw_bench_spawns(double seconds, double *ret_rate, struct mw_err *err);
+/* One byte there and one back between two processes over a unix socket, microseconds. */
+MW_MUST enum mw_rc mw_bench_round_trip(double seconds, double *ret_us, struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_machine(struct mw_bench *bench, struct mw_err *err);
+
+#endif
