@@ -16,8 +16,8 @@ for target in build/fuzz/fuzz_*; do
     corpus="build/fuzz/corpus/$name"
     crashes="build/fuzz/crashes/$name"
     mkdir -p "$corpus" "$crashes"
-    seeds=""
-    [ ! -d "tests/fuzz/corpus/$name" ] || seeds="tests/fuzz/corpus/$name"
+    seeds=$(awk -v name="$name" '$1 == name {print $2}' tests/fuzz/seeds.txt)
+    [ ! -d "tests/fuzz/corpus/$name" ] || seeds="$seeds tests/fuzz/corpus/$name"
     # shellcheck disable=SC2086
     if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$crashes/" "$corpus" $seeds >"build/fuzz/$name.log" 2>&1; then

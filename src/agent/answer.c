@@ -133,10 +133,12 @@ static void take_line(struct mw_answer *answer, struct mw_str line);
 
 bool mw_answer_feed(struct mw_answer *answer, struct mw_str bytes)
 {
+    /* The lines within the limit are read first, so that the verdict does not hang on how the stream was cut. */
+    uint64_t room = answer->output_bytes < answer->rules.output_bytes_max
+                        ? answer->rules.output_bytes_max - answer->output_bytes
+                        : 0;
     answer->output_bytes += bytes.len;
-    if (!answer->faulty && answer->output_bytes > answer->rules.output_bytes_max)
-        fault(answer, MW_ANSWER_TOO_MUCH, "more than %llu bytes of output",
-              (unsigned long long)answer->rules.output_bytes_max);
+    bytes = mw_str_sub(bytes, 0, room < bytes.len ? (size_t)room : bytes.len);
     while (bytes.len > 0 && !answer->faulty) {
         size_t newline = mw_str_find(bytes, '\n', 0);
         size_t len = newline != SIZE_MAX ? newline : bytes.len;
@@ -154,6 +156,9 @@ bool mw_answer_feed(struct mw_answer *answer, struct mw_str bytes)
         mw_buf_reset(&answer->line);
         bytes = mw_str_sub(bytes, newline + 1, bytes.len);
     }
+    if (!answer->faulty && answer->output_bytes > answer->rules.output_bytes_max)
+        fault(answer, MW_ANSWER_TOO_MUCH, "more than %llu bytes of output",
+              (unsigned long long)answer->rules.output_bytes_max);
     return !answer->faulty;
 }
 

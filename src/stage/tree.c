@@ -211,6 +211,13 @@ enum mw_rc mw_tree_parse(struct mw_str text, struct mw_tree *ret_tree, struct mw
     if (rc == MW_OK)
         rc = mw_tree_seal(&tree, err);
     mw_heap_arena_free(&arena);
+    /* One spelling: another order, spacing or member would be another text, hence another digest, of the same tree. */
+    struct mw_buf again = mw_heap_buf();
+    if (rc == MW_OK)
+        mw_tree_text(&tree, &again);
+    if (rc == MW_OK && !mw_str_eq(text, mw_buf_str(&again)))
+        rc = MW_FAIL(err, MW_E_INPUT, "a manifest that is not in its canonical form");
+    mw_heap_buf_free(&again);
     if (rc == MW_OK)
         *ret_tree = tree;
     else

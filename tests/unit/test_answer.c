@@ -293,6 +293,28 @@ static void output_beyond_the_limit_is_refused(void **state)
     mw_answer_free(&answer);
 }
 
+static void the_verdict_does_not_hang_on_how_the_stream_was_cut(void **state)
+{
+    static const char text[] = "{\"progress\":1}\nno JSON at all\n{\"progress\":2}\n";
+    struct mw_answer whole, pieces;
+    struct mw_answer_outcome a, b;
+    struct mw_answer_rules with = rules;
+    (void)state;
+    with.output_bytes_max = 40; /* past the bad line, before the end */
+    mw_answer_init(&whole, &with);
+    mw_answer_init(&pieces, &with);
+    assert_false(mw_answer_feed(&whole, mw_str_of(text)));
+    for (size_t i = 0; text[i] != '\0'; i++)
+        (void)mw_answer_feed(&pieces, (struct mw_str){text + i, 1});
+    mw_answer_finish(&whole, &exit_0, &a);
+    mw_answer_finish(&pieces, &exit_0, &b);
+    assert_int_equal(MW_ANSWER_GARBAGE, a.verdict);
+    assert_int_equal(a.verdict, b.verdict);
+    assert_string_equal(a.evidence, b.evidence);
+    mw_answer_free(&whole);
+    mw_answer_free(&pieces);
+}
+
 static void a_long_line_of_umlauts_is_cut_between_characters(void **state)
 {
     struct mw_answer answer;
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(a_line_may_have_a_mebibyte_and_not_a_byte_more),
         cmocka_unit_test(the_densest_line_fits_in_memory),
         cmocka_unit_test(output_beyond_the_limit_is_refused),
+        cmocka_unit_test(the_verdict_does_not_hang_on_how_the_stream_was_cut),
         cmocka_unit_test(a_long_line_of_umlauts_is_cut_between_characters),
         cmocka_unit_test(every_verdict_and_class_has_a_name),
     };

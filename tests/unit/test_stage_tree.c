@@ -108,6 +108,15 @@ static void a_manifest_is_sorted_and_its_text_is_canonical(void **state)
                      MW_E_DENIED);
     assert_int_equal(mw_tree_parse(MW_STR("{\"files\":[{\"path\":\"x\"}]}"), &parsed, &err),
                      MW_E_INPUT);
+    /* One text a tree: no blanks, no other order, no further members. */
+    static const char *const others[] = {"{\"files\": []}", "{\"files\":[],\"more\":1}",
+                                         "{\"files\":[{\"mode\":\"0644\",\"path\":\"x\",\"size\":0,"
+                                         "\"sha256\":\"e3b0c44298fc1c149afbf4"
+                                         "c8996fb92427ae41e4649b934ca495991b7852b855\"}]}"};
+    for (size_t i = 0; i < MW_COUNT(others); i++) {
+        assert_int_equal(mw_tree_parse(mw_str_of(others[i]), &parsed, &err), MW_E_INPUT);
+        assert_string_equal(err.text, "a manifest that is not in its canonical form");
+    }
     mw_heap_buf_free(&text);
     mw_tree_free(&tree);
 }
