@@ -371,12 +371,10 @@ static unsigned hello(void *self, struct mw_buf *out)
                  host->draining    ? MW_STR("draining")
                  : host->replaying ? MW_STR("replaying")
                                    : MW_STR("ready"));
-    if (host->replaying) {
+    if (host->replaying)
         mw_json_ku64(&json, "replayed", __atomic_load_n(&host->replayed, __ATOMIC_RELAXED));
-        mw_json_ku64(&json, "records", host->records_at_start);
-    } else {
+    else
         mw_json_ku64(&json, "durable", host->durable);
-    }
     mw_json_object_end(&json);
     return host->replaying ? 503 : 200;
 }

@@ -22,7 +22,6 @@ static enum mw_rc end_leftovers(struct mw_host *host, struct mw_err *err);
 static void begin_work(struct mw_host *host, const char *catalogue_sha256);
 static void on_signal(uv_signal_t *handle, int number);
 static void on_idle(uv_timer_t *timer);
-static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, struct mw_err *err);
 static void leave(struct mw_host *host, int exit_code);
 static void find_program(struct mw_host *host);
 static void tell_starter(const char *words);
@@ -49,7 +48,14 @@ const char *mw_build_id(void)
 static void replay(uv_work_t *work)
 {
     struct mw_host *host = work->data;
-    host->start_rc = host->ops->read(host->journal, 1, on_replayed, host, &host->start_err);
+    struct mw_journal_opened opened = {0};
+    host->start_rc = mw_replay_run(host->replay_plan, &opened, &host->start_err);
+    mw_heap_free(host->replay_plan);
+    host->replay_plan = NULL;
+    if (opened.torn_bytes > 0)
+        mw_host_log(host, "warning", "journal.torn",
+                    "%lu bytes of an unfinished frame are kept in %s",
+                    (unsigned long)opened.torn_bytes, opened.torn_file);
     host->durable = host->core.world.last_seq;
     if (host->start_rc == MW_OK)
         host->start_rc = end_leftovers(host, &host->start_err);
@@ -119,8 +125,10 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     host->replay.data = host;
     (void)uv_queue_work(&host->loop, &host->replay, replay, after_replay);
     (void)uv_run(&host->loop, UV_RUN_DEFAULT);
-    if (host->replaying) /* the worker may still be reading; nothing was written that could be lost */
+    if (host->replaying) { /* the worker may still be reading; nothing was written that could be lost */
+        (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
         _exit(host->exit_code);
+    }
     mw_host_api_stop(host);
     mw_host_commit_stop(host);
     (void)host->ops->close(host->journal, &err); /* every record is durable already */
@@ -232,20 +240,6 @@ static void *reserve(size_t size_bytes)
     return memory;
 }
 
-static enum mw_rc on_replayed(void *user, uint64_t seq, struct mw_str line, struct mw_err *err)
-{
-    struct mw_host *host = user;
-    enum mw_rc rc = mw_core_replay(&host->core, line, err);
-    __atomic_store_n(&host->replayed, seq, __ATOMIC_RELAXED);
-    for (uint32_t i = 0; rc == MW_OK && i < host->core.ask_change_count; i++) {
-        if (host->core.ask_changes[i].opened)
-            mw_host_ask_opened(host, seq, line);
-        else
-            mw_host_ask_closed(host, host->core.ask_changes[i].seq);
-    }
-    return rc;
-}
-
 #define LEAVING_NS (5ll * 1000000000)
 
 static bool somebody_answers(struct mw_host *host)
@@ -272,25 +266,18 @@ static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
     mw_autofree char *folder = mw_heap_format("%s/.millwright/journal", host->workspace);
     mw_autofree char *side = mw_heap_format("%s/.millwright", host->workspace);
     struct mw_journal_options options = {.side_dir = side};
-    struct mw_journal_opened opened;
     mw_core_init(&host->core, &config);
     host->ops = &mw_journal_files;
-    enum mw_rc rc = host->ops->open(folder, &options, &host->journal, &opened, err);
+    host->replay_plan = mw_replay_make(host, &options);
+    enum mw_rc rc = host->ops->open(folder, &options, &host->journal, NULL, err);
     /* A host that is leaving answers no more and holds the lock a moment longer; one that answers keeps it. */
     int64_t give_up_ns = mw_now_monotonic_ns() + LEAVING_NS;
     while (rc == MW_E_CONFLICT && mw_now_monotonic_ns() < give_up_ns && !somebody_answers(host)) {
         const struct timespec pause = {.tv_nsec = 20000000};
         (void)nanosleep(&pause, NULL); /* woken early: it is looked at early */
-        rc = host->ops->open(folder, &options, &host->journal, &opened, err);
+        rc = host->ops->open(folder, &options, &host->journal, NULL, err);
     }
-    if (rc != MW_OK)
-        return rc;
-    if (opened.torn_bytes > 0)
-        mw_host_log(host, "warning", "journal.torn",
-                    "%lu bytes of an unfinished frame are kept in %s",
-                    (unsigned long)opened.torn_bytes, opened.torn_file);
-    host->records_at_start = opened.last_seq;
-    return MW_OK;
+    return rc;
 }
 
 /* Whatever a killed host left running is ended before anything is asked again. */

@@ -130,8 +130,8 @@ struct mw_host {
     /* starting */
     bool replaying;
     uv_work_t replay;
-    mw_seq replayed; /* atomic: how far the worker is */
-    mw_seq records_at_start;
+    struct mw_replay *replay_plan; /* owned; replay.c */
+    mw_seq replayed;               /* atomic: how far the worker is */
     enum mw_rc start_rc;
     struct mw_err start_err;
     int exit_code;
@@ -157,6 +157,12 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
 /* From inside: a body made by ourselves. */
 void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                   struct mw_str body_text);
+
+/* replay.c: check and replay of the journal in one pass. make: before the journal is opened with these options; run: on a worker thread, then
+ * free the plan. The core and the asks are the worker's until it has ended. */
+struct mw_replay *mw_replay_make(struct mw_host *host, struct mw_journal_options *options);
+MW_MUST enum mw_rc mw_replay_run(struct mw_replay *replay, struct mw_journal_opened *ret_opened,
+                                 struct mw_err *err);
 
 /* asks.c: starts what core asks and does not run; stops what runs and is not asked any more. */
 void mw_host_ask_opened(struct mw_host *host, mw_seq seq, struct mw_str line);

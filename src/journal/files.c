@@ -30,7 +30,11 @@ struct files {
     uint64_t segment; /* name of the open one; 0: none */
     uint64_t offset;  /* where the next frame goes */
     int64_t head_synced_ns;
-    int lock_fd; /* -1: read-only */
+    uint64_t noted_epoch; /* of the writer before, for `check` */
+    mw_journal_on_record on_record;
+    enum mw_rc (*on_checked)(void *context, struct mw_err *err);
+    void *context; /* borrowed, of the two above */
+    int lock_fd;   /* -1: read-only */
     int head_fd;
     int fd;            /* of the open segment; -1: none */
     bool folder_dirty; /* the open segment's name is not yet durable */
@@ -38,8 +42,11 @@ struct files {
     bool writable;
 };
 
-static enum mw_rc recover(struct files *files, const struct mw_survey *survey, uint64_t noted_epoch,
+static enum mw_rc files_check(void *self, struct mw_journal_opened *ret_opened, struct mw_err *err);
+static enum mw_rc recover(struct files *files, const struct mw_survey *survey,
                           struct mw_journal_opened *opened, struct mw_err *err);
+static enum mw_rc confirm_copy(const struct files *files, const struct mw_survey *survey,
+                               struct mw_err *err);
 static enum mw_rc keep_torn(struct files *files, const struct mw_survey *survey,
                             struct mw_journal_opened *opened, struct mw_err *err);
 static enum mw_rc open_head(struct files *files, const struct mw_survey *survey,
@@ -79,19 +86,35 @@ static enum mw_rc files_open(const char *dir, const struct mw_journal_options *o
                             .writable = !reads,
                             .frame = mw_heap_buf(),
                             .segment_bytes = options->segment_bytes,
-                            .reserve_bytes = options->reserve_bytes};
+                            .reserve_bytes = options->reserve_bytes,
+                            .on_record = options->on_record,
+                            .on_checked = options->on_checked,
+                            .context = options->context};
     if (files->segment_bytes == 0)
         files->segment_bytes = MW_JOURNAL_SEGMENT_BYTES;
     if (files->reserve_bytes == 0)
         files->reserve_bytes = MW_JOURNAL_RESERVE_BYTES;
-    uint64_t noted_epoch = 0;
-    struct mw_survey survey = {0};
-    struct mw_journal_opened opened = {0};
     rc = mw_scan_refuse_newer(folder.sys, folder.dir_fd, err);
     if (rc == MW_OK && !options->read_only)
-        rc = mw_lock_take(folder.sys, folder.side_fd, &files->lock_fd, &noted_epoch, err);
-    if (rc == MW_OK)
-        rc = mw_survey(&files->folder, &survey, err);
+        rc = mw_lock_take(folder.sys, folder.side_fd, &files->lock_fd, &files->noted_epoch, err);
+    if (rc == MW_OK && !options->check_later)
+        rc = files_check(files, ret_opened, err);
+    if (rc != MW_OK) {
+        release_everything(files);
+        return rc;
+    }
+    *ret_self = files;
+    return MW_OK;
+}
+
+static enum mw_rc files_check(void *self, struct mw_journal_opened *ret_opened, struct mw_err *err)
+{
+    struct files *files = self;
+    struct mw_err unheard;
+    err = err != NULL ? err : &unheard;
+    struct mw_survey survey = {0};
+    struct mw_journal_opened opened = {0};
+    enum mw_rc rc = mw_survey_each(&files->folder, files->on_record, files->context, &survey, err);
     if (rc == MW_OK && (survey.head_ahead || (survey.damaged && !survey.damage.may_be_torn)))
         rc = mw_damage_fail(&survey.damage, err);
     if (rc == MW_OK) {
@@ -103,12 +126,12 @@ static enum mw_rc files_open(const char *dir, const struct mw_journal_options *o
         opened.head = survey.head_state;
         opened.torn_bytes = survey.damaged ? survey.tail_size - survey.tail_bytes : 0;
     }
+    if (rc == MW_OK && files->on_checked != NULL)
+        rc = files->on_checked(files->context, err);
     if (rc == MW_OK && files->writable)
-        rc = recover(files, &survey, noted_epoch, &opened, err);
-    if (rc != MW_OK) {
-        release_everything(files);
+        rc = recover(files, &survey, &opened, err);
+    if (rc != MW_OK)
         return rc;
-    }
     opened.epoch = files->stats.epoch;
     opened.last_seq = files->stats.last_seq;
     opened.frames = files->stats.frames;
@@ -116,7 +139,6 @@ static enum mw_rc files_open(const char *dir, const struct mw_journal_options *o
     opened.bytes = files->stats.bytes;
     if (ret_opened != NULL)
         *ret_opened = opened;
-    *ret_self = files;
     return MW_OK;
 }
 
@@ -305,6 +327,7 @@ static enum mw_rc files_close(void *self, struct mw_err *err)
 const struct mw_journal_ops mw_journal_files = {
     .name = "files",
     .open = files_open,
+    .check = files_check,
     .append = files_append,
     .read = files_read,
     .sync_head = files_sync_head,
@@ -320,7 +343,7 @@ const struct mw_journal_ops mw_journal_files = {
 };
 
 /* Everything found is good, apart from a torn tail perhaps. Only from here on is anything written. */
-static enum mw_rc recover(struct files *files, const struct mw_survey *survey, uint64_t noted_epoch,
+static enum mw_rc recover(struct files *files, const struct mw_survey *survey,
                           struct mw_journal_opened *opened, struct mw_err *err)
 {
     const struct mw_folder *folder = &files->folder;
@@ -337,6 +360,8 @@ static enum mw_rc recover(struct files *files, const struct mw_survey *survey, u
         if (rc == MW_OK)
             rc = mw_folder_refresh(folder, survey->tail_segment, survey->tail_bytes,
                                    &opened->in_place, err);
+        if (rc == MW_OK)
+            rc = confirm_copy(files, survey, err);
         opened->copied = true;
     }
     if (rc == MW_OK && survey->tail_segment == 0) {
@@ -357,7 +382,8 @@ static enum mw_rc recover(struct files *files, const struct mw_survey *survey, u
         files->offset = survey->tail_bytes;
     }
     if (rc == MW_OK) {
-        uint64_t epoch = noted_epoch > survey->chain.epoch ? noted_epoch : survey->chain.epoch;
+        uint64_t epoch =
+            files->noted_epoch > survey->chain.epoch ? files->noted_epoch : survey->chain.epoch;
         rc = mw_lock_note(folder->sys, files->lock_fd, epoch + 1, err);
         files->stats.epoch = rc == MW_OK ? epoch + 1 : 0;
     }
@@ -367,6 +393,34 @@ static enum mw_rc recover(struct files *files, const struct mw_survey *survey, u
         return rc;
     rc = files_reserve_restore(files, err);
     return rc == MW_E_FULL ? MW_OK : rc; /* the host starts in full mode */
+}
+
+/* Between the check and the copy the page cache may have let go of bytes that the disk never had: the copy has to be what was checked. */
+static enum mw_rc confirm_copy(const struct files *files, const struct mw_survey *survey,
+                               struct mw_err *err)
+{
+    struct mw_scan scan;
+    struct mw_scan_frame frame;
+    enum mw_scan_step step;
+    if (survey->tail_bytes == 0)
+        return MW_OK;
+    enum mw_rc rc =
+        mw_scan_open(&scan, files->folder.sys, files->folder.dir_fd, survey->tail_segment, err);
+    if (rc != MW_OK)
+        return rc;
+    do
+        step = mw_scan_next(&scan, &frame, err);
+    while (step == MW_SCAN_FRAME);
+    if (step == MW_SCAN_FAILED)
+        rc = err->rc;
+    else if (step == MW_SCAN_DAMAGE)
+        rc = mw_damage_fail(&scan.damage, err);
+    else if (scan.chain.next_seq != survey->chain.next_seq ||
+             memcmp(scan.chain.hash, survey->chain.hash, sizeof scan.chain.hash) != 0)
+        rc = MW_FAIL(err, MW_E_CORRUPT,
+                     "journal damaged: the copy of the last segment is not what was checked");
+    mw_scan_close(&scan);
+    return rc;
 }
 
 static enum mw_rc keep_torn(struct files *files, const struct mw_survey *survey,

@@ -2,6 +2,7 @@
 #include "journal/folder.h"
 
 #include "journal/lock.h"
+#include "journal/reader.h"
 #include "posix/heap.h"
 
 #include <errno.h>
@@ -61,6 +62,12 @@ void mw_folder_close(struct mw_folder *folder)
 enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_survey,
                      struct mw_err *err)
 {
+    return mw_survey_each(folder, NULL, NULL, ret_survey, err);
+}
+
+enum mw_rc mw_survey_each(const struct mw_folder *folder, mw_journal_on_record on_record,
+                          void *context, struct mw_survey *ret_survey, struct mw_err *err)
+{
     struct mw_survey survey = {0};
     enum mw_rc rc =
         mw_head_read(folder->sys, folder->side_fd, &survey.head, &survey.head_state, err);
@@ -72,9 +79,9 @@ enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_surve
         return rc;
     survey.segments = scan.segments.count;
     struct mw_scan_frame frame;
-    enum mw_scan_step step;
+    enum mw_scan_step step = MW_SCAN_END;
     bool head_met = survey.head.seq == 0;
-    for (int looks = 0;;) {
+    for (int looks = 0; rc == MW_OK;) {
         step = mw_scan_next(&scan, &frame, err);
         if (step == MW_SCAN_DAMAGE && ++looks < LOOKS_MAX) {
             mw_scan_rewind(&scan, &scan.chain, scan.offset);
@@ -89,6 +96,12 @@ enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_surve
             check_head(&survey, &frame, &scan.chain);
             head_met = true;
         }
+        if (on_record != NULL)
+            rc = mw_reader_deliver(&frame, 1, on_record, context, err);
+    }
+    if (rc != MW_OK) {
+        mw_scan_close(&scan);
+        return rc;
     }
     if (step == MW_SCAN_DAMAGE) {
         survey.damaged = true;

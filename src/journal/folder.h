@@ -39,6 +39,9 @@ void mw_folder_close(struct mw_folder *folder);
 /* Reads and checks every frame, and the head against them. Damage is a finding, not a failure. */
 MW_MUST enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_survey,
                              struct mw_err *err);
+/* The same, and on_record (may be NULL) is handed the records of every good frame; what it refuses is a failure. */
+MW_MUST enum mw_rc mw_survey_each(const struct mw_folder *folder, mw_journal_on_record on_record,
+                                  void *context, struct mw_survey *ret_survey, struct mw_err *err);
 
 /* Copies [from, to) of a file of the journal's folder into a new file there and syncs it. replace: over an old one of that name. */
 MW_MUST enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,

@@ -26,6 +26,10 @@
 
 struct mw_journal_sys; /* journal/sys.h: the system calls, replaced by tests */
 
+/* line: without its newline, borrowed for the call. Anything but MW_OK ends the reading and is passed on. */
+typedef enum mw_rc (*mw_journal_on_record)(void *context, uint64_t seq, struct mw_str line,
+                                           struct mw_err *err);
+
 struct mw_journal_options {
     uint64_t segment_bytes; /* a segment is sealed before it grows past this; 0: default */
     uint64_t reserve_bytes; /* kept free for results, cancels and shutdown; 0: default */
@@ -34,6 +38,16 @@ struct mw_journal_options {
     bool read_only;   /* no lock, nothing is written; a torn tail is left out and reported */
     bool verify_only; /* like read_only, but under the writer's lock */
     const struct mw_journal_sys *sys; /* borrowed; NULL: the real system */
+    bool
+        check_later; /* open only takes the lock; `check` does the rest, perhaps on another thread, and until then nothing else may be asked */
+    /*
+     * One pass for check and replay; all borrowed until open (or check) returns, NULL: not wanted. on_record is handed every record of every
+     * frame that was found good, in order; on_checked comes once after the last. Both before anything is written, and what they refuse
+     * ends the opening. When it fails for another reason later, what was handed over is void.
+     */
+    mw_journal_on_record on_record;
+    enum mw_rc (*on_checked)(void *context, struct mw_err *err);
+    void *context;
 };
 
 enum mw_journal_head {
@@ -73,16 +87,14 @@ struct mw_journal_stats {
     bool latched;      /* MW_E_IO for ever */
 };
 
-/* line: without its newline, borrowed for the call. Anything but MW_OK ends the reading and is passed on. */
-typedef enum mw_rc (*mw_journal_on_record)(void *context, uint64_t seq, struct mw_str line,
-                                           struct mw_err *err);
-
 struct mw_journal_ops {
     const char *name;
 
     /* Takes the lock, checks every frame, recovers. options may be NULL. *ret_self is closed with close. */
     enum mw_rc (*open)(const char *dir, const struct mw_journal_options *options, void **ret_self,
                        struct mw_journal_opened *ret_opened, struct mw_err *err);
+    /* After an open with check_later, once. A failure leaves a journal that can only be closed. */
+    enum mw_rc (*check)(void *self, struct mw_journal_opened *ret_opened, struct mw_err *err);
 
     /*
      * One frame: `count` newline-terminated JSON objects, the first being record expected_first_seq. MW_OK: durable, file and folder (P01).
