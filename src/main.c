@@ -53,6 +53,7 @@ int main(int argc, char **argv)
                                               .offline_view = offline_view,
                                               .offline_records = offline_records,
                                               .offline_state = mw_offline_state,
+                                              .read_only_for = mw_poison_look,
                                               .check_definitions = mw_host_check_definitions,
                                               .make_scaffold = mw_scaffold_make,
                                               .diff_trees = mw_diff_trees};

@@ -56,7 +56,7 @@ static const struct {
 } status_table[] = {
     {MW_OK, 200},        {MW_E_USAGE, 400},    {MW_E_INPUT, 400},   {MW_E_DENIED, 403},
     {MW_E_MISSING, 404}, {MW_E_CONFLICT, 409}, {MW_E_TIMEOUT, 410}, {MW_E_CONFIG, 422},
-    {MW_E_LIMIT, 429},   {MW_E_FULL, 507},
+    {MW_E_CORRUPT, 423}, {MW_E_LIMIT, 429},    {MW_E_FULL, 507},
 };
 
 unsigned mw_api_status_of(enum mw_rc rc)

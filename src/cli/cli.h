@@ -43,6 +43,8 @@ struct mw_cli_ports {
     enum mw_rc (*diff_trees)(const char *cwd, const char *old_folder, const char *new_folder,
                              size_t max_bytes, struct mw_buf *buf, bool *ret_cut,
                              struct mw_err *err);
+    /* The record for which the host stays read-only, because it ends every replay; 0: none (P08). May be NULL. */
+    uint64_t (*read_only_for)(const char *workspace);
     const char *host_program; /* NULL: this program */
 };
 

@@ -51,6 +51,13 @@ int mw_cmd_verify(struct mw_cli *cli)
     char state[65] = "";
     uint64_t state_seq = 0;
     enum mw_rc rc = verify(cli, &report, &err);
+    uint64_t stuck =
+        cli->ports->read_only_for != NULL ? cli->ports->read_only_for(cli->workspace) : 0;
+    if (rc == MW_OK && stuck != 0)
+        rc = MW_FAIL(&err, MW_E_CORRUPT,
+                     "the frames are sound, but record %lu ends every replay: millwright doctor "
+                     "says what can be done",
+                     (unsigned long)stuck);
     if (rc == MW_OK && cli->ports->offline_state != NULL)
         rc = cli->ports->offline_state(cli->workspace, state, &state_seq, &err);
     struct mw_buf out = mw_heap_buf();
@@ -187,6 +194,23 @@ static void look_workspace(struct mw_cli *cli, struct findings *findings)
             MW_STR("millwright journal repair --dry-run says what a repair would do"));
 }
 
+/* P08: the host refuses new work; what is here is whole and can be read. */
+static void look_read_only(struct mw_cli *cli, struct findings *findings)
+{
+    uint64_t stuck = cli->workspace != NULL && cli->ports->read_only_for != NULL
+                         ? cli->ports->read_only_for(cli->workspace)
+                         : 0;
+    if (stuck == 0)
+        return;
+    add(findings, "journal", false,
+        mw_arena_format(&cli->arena,
+                        "record %lu ended the host three times while it was replayed, so the host "
+                        "is read-only: views and the journal can be read, new work is refused",
+                        (unsigned long)stuck),
+        MW_STR("install a release that can replay it (it is tried by itself), or put back a copy "
+               "of the journal; to try once more with this one: remove .millwright/deciding"));
+}
+
 static void put_findings(const struct mw_cli *cli, const struct findings *findings,
                          struct mw_buf *out)
 {
@@ -228,6 +252,7 @@ int mw_cmd_doctor(struct mw_cli *cli)
     struct mw_buf out = mw_heap_buf();
     bool damaged = false, missing = false;
     look_workspace(cli, &findings);
+    look_read_only(cli, &findings);
     look_programs(cli, &findings);
     for (size_t i = 0; i < findings.count; i++) {
         damaged =

@@ -288,6 +288,8 @@ static enum mw_rc rc_of_status(int status)
         return MW_E_CONFLICT;
     case 422:
         return MW_E_CONFIG;
+    case 423:
+        return MW_E_CORRUPT;
     case 429:
         return MW_E_LIMIT;
     case 507:

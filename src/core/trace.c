@@ -46,6 +46,13 @@ void mw_trace_decide(const struct mw_core *core, const struct mw_request *reques
     case MW_REQ_LOAD_DEFINITION:
         decide_definition(core, request, out);
         return;
+    case MW_REQ_NOTE_QUARANTINE: {
+        struct mw_event *event = mw_out_event(out, MW_EVT_REQUEST_QUARANTINED);
+        event->request_name = mw_node_get_text(request->body, request->body_node, "request");
+        event->sha256 = mw_node_get_text(request->body, request->body_node, "sha256");
+        event->request_id = mw_node_get_text(request->body, request->body_node, "messageId");
+        return;
+    }
     case MW_REQ_SUBMIT_INTENT:
         decide_intent(core, request, out);
         return;
@@ -602,6 +609,7 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         apply_ended(core, trace);
         return;
     case MW_EVT_REQUEST_NOTED:
+    case MW_EVT_REQUEST_QUARANTINED:
     case MW_EVT_SCOPE_OPENED:
     case MW_EVT_TERMINATION_STEPPED:
     case MW_EVT_TIMER_RANG:

@@ -333,6 +333,14 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
         mw_heap_buf_free(&words);
         return;
     }
+    if (host->read_only_for != 0) {
+        (void)MW_FAIL(&err, MW_E_CORRUPT,
+                      "the host is read-only: record %lu ended it each time it was replayed; "
+                      "millwright doctor says what can be done",
+                      (unsigned long)host->read_only_for);
+        refuse(call, &err, "");
+        return;
+    }
     remember_path(host, caller_path);
     /* New work runs by the definitions as they stand on the disk now. */
     if (has_document(kind)) {
@@ -368,9 +376,12 @@ static unsigned hello(void *self, struct mw_buf *out)
     mw_json_kstr(&json, "since", mw_str_of(host->since));
     mw_json_kstr(&json, "workspace", mw_str_of(host->workspace));
     mw_json_kstr(&json, "state",
-                 host->draining    ? MW_STR("draining")
-                 : host->replaying ? MW_STR("replaying")
-                                   : MW_STR("ready"));
+                 host->draining             ? MW_STR("draining")
+                 : host->replaying          ? MW_STR("replaying")
+                 : host->read_only_for != 0 ? MW_STR("read-only")
+                                            : MW_STR("ready"));
+    if (host->read_only_for != 0)
+        mw_json_ku64(&json, "readOnlyFor", host->read_only_for);
     if (host->replaying)
         mw_json_ku64(&json, "replayed", __atomic_load_n(&host->replayed, __ATOMIC_RELAXED));
     else
@@ -429,7 +440,7 @@ static unsigned view(void *self, struct mw_str name, const struct mw_api_query *
 {
     struct mw_host *host = self;
     struct mw_view_query asked = {.name = name};
-    if (mw_str_is(name, "state"))
+    if (mw_str_is(name, "state") && host->read_only_for == 0)
         return state(host, out);
     if (mw_str_is(name, "stats"))
         return stats(host, out);

@@ -1,4 +1,4 @@
-#include "host/internal.h"
+#include "host/poison.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,11 +121,41 @@ static void answer_now(struct mw_post *post, enum mw_rc rc, const char *text)
     post_free(post);
 }
 
+/* A request that ended the host twice is not decided a third time (P08). The world's answer to a task becomes that attempt's failure, so
+ * that the work goes on; what it was is in the record and in the log. */
+static void put_in_quarantine(struct mw_host *host, struct mw_post *post)
+{
+    static const char words[] = "this request ended the host twice while it was decided: it is in "
+                                "quarantine, and nothing was done";
+    enum mw_request_kind kind = post->request.kind;
+    mw_seq item = post->request.item, fence = post->request.fence;
+    struct mw_buf told = mw_heap_buf();
+    struct mw_json json;
+    mw_json_init(&json, &told);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "request", mw_str_of(mw_request_info(kind)->name));
+    mw_json_kstr(&json, "sha256", mw_str_of(post->body_sha256));
+    mw_json_kstr(&json, "messageId", mw_str_of(post->message_id));
+    mw_json_object_end(&json);
+    mw_host_log(host, "error", "request.refused", "%s: %s", mw_request_info(kind)->name, words);
+    answer_now(post, MW_E_DENIED, words);
+    mw_host_tell(host, MW_REQ_NOTE_QUARANTINE, 0, 0, mw_buf_str(&told));
+    mw_heap_buf_free(&told);
+    if (kind == MW_REQ_RECORD_RESULT)
+        mw_host_tell(host, MW_REQ_RECORD_FAILURE, item, fence,
+                     MW_STR("{\"class\":\"poison\",\"retryable\":false,\"message\":\"the "
+                            "answer ended the host twice while it was recorded\"}"));
+}
+
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user)
 {
     post->answered = answered;
     post->user = user;
+    if (mw_poison_is_quarantined(host, post)) {
+        put_in_quarantine(host, post);
+        return;
+    }
     bool from_caller = mw_request_info(post->request.kind)->from == MW_FROM_CALLER;
     bool frees =
         post->request.kind == MW_REQ_CANCEL_TRACE || post->request.kind == MW_REQ_PAUSE_TRACE;
@@ -191,7 +221,9 @@ static void decide(struct mw_host *host, struct mw_post *post)
     post->request.now_us = mw_now_unix_us();
     if (getrandom(&post->request.entropy, sizeof(post->request.entropy), 0) < 0)
         post->request.entropy = (uint64_t)mw_now_monotonic_ns();
+    mw_poison_decides(host, post);
     mw_core_step(&host->core, &post->request, &frame->lines, &result);
+    mw_poison_decided(host);
     post->answer.rc = result.rc;
     /* Whoever joins what is on its way already has to look at it from its beginning. */
     post->answer.duplicate = result.duplicate || result.noted;

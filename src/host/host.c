@@ -1,5 +1,5 @@
 #include "agent/leftovers.h"
-#include "host/internal.h"
+#include "host/poison.h"
 #include "journal/files.h"
 
 #include <dirent.h>
@@ -84,6 +84,7 @@ static void after_replay(uv_work_t *work, int status)
         stop_at_start(host, host->start_rc, &host->start_err);
         return;
     }
+    mw_poison_replay_over(host);
     mw_host_commit_start(host);
     begin_work(host, sha256);
     host->replaying = false;
@@ -91,6 +92,21 @@ static void after_replay(uv_work_t *work, int status)
     (void)uv_timer_start(&host->idle, on_idle, idle_ms(), 0);
     mw_host_log(host, "info", "host.ready", "%lu records",
                 (unsigned long)host->core.world.last_seq);
+    tell_starter("ready\n");
+}
+
+/* A record that ends every replay: what is on the disk is shown, nothing is changed, and nobody starts the host again and again (P08). */
+static void stay_read_only(struct mw_host *host)
+{
+    host->read_only_for = mw_poison_record(host);
+    host->durable = mw_poison_last_seq(host);
+    host->replaying = false;
+    host->last_busy_ms = uv_now(&host->loop);
+    (void)uv_timer_start(&host->idle, on_idle, idle_ms(), 0);
+    mw_host_log(host, "error", "host.read_only",
+                "record %lu ended the host each time it was replayed: views work, nothing new is "
+                "taken",
+                (unsigned long)host->read_only_for);
     tell_starter("ready\n");
 }
 
@@ -123,7 +139,11 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     watch_signals(host);
     (void)uv_timer_init(&host->loop, &host->idle);
     host->replay.data = host;
-    (void)uv_queue_work(&host->loop, &host->replay, replay, after_replay);
+    mw_poison_open(host);
+    if (mw_poison_record(host) != 0)
+        stay_read_only(host);
+    else
+        (void)uv_queue_work(&host->loop, &host->replay, replay, after_replay);
     (void)uv_run(&host->loop, UV_RUN_DEFAULT);
     if (host->replaying) { /* the worker may still be reading; nothing was written that could be lost */
         (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
@@ -131,7 +151,10 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     }
     mw_host_api_stop(host);
     mw_host_commit_stop(host);
-    (void)host->ops->close(host->journal, &err); /* every record is durable already */
+    if (host->read_only_for ==
+        0) /* else it was never checked, and the process's end lets go of it */
+        (void)host->ops->close(host->journal, &err); /* every record is durable already */
+    mw_poison_close(host);
     (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
     mw_host_log(host, "info", "host.left", "exit %d", host->exit_code);
     if (host->attempts_running >

@@ -24,6 +24,7 @@
 #define MW_IDLE_EXIT_MS 60000u
 
 struct mw_host;
+struct mw_poison; /* poison.h */
 
 /* What a request came to, told when it may leave (P01, architecture 2.6). */
 struct mw_host_answer {
@@ -139,6 +140,9 @@ struct mw_host {
     uid_t owner_uid;
     gid_t owner_gid;
     void *api; /* api.c */
+    struct mw_poison *poison;
+    mw_seq
+        read_only_for; /* record that cannot be replayed: nothing is replayed, views alone work; 0: none (P08) */
 };
 
 /* offline_state.c: SHA-256 of the core's whole state. */

@@ -26,4 +26,7 @@ MW_MUST enum mw_rc mw_offline_view_until(const char *workspace, const struct mw_
 MW_MUST enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_record,
                                       void *context, struct mw_err *err);
 
+/* poison.c: the record for which a host of this build stays read-only, because it ended three replays; 0: none. */
+uint64_t mw_poison_look(const char *workspace);
+
 #endif

@@ -2,7 +2,7 @@
  * replay.c - the journal is checked and replayed in one pass: this thread checks the frames, another applies the records of those that were
  * found good. Nothing is believed before its frame is verified, and nothing is written before both are done.
  */
-#include "host/internal.h"
+#include "host/poison.h"
 
 #include <string.h>
 
@@ -31,7 +31,9 @@ struct mw_replay {
 
 static enum mw_rc apply(struct mw_host *host, mw_seq seq, struct mw_str line, struct mw_err *err)
 {
+    mw_poison_replays(host, seq);
     enum mw_rc rc = mw_core_replay(&host->core, line, err);
+    mw_poison_replayed(host);
     for (uint32_t i = 0; rc == MW_OK && i < host->core.ask_change_count; i++) {
         if (host->core.ask_changes[i].opened)
             mw_host_ask_opened(host, seq, line);

@@ -138,6 +138,7 @@ class World:
             if name in os.environ:
                 self.env[name] = os.environ[name]
         self.env.update(env or {})
+        self.program = PROGRAM
         self.started = []
         self.last = ""
         worlds.append(self)
@@ -147,7 +148,7 @@ class World:
     def start(self, *args):
         """What it says goes to files: a pipe that nobody reads would stop it."""
         out, err = (tempfile.TemporaryFile("w+", errors="replace", dir=self.base) for _ in range(2))
-        process = subprocess.Popen([PROGRAM, "--workspace", self.folder, *args], cwd=self.base, env=self.env, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([self.program, "--workspace", self.folder, *args], cwd=self.base, env=self.env, stdin=subprocess.DEVNULL,
                                    stdout=out, stderr=err)
         process.said = out, err
         self.started.append(process)
@@ -201,7 +202,7 @@ class World:
 
     def serve(self):
         """A host that was started by hand, ready."""
-        process = subprocess.Popen([PROGRAM, "__host", self.folder], cwd=self.base, env=self.env, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([self.program, "__host", self.folder], cwd=self.base, env=self.env, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.started.append(process)
         until(lambda: self.host() or process.poll() is not None, 20, "a host")

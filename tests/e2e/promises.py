@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Promises from outside, on a real host: dead letters (P08)."""
+"""Promises from outside, on a real host: dead letters and poison (P08)."""
 import json
 import os
 
-from crash_lib import World, agent_text, finish, prove, until, want
+from crash_lib import PROGRAM, World, alive, agent_text, finish, prove, until, want
 
 WORKFLOW = """\
 workflow: {name}
@@ -75,5 +75,111 @@ def dead_letter(worlds):
     world.verify()
 
 
+POISONED = os.path.join(os.path.dirname(PROGRAM), "millwright_poisoned")
+
+
+def poisoned(worlds):
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.program = POISONED
+    return world
+
+
+def log_of(world, event):
+    with open(world.path("log", "host.log"), encoding="utf-8") as file:
+        return [line for line in map(json.loads, file) if line["event"] == event]
+
+
+def kill_host(world):
+    host = world.host()
+    os.kill(host, 9)
+    until(lambda: not alive(host), 10, "the host gone")
+
+
+def poison_request(worlds):
+    """A request that ends the host each time it is decided: two deaths, then it is refused and the rest goes on."""
+    if not os.path.exists(POISONED):
+        return f"{POISONED} is not built"
+    world = poisoned(worlds)
+    code, _, err = world.run("memory", "add", "PILL-TO-DECIDE", limit_s=60)
+    want(code == 77 and "quarantine" in err, f"exit {code}: {err}")
+    want(len(log_of(world, "request.suspected")) == 1 and len(log_of(world, "request.quarantined")) == 1, "two deaths and no more")
+    noted = world.kinds("request.quarantined")
+    want(len(noted) == 1 and noted[0]["payload"]["request"] == "AddMemory", f"{noted}")
+    host = world.host()
+    want(world.run("memory", "add", "something else")[0] == 0, "everything else goes on")
+    kill_host(world)
+    code, _, err = world.run("memory", "add", "PILL-TO-DECIDE", limit_s=60)
+    want(code == 77 and "quarantine" in err and world.host() != host, f"the next host knows it: exit {code}: {err}")
+    want(len(log_of(world, "request.quarantined")) == 1, "it died of it again")
+    world.verify()
+    # A death of one build says nothing about another: a release that is mended takes it.
+    world.program = PROGRAM
+    want(world.run("memory", "add", "PILL-TO-DECIDE", limit_s=60)[0] == 0, "another build tries it")
+    world.verify()
+    return None
+
+
+def poison_answer(worlds):
+    """An agent's answer that ends the host: after two deaths the attempt has failed, and the task is a dead letter."""
+    if not os.path.exists(POISONED):
+        return f"{POISONED} is not built"
+    world = poisoned(worlds)
+    one_task(world, timeout="60s")
+    world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\ncat >/dev/null\nprintf '{\"type\":\"ThingMade\",\"payload\":{\"is\":\"PILL-TO-DECIDE\"}}\\n'\n")
+    code, _, err = world.run("run", "Lone", "make it", limit_s=90)
+    for _ in range(6):  # whoever watched lost its host; the work is taken up by the next one
+        if world.kinds("trace.ended"):
+            break
+        world.run("serve", limit_s=30)
+        until(lambda: world.kinds("trace.ended") or world.host() is None, 30, "an end")
+    failed = world.kinds("task.failed")
+    want(len(failed) == 1 and failed[0]["errorClass"] == "poison", f"exit {code}: {err}: {failed}")
+    want(len(log_of(world, "request.suspected")) == 1 and len(log_of(world, "request.quarantined")) == 1, "two deaths and no more")
+    letters = told(world, "dlq", "list")
+    want(letters["waiting"] == 1 and letters["letters"][0]["class"] == "poison", f"{letters}")
+    world.verify()
+    return None
+
+
+def poison_record(worlds):
+    """A record that ends every replay: after three deaths the host stays, read-only, and says so; a mended release goes on."""
+    if not os.path.exists(POISONED):
+        return f"{POISONED} is not built"
+    world = poisoned(worlds)
+    want(world.run("memory", "add", "PILL-TO-REPLAY")[0] == 0, "recorded")
+    want(world.run("memory", "add", "after it")[0] == 0, "recorded too")
+    count = world.count()
+    kill_host(world)
+    for death in range(3):
+        want(world.run("serve", limit_s=30)[0] != 0, f"start {death + 1} is no start")
+        want(world.host() is None, "nobody answers")
+    want(world.run("serve", limit_s=30)[0] == 0, "the fourth start stays")
+    host = world.host()
+    hello = json.loads(world.ask("GET", "/v1/hello")[1])
+    pill = [r["seq"] for r in world.kinds("memory.added")][0]
+    want(hello["state"] == "read-only" and hello["readOnlyFor"] == pill, f"{hello}")
+    code, out, err = world.run("memory", "list", "--json")
+    want(code == 0 and "PILL-TO-REPLAY" in out and "after it" in out, f"views work: exit {code}: {err}")
+    code, out, err = world.run("journal", "show", "--json")
+    want(code == 0 and len(out.strip().split("\n")) == count, f"the journal can be read out: exit {code}: {err}")
+    code, _, err = world.run("memory", "add", "more")
+    want(code == 65 and "read-only" in err and "doctor" in err, f"new work: exit {code}: {err}")
+    code, out, err = world.run("doctor")
+    want(code == 65 and f"record {pill}" in out and "release" in out, f"doctor: exit {code}: {out} {err}")
+    code, _, err = world.run("verify")
+    want(code == 65 and f"record {pill}" in err, f"verify: exit {code}: {err}")
+    want(world.host() == host and world.count() == count, "it is the same host, and nothing was written")
+    world.program = PROGRAM
+    code, _, err = world.run("memory", "add", "more", limit_s=60)
+    want(code == 0, f"a release that can replay it: exit {code}: {err}")
+    want(world.run("doctor")[0] != 65, "doctor has nothing to say any more")
+    world.verify()
+    return None
+
+
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
+prove("promise_P08_a_request_that_ends_the_host_twice_is_put_in_quarantine", poison_request)
+prove("promise_P08_an_answer_that_ends_the_host_twice_fails_its_attempt", poison_answer)
+prove("promise_P08_a_record_that_ends_three_replays_makes_the_host_read_only", poison_record)
 finish()
