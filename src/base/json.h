@@ -49,6 +49,12 @@ struct mw_tape {
 MW_MUST enum mw_rc mw_json_parse(struct mw_arena *arena, struct mw_str text,
                                  struct mw_tape *ret_tape, struct mw_err *err);
 
+/*
+ * Where the value that begins at `from` ends, without a tape of it. 0: it is not well-formed, deeper than MW_JSON_DEPTH_MAX, or has a \u
+ * escape: ask mw_json_parse. Keys that are there twice are not looked for.
+ */
+size_t mw_json_skip(struct mw_str text, size_t from);
+
 /* Reading. Every function takes the index of a node; MW_NODE_NONE goes through all of them as "absent". */
 #define MW_NODE_NONE UINT32_MAX
 enum mw_node_type mw_node_type(const struct mw_tape *tape,

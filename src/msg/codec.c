@@ -1,44 +1,6 @@
-#include "msg/msg.h"
+#include "msg/fields.h"
 
 #include <string.h>
-
-enum field_type { FIELD_STR, FIELD_RAW, FIELD_U64, FIELD_I64, FIELD_BOOL };
-enum field_place { PLACE_ENV, PLACE_PAYLOAD };
-
-struct field {
-    const char *key;
-    uint16_t key_len;
-    uint8_t type;
-    uint8_t place;
-    uint32_t offset;
-};
-
-#define FIELD_ROW(name, type, place, key)                                                          \
-    {                                                                                              \
-        key, sizeof(key) - 1, FIELD_##type, PLACE_##place, offsetof(struct mw_event, name)         \
-    }
-
-/* The envelope's own keys, then what fields.def lists. The order here is the order on the wire. */
-static const struct field fields[] = {
-    FIELD_ROW(seq, U64, ENV, "seq"),
-    FIELD_ROW(type, STR, ENV, "type"),
-    FIELD_ROW(trace_id, STR, ENV, "traceId"),
-    FIELD_ROW(session_id, STR, ENV, "sessionId"),
-    FIELD_ROW(component_tag, STR, ENV, "componentTag"),
-    FIELD_ROW(blueprint_id, STR, ENV, "blueprintId"),
-    FIELD_ROW(parent_trace_id, STR, ENV, "parentTraceId"),
-    FIELD_ROW(timestamp, STR, ENV, "timestamp"),
-    FIELD_ROW(message_id, STR, ENV, "messageId"),
-    FIELD_ROW(causation_id, STR, ENV, "causationId"),
-    FIELD_ROW(emitted_by, STR, ENV, "emittedBy"),
-    FIELD_ROW(target_agent, STR, ENV, "targetAgent"),
-    FIELD_ROW(actor, STR, ENV, "actor"),
-    FIELD_ROW(request_hash, STR, ENV, "requestHash"),
-    FIELD_ROW(contract_version, STR, ENV, "contract"),
-#define MW_FIELD(name, type, place, key) FIELD_ROW(name, type, place, key),
-#include "msg/fields.def"
-#undef MW_FIELD
-};
 
 static bool is_set(const struct field *field, const struct mw_event *event);
 static void write_value(const struct field *field, const struct mw_event *event,
@@ -48,28 +10,10 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
 static bool read_value(struct mw_arena *arena, const struct field *field,
                        const struct mw_tape *tape, uint32_t node, struct mw_event *event);
 
-/* Kinds whose payload is the contract's or a definition's, kept as it is; all others have fields of PLACE_PAYLOAD. */
-static bool payload_is_body(enum mw_event_kind kind)
-{
-    switch (kind) {
-    case MW_EVT_TASK_DISPATCHED:
-    case MW_EVT_TASK_RESULT:
-    case MW_EVT_TASK_LATE:
-    case MW_EVT_AGENT_ONLINE:
-    case MW_EVT_MESSAGE_PUBLISHED:
-    case MW_EVT_FACT_DERIVED:
-    case MW_EVT_COORDINATOR_STARTED:
-    case MW_EVT_COORDINATOR_ENDED:
-        return true;
-    default:
-        return false;
-    }
-}
-
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
 {
     struct mw_event whole;
-    if (event->body.len == 0 && payload_is_body(event->kind)) {
+    if (event->body.len == 0 && event_payload_is_body(event->kind)) {
         whole =
             *event; /* an empty payload stands where any other would: a line reads back to itself */
         whole.body = MW_STR("{}");
@@ -141,16 +85,38 @@ static void write_value(const struct field *field, const struct mw_event *event,
     MW_UNREACHABLE("a field type that fields.def does not know");
 }
 
+bool event_payload_is_body(enum mw_event_kind kind)
+{
+    switch (kind) {
+    case MW_EVT_TASK_DISPATCHED:
+    case MW_EVT_TASK_RESULT:
+    case MW_EVT_TASK_LATE:
+    case MW_EVT_AGENT_ONLINE:
+    case MW_EVT_MESSAGE_PUBLISHED:
+    case MW_EVT_FACT_DERIVED:
+    case MW_EVT_COORDINATOR_STARTED:
+    case MW_EVT_COORDINATOR_ENDED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_event *ret_event,
                          struct mw_err *err)
 {
     struct mw_tape tape;
+    struct mw_event event;
+    if (event_read_quick(line, &event)) {
+        *ret_event = event;
+        return MW_OK;
+    }
     enum mw_rc rc = mw_json_parse(arena, line, &tape, err);
     if (rc != MW_OK)
         return rc;
     if (mw_node_type(&tape, 0) != MW_NODE_OBJECT)
         return MW_FAIL(err, MW_E_CORRUPT, "a record is not a JSON object");
-    struct mw_event event = {0};
+    memset(&event, 0, sizeof(event));
     struct mw_str kind = mw_node_get_text(&tape, 0, "kind");
     event.kind = mw_event_by_kind(kind);
     if (event.kind == MW_EVENT_COUNT)
@@ -191,7 +157,7 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
         if (place == PLACE_ENV && mw_str_is(name, "payload")) {
             if (mw_node_type(tape, key + 1) != MW_NODE_OBJECT)
                 return MW_FAIL(err, MW_E_CORRUPT, "a record's payload is not an object");
-            if (payload_is_body(event->kind)) {
+            if (event_payload_is_body(event->kind)) {
                 event->body = tape->nodes[key + 1].text;
                 continue;
             }

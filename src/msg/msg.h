@@ -76,6 +76,7 @@ struct mw_event {
 
 struct mw_event_info {
     const char *kind;
+    uint8_t kind_len;
     const char *type; /* "*": open */
     const char *component;
     enum mw_form form;

@@ -1,11 +1,14 @@
 #include "msg/msg.h"
 
+#include <string.h>
+
 #define MW_REQ_NOTHING MW_REQUEST_COUNT
 
 static const struct mw_event_info event_table[MW_EVENT_COUNT] = {
 #define MW_EVENT(symbol, kind_name, type_name, component_name, form_name, owner_name, opens_name,  \
                  closes_name, becomes_name, to_name, lives_name)                                   \
     [MW_EVT_##symbol] = {kind_name,                                                                \
+                         sizeof(kind_name) - 1,                                                    \
                          type_name,                                                                \
                          component_name,                                                           \
                          MW_FORM_##form_name,                                                      \
@@ -70,7 +73,9 @@ enum mw_request_kind mw_request_by_name(struct mw_str name)
 enum mw_event_kind mw_event_by_kind(struct mw_str kind_name)
 {
     unsigned kind = 0;
-    while (kind < MW_EVENT_COUNT && !mw_str_is(kind_name, event_table[kind].kind))
+    while (kind < MW_EVENT_COUNT &&
+           (event_table[kind].kind_len != kind_name.len ||
+            memcmp(event_table[kind].kind, kind_name.ptr, kind_name.len) != 0))
         kind++;
     return (enum mw_event_kind)kind;
 }

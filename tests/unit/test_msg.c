@@ -1,5 +1,5 @@
 /* test_msg.c - a record's line reads back to the same record, whatever it holds; what this release does not know is refused (P13). */
-#include "msg/msg.h"
+#include "msg/fields.h"
 #include "posix/heap.h"
 
 #include <setjmp.h>
@@ -304,6 +304,79 @@ static void MS06_names_are_words_in_pascal_case(void **state)
             fail_msg("'%s'", rows[i].name);
 }
 
+/* ---- the quick reader (msg/quick.c) ---- */
+
+#define GOLDEN_SEGMENT                                                                             \
+    MW_SOURCE_DIR "/tests/golden/journals/0.1.0/journal/00000000000000000001.jsonl"
+
+/* The same line with a blank that the quick reader does not know: the whole reader gets it. */
+static enum mw_rc read_whole(struct mw_arena *arena, struct mw_str line, struct mw_event *ret_event,
+                             struct mw_err *err)
+{
+    struct mw_str spaced =
+        mw_arena_format(arena, "{ %.*s", MW_STR_ARG(mw_str_sub(line, 1, line.len)));
+    assert_false(event_read_quick(spaced, ret_event));
+    return mw_event_read(arena, spaced, ret_event, err);
+}
+
+/* True: the quick reader took it. Then the whole reader takes it too, and both read the same. */
+static bool reads_alike(struct mw_arena *arena, struct mw_str line)
+{
+    struct mw_event quick, whole;
+    struct mw_err err = {0};
+    mw_arena_reset(arena);
+    if (!event_read_quick(line, &quick))
+        return false;
+    if (read_whole(arena, line, &whole, &err) != MW_OK) {
+        if (strstr(err.text, "there twice") == NULL) /* in a payload that is kept as text */
+            fail_msg("read quickly, but: %s: %.*s", err.text, MW_STR_ARG(line));
+        return true;
+    }
+    (void)write_to(line_memory, &quick);
+    (void)write_to(again_memory, &whole);
+    assert_string_equal(line_memory, again_memory);
+    return true;
+}
+
+static void P16_the_quick_reader_reads_what_the_whole_one_reads(void **state)
+{
+    static char text[LINE_BYTES], line[LINE_BYTES];
+    struct mw_arena arena = begin();
+    uint64_t random = 88172645463325252u;
+    size_t lines = 0, quick = 0, mutants_taken = 0;
+    (void)state;
+    FILE *file = fopen(GOLDEN_SEGMENT, "r");
+    assert_non_null(file);
+    while (fgets(text, sizeof text, file) != NULL) {
+        struct mw_str whole = mw_str_trim(mw_str_of(text));
+        if (mw_str_starts(whole, MW_STR("{\"frame\"")))
+            continue;
+        lines++;
+        quick += reads_alike(&arena, whole) ? 1 : 0;
+        for (int i = 0; i < 200; i++) {
+            memcpy(line, whole.ptr, whole.len);
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            size_t at = 1 + random % (whole.len - 1), from = 1 + (random >> 20) % (whole.len - 1);
+            size_t count = (random >> 40) % 12;
+            if (count > whole.len - at)
+                count = whole.len - at;
+            if (count > whole.len - from)
+                count = whole.len - from;
+            if (count == 0)
+                line[at] = (char)(random >> 50);
+            else
+                memmove(line + at, whole.ptr + from, count);
+            size_t len = (random >> 45) % 8 == 0 ? at : whole.len;
+            mutants_taken += reads_alike(&arena, (struct mw_str){line, len}) ? 1 : 0;
+        }
+    }
+    fclose(file);
+    assert_true(lines > 50);
+    assert_true(quick * 10 > lines * 9); /* else it is of no use */
+    assert_true(mutants_taken > 0);
+    mw_heap_arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +386,7 @@ int main(void)
         cmocka_unit_test(P13_what_is_not_known_is_refused),
         cmocka_unit_test(names_of_kinds_requests_and_fields_are_one_of_a_kind),
         cmocka_unit_test(only_the_control_plane_says_the_names_of_fixed_kinds),
+        cmocka_unit_test(P16_the_quick_reader_reads_what_the_whole_one_reads),
         cmocka_unit_test(MS06_names_are_words_in_pascal_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
