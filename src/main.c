@@ -5,6 +5,7 @@
 #include "host/definitions.h"
 #include "host/host.h"
 #include "host/offline.h"
+#include "host/snapshot.h"
 #include "stage/bundle.h"
 #include "stage/scaffold.h"
 
@@ -47,12 +48,48 @@ static enum mw_rc offline_records(const char *workspace, uint64_t from_seq,
     return rc == MW_E_LIMIT ? MW_OK : rc;
 }
 
+static struct mw_cli_snapshot shown(const struct mw_offline_snapshot *found)
+{
+    struct mw_cli_snapshot snapshot = {.found = found->found,
+                                       .usable = found->usable,
+                                       .agrees = found->agrees,
+                                       .seq = found->seq,
+                                       .records = found->records};
+    memcpy(snapshot.why, found->why, sizeof(snapshot.why));
+    return snapshot;
+}
+
+static enum mw_rc offline_state(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
+                                struct mw_cli_snapshot *ret_snapshot, struct mw_err *err)
+{
+    struct mw_offline_snapshot found;
+    enum mw_rc rc = mw_offline_state(workspace, ret_sha256, ret_seq, &found, err);
+    if (rc == MW_OK)
+        *ret_snapshot = shown(&found);
+    return rc;
+}
+
+static enum mw_rc make_snapshot(const char *workspace, struct mw_cli_snapshot *ret_snapshot,
+                                bool *ret_made, struct mw_err *err)
+{
+    struct mw_snapshot snapshot;
+    enum mw_rc rc = mw_snapshot_make(workspace, UINT64_MAX, &snapshot, ret_made, err);
+    if (rc == MW_OK)
+        *ret_snapshot = (struct mw_cli_snapshot){.found = true,
+                                                 .usable = true,
+                                                 .agrees = true,
+                                                 .seq = snapshot.at.seq,
+                                                 .records = snapshot.records};
+    return rc;
+}
+
 int main(int argc, char **argv)
 {
     static const struct mw_cli_ports ports = {.build_id = mw_build_id,
                                               .offline_view = offline_view,
                                               .offline_records = offline_records,
-                                              .offline_state = mw_offline_state,
+                                              .offline_state = offline_state,
+                                              .make_snapshot = make_snapshot,
                                               .read_only_for = mw_poison_look,
                                               .check_definitions = mw_host_check_definitions,
                                               .make_scaffold = mw_scaffold_make,
@@ -64,6 +101,8 @@ int main(int argc, char **argv)
         return mw_builtin_main(argc, argv);
     if (strcmp(name, "__host") == 0)
         return mw_host_main(argc, argv);
+    if (strcmp(name, "__snapshot") == 0)
+        return mw_snapshot_main(argc, argv);
     if (strcmp(name, "__proxy") == 0)
         return mw_proxy_main(argc, argv);
     return mw_cli_main(argc, argv, &ports);

@@ -20,6 +20,15 @@ struct mw_cli_arg {
 };
 
 /* main.c fills it in; tests supply their own. A member may be NULL when that part is not there: the verb then says so (69). */
+struct mw_cli_snapshot {
+    bool found;
+    bool usable; /* a start would begin from it; else why not */
+    bool agrees; /* with what every record up to there gives */
+    uint64_t seq;
+    uint64_t records; /* that stand for them */
+    char why[256];
+};
+
 struct mw_cli_ports {
     /* Says which build this is; a host that says otherwise is replaced. NULL or "": not compared. */
     const char *(*build_id)(void);
@@ -31,9 +40,12 @@ struct mw_cli_ports {
     enum mw_rc (*offline_records)(const char *workspace, uint64_t from_seq,
                                   bool (*on_line)(void *context, struct mw_str line), void *context,
                                   struct mw_err *err);
-    /* Replays the journal, with nobody to ask, and gives the digest of the state that it comes to. */
+    /* Replays the journal, with nobody to ask, and gives the digest of the state that it comes to; and what there is of a snapshot. */
     enum mw_rc (*offline_state)(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
-                                struct mw_err *err);
+                                struct mw_cli_snapshot *ret_snapshot, struct mw_err *err);
+    /* Makes a snapshot of all that is recorded, beside a host or without one. *ret_made false: there is one already. */
+    enum mw_rc (*make_snapshot)(const char *workspace, struct mw_cli_snapshot *ret_snapshot,
+                                bool *ret_made, struct mw_err *err);
     /* Reads every definition under the factory folder (and the workspace's own); the first mistake is the error. */
     enum mw_rc (*check_definitions)(const char *factory, const char *workspace, struct mw_err *err);
     /* The scaffold of BL-02 in the workspace; *ret_made is false when there was an app root. */

@@ -42,6 +42,33 @@ static enum mw_rc verify(struct mw_cli *cli, struct mw_journal_report *report, s
     return mw_journal_verify(journal, options_for(cli), NULL, NULL, report, err);
 }
 
+static void json_snapshot(struct mw_json *json, const struct mw_cli_snapshot *snapshot)
+{
+    if (!snapshot->found)
+        return;
+    mw_json_kobject(json, "snapshot");
+    mw_json_ku64(json, "seq", snapshot->seq);
+    mw_json_ku64(json, "records", snapshot->records);
+    mw_json_kbool(json, "usable", snapshot->usable);
+    if (snapshot->usable)
+        mw_json_kbool(json, "agrees", snapshot->agrees);
+    else
+        mw_json_kstr(json, "why", mw_str_of(snapshot->why));
+    mw_json_object_end(json);
+}
+
+static void put_snapshot(struct mw_buf *out, const struct mw_cli_snapshot *snapshot)
+{
+    if (snapshot->usable && snapshot->agrees)
+        mw_buf_printf(out, "\nsnapshot: %lu records stand for the first %lu, same state",
+                      (unsigned long)snapshot->records, (unsigned long)snapshot->seq);
+    else if (snapshot->usable)
+        mw_buf_printf(out, "\nsnapshot: of record %lu, ANOTHER STATE",
+                      (unsigned long)snapshot->seq);
+    else if (snapshot->found)
+        mw_buf_printf(out, "\nsnapshot: not used by a start: %s", snapshot->why);
+}
+
 int mw_cmd_verify(struct mw_cli *cli)
 {
     struct mw_journal_report report;
@@ -50,6 +77,7 @@ int mw_cmd_verify(struct mw_cli *cli)
         return mw_cli_fail(cli, &err);
     char state[65] = "";
     uint64_t state_seq = 0;
+    struct mw_cli_snapshot snapshot = {.found = false};
     enum mw_rc rc = verify(cli, &report, &err);
     uint64_t stuck =
         cli->ports->read_only_for != NULL ? cli->ports->read_only_for(cli->workspace) : 0;
@@ -59,7 +87,7 @@ int mw_cmd_verify(struct mw_cli *cli)
                      "says what can be done",
                      (unsigned long)stuck);
     if (rc == MW_OK && cli->ports->offline_state != NULL)
-        rc = cli->ports->offline_state(cli->workspace, state, &state_seq, &err);
+        rc = cli->ports->offline_state(cli->workspace, state, &state_seq, &snapshot, &err);
     struct mw_buf out = mw_heap_buf();
     if (cli->json) {
         struct mw_json json;
@@ -75,6 +103,7 @@ int mw_cmd_verify(struct mw_cli *cli)
         mw_json_ku64(&json, "state_seq", state_seq);
         mw_json_kstr(&json, "state_sha256", mw_str_of(state));
         mw_json_kbool(&json, "unfinished", report.torn);
+        json_snapshot(&json, &snapshot);
         if (report.damaged) {
             mw_json_ku64(&json, "segment", report.segment);
             mw_json_ku64(&json, "offset", report.offset);
@@ -93,10 +122,16 @@ int mw_cmd_verify(struct mw_cli *cli)
         if (state[0] != '\0')
             mw_buf_printf(&out, "\nreplayed without agents to record %lu, state %s",
                           (unsigned long)state_seq, state);
+        put_snapshot(&out, &snapshot);
     }
     if (out.len > 0)
         (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
     mw_heap_buf_free(&out);
+    if (rc == MW_OK && snapshot.usable && !snapshot.agrees)
+        rc = MW_FAIL(&err, MW_E_CORRUPT,
+                     "the snapshot of record %lu gives another state than the journal: remove "
+                     ".millwright/cache, which loses nothing, and report it",
+                     (unsigned long)snapshot.seq);
     return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
 }
 

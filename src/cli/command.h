@@ -117,6 +117,7 @@ int mw_cmd_doctor(struct mw_cli *cli);
 int mw_cmd_verify(struct mw_cli *cli);
 int mw_cmd_journal_show(struct mw_cli *cli);
 int mw_cmd_journal_repair(struct mw_cli *cli);
+int mw_cmd_journal_snapshot(struct mw_cli *cli);
 int mw_cmd_serve(struct mw_cli *cli);
 int mw_cmd_clean(struct mw_cli *cli);
 int mw_cmd_config_show(struct mw_cli *cli);

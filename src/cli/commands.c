@@ -237,6 +237,12 @@ const struct mw_command mw_commands[] = {
      0, mw_cmd_verify, NULL, NULL, NULL},
     {"journal show", MW_CLI_OPERATIONS, "", "the journal's records as they are written", NULL,
      journal_options, 0, 0, mw_cmd_journal_show, NULL, NULL, NULL},
+    {"journal snapshot", MW_CLI_OPERATIONS, "",
+     "shorten the journal into .millwright/cache, so that the next start is quick",
+     "A snapshot holds the records that still matter; a start that finds one sound begins from it. "
+     "The host has one made by itself when many records have come. The journal is not changed, and "
+     "removing .millwright/cache loses nothing.",
+     NO_OPTIONS, 0, 0, mw_cmd_journal_snapshot, NULL, NULL, NULL},
     {"journal repair", MW_CLI_OPERATIONS, "",
      "cut a damaged journal at the first damage; what is cut off is kept aside", NULL,
      repair_options, 0, 0, mw_cmd_journal_repair, NULL, NULL, NULL},

@@ -351,5 +351,7 @@ static void on_written(uv_async_t *async)
     host->writing = NULL;
     leave(host, frame);
     mw_host_api_durable(host);
+    (void)mw_host_snapshot_consider(host,
+                                    false); /* it works beside us, or there is nothing to do */
     hand_over(host);
 }

@@ -149,6 +149,7 @@ int mw_host_run(struct mw_host *host, const char *workspace)
         (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
         _exit(host->exit_code);
     }
+    mw_host_snapshot_stop(host);
     mw_host_api_stop(host);
     mw_host_commit_stop(host);
     if (host->read_only_for ==
@@ -157,8 +158,8 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     mw_poison_close(host);
     (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
     mw_host_log(host, "info", "host.left", "exit %d", host->exit_code);
-    if (host->attempts_running >
-        0) /* workers still hash and copy: libraries must not be torn down under them */
+    /* workers still hash and copy, or wait for a process: libraries must not be torn down under them */
+    if (host->attempts_running > 0 || host->snapshot.running)
         _exit(host->exit_code);
     return host->exit_code;
 }
@@ -371,6 +372,7 @@ static void on_idle(uv_timer_t *timer)
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
     bool busy = mw_host_asks_busy(host) > 0 || host->attempts_running > 0 ||
                 host->writing != NULL || mw_host_api_connections(host) > 0;
+    busy = busy || (since >= idle_ms() && mw_host_snapshot_consider(host, true));
     if (!busy && since >= idle_ms()) {
         leave(host, 0);
         return;

@@ -139,14 +139,32 @@ struct mw_host {
     bool is_root;
     uid_t owner_uid;
     gid_t owner_gid;
+    struct {
+        uv_work_t work;
+        mw_seq at;    /* what the last one stands for */
+        mw_seq until; /* what the one being made will */
+        pid_t pid;    /* atomic; of the process that makes it, 0: none */
+        int status;   /* how that ended */
+        uint64_t begun_ms;
+        uint64_t every; /* MILLWRIGHT_SNAPSHOT_RECORDS: so many records make a new one; 0: never */
+        bool told;      /* that is set */
+        bool running;
+    } snapshot;
     void *api; /* api.c */
     struct mw_poison *poison;
     mw_seq
         read_only_for; /* record that cannot be replayed: nothing is replayed, views alone work; 0: none (P08) */
 };
 
-/* offline_state.c: SHA-256 of the core's whole state. */
+/* snapshot.c: SHA-256 of the core's whole state. */
 void mw_core_digest(const struct mw_core *core, char ret_sha256[MW_SHA256_HEX]);
+
+/* starting.c: from a snapshot, when one can be used. The number of the last record that it stands for; 0: none. */
+mw_seq mw_host_snapshot_use(struct mw_host *host);
+/* Has one made when enough records have come since the last; `enough` is less before leaving. True: one is being made. */
+bool mw_host_snapshot_consider(struct mw_host *host, bool leaving);
+/* Nobody waits for it any more. */
+void mw_host_snapshot_stop(struct mw_host *host);
 
 /* commit.c: request → step → frame → durable → answers and asks. */
 void mw_host_commit_start(struct mw_host *host);

@@ -14,10 +14,20 @@
 /* Appends the view's JSON object. out should be able to grow (posix/heap.h). */
 MW_MUST enum mw_rc mw_offline_view(const char *workspace, const struct mw_view_query *query,
                                    struct mw_buf *out, struct mw_err *err);
+/* What there is of a snapshot (host/snapshot.h). */
+struct mw_offline_snapshot {
+    bool found;
+    bool usable; /* a start would begin from it; else why it would not */
+    bool agrees; /* the state that it gives is the one that every record up to there gives */
+    uint64_t seq;
+    uint64_t records;
+    char why[256];
+};
+
 /* Replays every record into a core of its own, which asks nobody anything. The digest of the state that it comes to: the host that wrote
  * the journal has the same (GET /v1/views/state). MW_E_CORRUPT: a record that this release cannot have written there. */
 MW_MUST enum mw_rc mw_offline_state(const char *workspace, char ret_sha256[65], uint64_t *ret_seq,
-                                    struct mw_err *err);
+                                    struct mw_offline_snapshot *ret_snapshot, struct mw_err *err);
 /* The same of the records up to until_seq: the host shows what is durable and nothing else (P01). */
 MW_MUST enum mw_rc mw_offline_view_until(const char *workspace, const struct mw_view_query *query,
                                          uint64_t until_seq, struct mw_buf *out,

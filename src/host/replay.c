@@ -1,6 +1,6 @@
 /*
  * replay.c - the journal is checked and replayed in one pass: this thread checks the frames, another applies the records of those that were
- * found good. Nothing is believed before its frame is verified, and nothing is written before both are done.
+ * found good and that no snapshot stands for. Nothing is believed before its frame is verified, and nothing is written before both are done.
  */
 #include "host/poison.h"
 
@@ -20,7 +20,8 @@ struct mw_replay {
     struct mw_host *host;
     struct batch batches[BATCH_COUNT];
     uint32_t filling;
-    mw_seq next_seq;        /* of the record that goes into the filling one */
+    mw_seq known;    /* a snapshot stands for the records up to here: they are only checked */
+    mw_seq next_seq; /* of the record that goes into the filling one */
     uv_sem_t filled, empty; /* batches in each state */
     uv_thread_t applier;
     bool started, ended;
@@ -105,6 +106,8 @@ static enum mw_rc on_record(void *context, uint64_t seq, struct mw_str line, str
         *err = replay->err; /* it is not written any more */
         return replay->err.rc;
     }
+    if (seq <= replay->known)
+        return MW_OK;
     if (batch->lines.len == 0)
         batch->first = seq;
     mw_buf_put(&batch->lines, line);
@@ -155,9 +158,14 @@ enum mw_rc mw_replay_run(struct mw_replay *replay, struct mw_journal_opened *ret
         replay->batches[i].lines = mw_heap_buf();
     MW_ASSERT(uv_sem_init(&replay->filled, 0) == 0);
     MW_ASSERT(uv_sem_init(&replay->empty, BATCH_COUNT - 1) == 0);
+    replay->known = mw_host_snapshot_use(host);
     enum mw_rc rc = host->ops->check(host->journal, ret_opened, err);
     (void)end_applier(
         replay); /* when the check failed it has not heard of the end yet; the check's error counts */
+    if (rc == MW_OK && host->core.world.last_seq != host->ops->last_seq(host->journal))
+        rc = MW_FAIL(err, MW_E_CORRUPT, "the state is that of record %lu, the journal ends at %lu",
+                     (unsigned long)host->core.world.last_seq,
+                     (unsigned long)host->ops->last_seq(host->journal));
     uv_sem_destroy(&replay->filled);
     uv_sem_destroy(&replay->empty);
     for (uint32_t i = 0; i < BATCH_COUNT; i++)
