@@ -56,6 +56,7 @@ struct mw_bp_field {
     struct mw_str entity; /* reference */
     /* How it came to be, for what is assumed. */
     bool type_said, required_said;
+    bool measured; /* "in km": a number when nothing else says so */
 };
 
 struct mw_bp_set {

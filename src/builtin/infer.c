@@ -10,6 +10,11 @@ static const char *const strict_having[] = {"has",      "have",    "having",  "c
 static const char *const field_words[] = {"fields",     "field",     "properties", "property",
                                           "attributes", "attribute", "columns",    NULL};
 
+static bool is_small(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+}
+
 /* --- entities --- */
 
 static struct mw_bp_service *owner_of(struct walk *w, struct mw_str low)
@@ -64,6 +69,18 @@ static uint32_t noun_len(const struct walk *w, uint32_t i)
     return 0;
 }
 
+/* "menu items": a word that nobody knows before a known plural; both name the record. 0: no such two words. */
+static uint32_t compound_len(const struct walk *w, uint32_t i)
+{
+    bool first = plain_word(w, i) && !is_small(w, i) && !is_noun(w, i, i + 1) &&
+                 !mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
+                 mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) == NULL;
+    return first && plain_word(w, i + 1) && noun_len(w, i + 1) == 1 &&
+                   mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
+               ? 2
+               : 0;
+}
+
 /* --- lists of fields --- */
 
 static bool is_trigger(const struct walk *w, uint32_t i)
@@ -108,12 +125,13 @@ static void declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_fie
                   mw_infer_quote(w->inf, field->name), said);
 }
 
-/* "has many comments": each comment refers back. */
-static uint32_t has_many(struct walk *w, uint32_t i)
+/* "has many comments": each comment refers back. more: records were named before in this list, so a plural that nobody knows is one, too. */
+static uint32_t has_many(struct walk *w, uint32_t i, bool more)
 {
     static const char *const many[] = {"many", "multiple", "several", NULL};
     uint32_t from = one_of(w, i, many) ? i + 1 : i, len = word_at(w, from) ? noun_len(w, from) : 0;
-    if (w->entity == NULL || !word_at(w, from) || (from == i && len == 0))
+    len = len == 0 && word_at(w, from) ? compound_len(w, from) : len;
+    if (w->entity == NULL || !word_at(w, from) || (from == i && len == 0 && !more))
         return i;
     len = len == 0 ? 1 : len;
     uint32_t end = from + len;
@@ -126,7 +144,11 @@ static uint32_t has_many(struct walk *w, uint32_t i)
     struct mw_bp_service *service = w->service;
     struct mw_bp_entity *other = mw_infer_add_entity(w->inf, service, low_of(w, from, end));
     struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
-    if (other == NULL || field == NULL || other == one)
+    if (other == one) { /* "subscription billing with plans, subscriptions": named again */
+        use(w, i, end);
+        return end;
+    }
+    if (other == NULL || field == NULL)
         return i;
     *field = (struct mw_bp_field){.name = mw_name_camel(w->inf->arena, one->name),
                                   .type = MW_BP_REFERENCE,
@@ -142,6 +164,8 @@ static uint32_t has_many(struct walk *w, uint32_t i)
 static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
 {
     *ret_len = noun_len(w, i);
+    if (*ret_len == 0 && w->entity == NULL && (*ret_len = compound_len(w, i)) > 0)
+        return true;
     bool opens = kind_at(w, i + *ret_len, MW_TOK_OPEN) && w->entity == NULL;
     if (*ret_len > 0)
         return w->entity == NULL &&
@@ -166,6 +190,30 @@ static bool is_related_record(const struct walk *w, uint32_t i)
            mw_infer_relation(w->toks, i + 1) > i + 1;
 }
 
+/* "companies post jobs": who does what to which records. Returns where the verb is, or i. */
+static uint32_t clause_verb(const struct walk *w, uint32_t i)
+{
+    uint32_t len = word_at(w, i) ? noun_len(w, i) : 0, verb = i + len;
+    if (len == 0 || !mw_words_is_plural(w->inf->words, w->toks->at[verb - 1].low))
+        return i;
+    const struct mw_phrase *p = mw_phrase_at(&w->inf->verbs, w->toks, verb, MW_FORM_BASE);
+    if (p == NULL)
+        p = mw_phrase_at(&w->inf->states, w->toks, verb, MW_FORM_BASE);
+    uint32_t object = verb + (p != NULL ? p->words : 0);
+    uint32_t words = word_at(w, object) && noun_len(w, object) > 0 ? noun_len(w, object) : 1;
+    bool plural = word_at(w, object) && !is_small(w, object) &&
+                  mw_words_is_plural(w->inf->words, w->toks->at[object + words - 1].low);
+    return p != NULL && (plural || listed(w, object, "articles")) ? verb : i;
+}
+
+/* "candidates apply": no field begins with the name of many records. */
+static bool is_clause(const struct walk *w, uint32_t i)
+{
+    uint32_t len = noun_len(w, i);
+    return len > 0 && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
+           plain_word(w, i + len) && !one_of(w, i + len, field_words);
+}
+
 /* "courses with title and credits": a record that nobody knows yet. */
 static bool is_described_record(const struct walk *w, uint32_t i)
 {
@@ -177,20 +225,57 @@ static bool is_described_record(const struct walk *w, uint32_t i)
            word_at(w, i + 2);
 }
 
+/* "code unique, discount": a word that nobody can make anything of does not end the list; it is listed as not understood. */
+static uint32_t skip_unread(const struct walk *w, uint32_t i)
+{
+    uint32_t to = i;
+    while (to < i + 2 && plain_word(w, to) && !one_of(w, to, having) && !starts_verbs(w, to) &&
+           !mw_tok_is(w->toks, to, "and"))
+        to++;
+    return to > i && kind_at(w, to, MW_TOK_COMMA) && !is_small(w, i) ? to : i;
+}
+
+/* "tags: home, work or other": no record, but the values of a field. */
+static bool names_choices(const struct walk *w, uint32_t i)
+{
+    uint32_t at = i + 2;
+    if (!word_at(w, i) || !kind_at(w, i + 1, MW_TOK_COLON) ||
+        !mw_words_is_plural(w->inf->words, w->toks->at[i].low))
+        return false;
+    for (; word_at(w, at) && kind_at(w, at + 1, MW_TOK_COMMA); at += 2)
+        if (mw_tok_is(w->toks, at + 2, "or"))
+            at++;
+    return word_at(w, at) &&
+           (mw_tok_is(w->toks, at, "or") ? word_at(w, at + 1) : mw_tok_is(w->toks, at + 1, "or"));
+}
+
+static uint32_t choices(struct walk *w, uint32_t i)
+{
+    struct mw_bp_field *field = NULL;
+    uint32_t after = mw_infer_field(w->inf, w->toks, i, w->service, &field);
+    if (field == NULL)
+        return i + 1;
+    field->name =
+        mw_name_camel(w->inf->arena, mw_words_singular(w->inf->words, w->toks->at[i].low));
+    declare(w, i, after, field);
+    return after;
+}
+
 /* "title, due date and priority low|normal|high" at i. Returns the index after it. */
 static uint32_t field_list(struct walk *w, uint32_t i)
 {
-    bool service_level = w->entity == NULL, refers = false;
+    bool service_level = w->entity == NULL, refers = false, many = false;
     for (;;) {
         while (
             kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) ||
             (i < w->toks->count && w->toks->at[i].tech) ||
             one_of(w, i,
                    (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) ||
-            one_of(w, i, field_words))
+            (one_of(w, i, field_words) && !mw_tok_is(w->toks, i + 1, "and")))
             i++;
-        uint32_t after = service_level ? i : has_many(w, i), len = 0;
+        uint32_t after = service_level ? i : has_many(w, i, many), len = 0;
         if (after > i) {
+            many = true;
             i = after;
             continue;
         }
@@ -198,21 +283,33 @@ static uint32_t field_list(struct walk *w, uint32_t i)
         while (listed(w, start, "articles") && word_at(w, start + 1))
             start++;
         if (!word_at(w, start) || w->heads[start] != NULL || starts_verbs(w, i) ||
-            is_container(w, start) ||
+            (is_container(w, start) && !plain_word(w, start + 1)) ||
             one_of(w, start,
                    (const char *const[]){"ability", "possibility", "option", "support", "endpoints",
                                          "operations", "use", NULL}))
             return i;
+        if (clause_verb(w, start) > start || is_clause(w, start))
+            return i;
         if (service_level)
             w->entity = NULL;
+        if (names_choices(w, start)) {
+            i = choices(w, start);
+            continue;
+        }
         if (item_is_entity(w, start, &len) && speak_of(w, start, start + len) != NULL) {
             i = start + len;
             if (one_of(w, i, having) || kind_at(w, i, MW_TOK_OPEN) || kind_at(w, i, MW_TOK_COLON) ||
-                starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}))
+                starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}) ||
+                mw_infer_relation(w->toks, i) > i)
                 return i;
+            if (word_at(w, i) && !mw_tok_is(w->toks, i, "and"))
+                return i; /* "tasks assigned to members": no field is called "assigned" */
             continue;
         }
         uint32_t follow = start + (len > 0 ? len : 1);
+        if (one_of(w, i, (const char *const[]){"each", "every", NULL}) &&
+            mw_infer_relation(w->toks, follow) > follow)
+            return i; /* "and each vote references a poll", too */
         if (one_of(w, follow, strict_having) &&
             !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
             return i; /* "and each list has a name": another sentence */
@@ -226,10 +323,10 @@ static uint32_t field_list(struct walk *w, uint32_t i)
         if (field == NULL || after == i)
             return i;
         if ((after == start + 1 || kind_at(w, start + 1, MW_TOK_COLON)) &&
-            is_described_record(w, start))
+            is_described_record(w, start) && !(field->type_said && after == start + 3))
             return speak_of(w, start, start + 1) != NULL ? start + 1 : i;
         declare(w, i, after, field);
-        i = after;
+        i = skip_unread(w, after);
         if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") &&
             !(i < w->toks->count && w->toks->at[i].tech) && !mw_tok_is(w->toks, i, "plus"))
             return i;
@@ -309,7 +406,8 @@ static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form
         last = item;
     }
     use(w, from, i);
-    bool describes = one_of(w, after, having) || kind_at(w, after, MW_TOK_OPEN);
+    bool describes = one_of(w, after, having) || kind_at(w, after, MW_TOK_OPEN) ||
+                     kind_at(w, after, MW_TOK_COLON);
     if (last != NULL && describes && last->object_to == after &&
         last->object_to > last->object_from)
         (void)speak_of(w, last->object_from, last->object_to);
@@ -354,7 +452,10 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
             uint32_t after = k + trigger->words;
             bool be = mw_tok_is(w->toks, after, "be") && !mw_tok_is(w->toks, after + 1, "able");
             if (be && k > i) {
-                uint32_t done = passive_at(w, i, k, after + 1);
+                uint32_t subject = i;
+                while (subject + 1 < k && is_small(w, subject))
+                    subject++; /* "where issues can be closed" */
+                uint32_t done = passive_at(w, subject, k, after + 1);
                 return done > after + 1 ? done : i;
             }
             while (kind_at(w, after, MW_TOK_COLON))
@@ -371,6 +472,17 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
             return i;
     }
     return i;
+}
+
+static uint32_t clause_at(struct walk *w, uint32_t i)
+{
+    uint32_t verb = clause_verb(w, i);
+    if (verb == i)
+        return i;
+    (void)speak_of(w, i, verb);
+    w->entity = NULL; /* what they do is done to something else */
+    uint32_t after = verbs_at(w, verb, verb, MW_FORM_BASE, false);
+    return after > verb ? after : i;
 }
 
 static uint32_t trigger_at(struct walk *w, uint32_t i)
@@ -399,6 +511,7 @@ static uint32_t order_to_build(struct walk *w, uint32_t i)
         return i;
     uint32_t at = i + 1;
     while (word_at(w, at) && w->heads[at] == NULL && at < i + 6 &&
+           !(is_container(w, at - 1) && mw_tok_is(w->toks, at, "for")) &&
            (listed(w, at, "articles") ||
             mw_words_has(&w->inf->words->stop, "stop", w->toks->at[at].low)))
         at++;
@@ -443,7 +556,11 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
                      (one_of(w, i + 1, strict_having) || is_related_record(w, i) ||
                       ((w->sentence_start || article) && describes_next(w, i + 1)));
         uint32_t words = 1;
-        if (!names && plain_word(w, i) && plain_word(w, i + 1) && one_of(w, i + 2, strict_having))
+        bool two = plain_word(w, i) && plain_word(w, i + 1) && !is_small(w, i);
+        bool lone = w->sentence_start && two && noun_len(w, i + 1) == 0 &&
+                    describes_next(w, i + 2) &&
+                    mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low);
+        if (!names && two && (lone || one_of(w, i + 2, strict_having)))
             names = true, words = 2;
         return names && speak_of(w, i, i + words) != NULL ? i + words : i;
     }
@@ -465,6 +582,18 @@ static bool introduces_record(const struct walk *w, uint32_t i)
            (one_of(w, i + len, having) || mw_infer_relation(w->toks, i + len) > i + len);
 }
 
+/* "an events app: create events with a name": a verb and what it is done to. */
+static bool is_order(const struct walk *w, uint32_t i)
+{
+    const struct mw_phrase *verb = mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE);
+    if (verb == NULL)
+        verb = mw_phrase_at(&w->inf->states, w->toks, i, MW_FORM_BASE);
+    uint32_t object = i + (verb != NULL ? verb->words : 0);
+    return verb != NULL && word_at(w, object) &&
+           (listed(w, object, "articles") ||
+            mw_words_is_plural(w->inf->words, w->toks->at[object].low));
+}
+
 static uint32_t description_at(struct walk *w, uint32_t i)
 {
     bool known = w->entity != NULL || w->service != NULL || w->inf->bp->services != NULL;
@@ -481,8 +610,9 @@ static uint32_t description_at(struct walk *w, uint32_t i)
                                        one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
     if (!colon && !belongs && !fields && !one_of(w, at, having))
         return i;
-    if (colon && kind_at(w, i, MW_TOK_COLON) && w->entity != NULL && introduces_record(w, i + 1)) {
-        w->sentence_start = true;
+    if (colon && kind_at(w, i, MW_TOK_COLON) &&
+        ((w->entity != NULL && introduces_record(w, i + 1)) || is_order(w, i + 1))) {
+        w->begins_anew = true;
         return i + 1;
     }
     if (w->service == NULL)
@@ -507,8 +637,8 @@ static uint32_t description_at(struct walk *w, uint32_t i)
 
 static uint32_t step(struct walk *w, uint32_t i)
 {
-    uint32_t (*const readers[])(struct walk *, uint32_t) = {field_statement, actor_at, trigger_at,
-                                                            noun_at, description_at};
+    uint32_t (*const readers[])(struct walk *, uint32_t) = {
+        field_statement, actor_at, clause_at, trigger_at, noun_at, description_at};
     uint32_t after = i;
     if (w->sentence_start) {
         after = order_to_build(w, i);
@@ -520,11 +650,31 @@ static uint32_t step(struct walk *w, uint32_t i)
     return after;
 }
 
+/* "name, message required; rating 1..5 optional": a semicolon within a list of fields. */
+static bool list_goes_on(const struct walk *w, uint32_t i)
+{
+    uint32_t to = i + 1;
+    if (!mw_str_is(w->toks->at[i].text, ";") || w->entity == NULL || noun_len(w, to) > 0 ||
+        starts_verbs(w, to) || is_order(w, to))
+        return false;
+    while (to < i + 4 && plain_word(w, to))
+        to++;
+    return to > i + 1 && !one_of(w, to, having) &&
+           (kind_at(w, to, MW_TOK_NUMBER) || kind_at(w, to, MW_TOK_COLON) ||
+            kind_at(w, to, MW_TOK_OPEN) || mw_tok_is(w->toks, to, "required") ||
+            mw_tok_is(w->toks, to - 1, "required") || mw_tok_is(w->toks, to - 1, "optional"));
+}
+
 static void walk_prompt(struct walk *w)
 {
+    uint32_t list_end = 0; /* of the fields just read; 0: there were none */
     w->sentence_start = true;
     for (uint32_t i = 0; i < w->toks->count && !w->inf->arena->exhausted;) {
         const struct mw_tok *tok = &w->toks->at[i];
+        if (i > 0 && i == list_end && list_goes_on(w, i)) {
+            i = list_end = field_list(w, i + 1);
+            continue;
+        }
         if (tok->kind == MW_TOK_BREAK) {
             w->sentence_start = true;
             w->subject_here = false;
@@ -542,12 +692,14 @@ static void walk_prompt(struct walk *w)
             continue;
         }
         uint32_t after = tok->tech ? i : step(w, i);
+        list_end = after;
         bool small =
             tok->kind == MW_TOK_WORD && mw_words_has(&w->inf->words->stop, "stop", tok->low);
         if (after == i && !small)
             w->subject_here = w->subject_here && tok->tech;
         if (after > i || !small)
-            w->sentence_start = false;
+            w->sentence_start = w->begins_anew;
+        w->begins_anew = false;
         i = after > i ? after : i + 1;
     }
 }

@@ -133,9 +133,28 @@ static bool object_is_field(struct plan *p)
     return true;
 }
 
+/* "create events …; people can register": hardly an event, which is made in other words already. */
+static bool makes_another(const struct plan *p)
+{
+    const struct mw_item *item = p->item;
+    if (p->assumed || p->entity == NULL || item->phrase == NULL || item->is_state)
+        return false;
+    const struct mw_tape *t = item->phrase->table;
+    uint32_t first = mw_node_pointer(t, item->phrase->row, MW_STR("/effects/0"));
+    if (first == MW_NODE_NONE || !mw_str_is(mw_node_str(t, first), "create"))
+        return false;
+    for (const struct mw_bp_case *c = p->service->cases; c != NULL; c = c->next)
+        if (c->effect == MW_BP_CREATE && mw_str_eq(c->entity, p->entity->name) &&
+            !mw_str_starts(c->name, pascal(p, p->verb)))
+            return true;
+    return false;
+}
+
 static bool find_entity(struct plan *p)
 {
     const struct mw_item *item = p->item;
+    if (item->object_to == item->object_from && makes_another(p))
+        return fail(p, MW_STR("nothing says what it makes"));
     if (item->object_to == item->object_from)
         return p->entity != NULL || fail(p, MW_STR("nothing says what it is done to"));
     if (split_object(p) || object_is_field(p))

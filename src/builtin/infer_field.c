@@ -48,6 +48,11 @@ static const char *const max_words[] = {"max", "maximum", "maxlength", NULL};
 static const char *const default_words[] = {"default", "defaults", "defaulting", "initially", NULL};
 static const char *const unit_words[] = {"characters", "character", "chars",  "char",
                                          "letters",    "long",      "length", NULL};
+static const char *const measures[] = {
+    "seconds", "minutes",    "hours",   "days",   "weeks",  "months",  "years",   "km",
+    "miles",   "kilometers", "meters",  "metres", "cm",     "mm",      "kg",      "kilograms",
+    "grams",   "pounds",     "lbs",     "eur",    "euro",   "euros",   "usd",     "dollars",
+    "cents",   "percent",    "celsius", "liters", "litres", "degrees", "minutes", NULL};
 static const char *const refuse_words[] = {
     "unique",    "indexed",  "encrypted", "hashed",   "auto-generated", "automatically",
     "generated", "computed", "multiline", "readonly", "read-only",      NULL};
@@ -234,7 +239,8 @@ static uint32_t values(const struct reader *r, uint32_t i, bool commas)
 
 static bool is_yes_no(const struct reader *r, uint32_t i)
 {
-    if (!kind_is(r, i + 1, MW_TOK_BAR) && !is(r, i + 1, "or"))
+    if ((!kind_is(r, i + 1, MW_TOK_BAR) && !is(r, i + 1, "or")) ||
+        kind_is(r, i + 3, MW_TOK_BAR)) /* "yes|no|maybe" */
         return false;
     return (is(r, i, "yes") && is(r, i + 2, "no")) || (is(r, i, "true") && is(r, i + 2, "false")) ||
            (is(r, i, "no") && is(r, i + 2, "yes")) || (is(r, i, "false") && is(r, i + 2, "true"));
@@ -361,6 +367,10 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         uint32_t after = reference_target(r, to);
         return after > to ? (use(r, i, to), after) : i;
     }
+    if (is(r, i, "in") && one_of(r, i + 1, measures)) { /* "distance in km" */
+        r->field->measured = true;
+        return use(r, i, i + 2);
+    }
     to = bounds(r, i);
     if (to > i)
         return to;
@@ -469,6 +479,10 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
     if (is(r, i, "of") && i > from && free_word(r, i + 1) && !is(r, i + 1, "type") &&
         !one_of(r, i + 1, name_ends))
         return false; /* date of birth */
+    if (i > from && one_of(r, i, (const char *const[]){"at", "on", "by", NULL}) &&
+        (kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) ||
+         kind_is(r, i + 1, MW_TOK_CLOSE) || is(r, i + 1, "and")))
+        return false; /* recorded at */
     if (one_of(r, i, name_ends) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
         one_of(r, i, default_words))
         return true;
@@ -498,6 +512,18 @@ static uint32_t colon_values(const struct reader *r, uint32_t i)
         !starts_attribute(r, i + 1) && (kind_is(r, i + 2, MW_TOK_COMMA) || is(r, i + 2, "or")))
         return values(r, i + 1, true);
     return i;
+}
+
+/* "status in transit or delivered" */
+static bool is_state_choice(const struct reader *r, uint32_t i)
+{
+    if (i == 0 || !one_of(r, i - 1, (const char *const[]){"status", "state", NULL}) ||
+        starts_attribute(r, i))
+        return false;
+    uint32_t at = i;
+    while (free_word(r, at) && at < i + 3 && !is(r, at, "or"))
+        at++;
+    return at > i && is(r, at, "or") && free_word(r, at + 1);
 }
 
 uint32_t mw_infer_reference(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
@@ -540,7 +566,7 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
             *ret_field = r.field;
         return to;
     }
-    while (to < from + 4 && !ends_name(&r, to, from))
+    while (to < from + 4 && !ends_name(&r, to, from) && !is_state_choice(&r, to))
         to++;
     if (to == from)
         return i;
@@ -551,7 +577,8 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
         return i;
     use(&r, from, to);
     *ret_field = r.field;
-    return mw_infer_attributes(inf, toks, colon_values(&r, to), service, r.field);
+    to = is_state_choice(&r, to) ? values(&r, to, false) : colon_values(&r, to);
+    return mw_infer_attributes(inf, toks, to, service, r.field);
 }
 
 struct mw_bp_field *mw_infer_field_text(struct mw_infer *inf, struct mw_str text,

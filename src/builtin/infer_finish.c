@@ -187,27 +187,37 @@ static void drop_forbidden(struct mw_infer *inf, const struct mw_item *item)
                   mw_tokens_text(item->toks, item->from, item->to));
 }
 
-enum said { NOTHING, ONLY_CHANGES, USE_CASES };
+enum said { NOTHING, ONLY_CHANGES, NEVER_READ, USE_CASES };
 
 static enum said cases_said(const struct mw_bp_service *service, const struct mw_bp_entity *entity)
 {
     enum said said = NOTHING;
-    for (const struct mw_bp_case *c = service->cases; c != NULL; c = c->next)
-        if (mw_str_eq(c->entity, entity->name)) {
-            if (c->effect < MW_BP_SET)
-                return USE_CASES;
+    for (const struct mw_bp_case *c = service->cases; c != NULL; c = c->next) {
+        if (!mw_str_eq(c->entity, entity->name))
+            continue;
+        if (c->effect == MW_BP_READ || c->effect == MW_BP_LIST)
+            return USE_CASES;
+        if (c->effect < MW_BP_SET)
+            said = NEVER_READ;
+        else if (said == NOTHING)
             said = ONLY_CHANGES;
-        }
+    }
     return said;
 }
 
-/* Use cases that nobody said. Who only says how a record changes ("users can cancel appointments") wants it made and read, too. */
+/* Use cases that nobody said. Who only says how a record changes ("users can cancel appointments") wants it made and read, too; who says
+ * that it is made ("save recipes") and never that it is read wants it read. */
 static void assume_cases(struct mw_infer *inf, struct mw_bp_service *service,
                          struct mw_bp_entity *entity)
 {
     enum said said = cases_said(service, entity);
-    if (said != USE_CASES)
+    if (said == NEVER_READ) {
+        struct mw_str why = MW_STR_NONE;
+        (void)mw_infer_case_text(inf, service, entity, MW_STR("get"), true, MW_STR_NONE, &why);
+        (void)mw_infer_case_text(inf, service, entity, MW_STR("list"), true, MW_STR_NONE, &why);
+    } else if (said != USE_CASES) {
         mw_infer_default_cases(inf, service, entity, said == ONLY_CHANGES);
+    }
 }
 
 static void name_product(struct mw_infer *inf, struct mw_str wish)

@@ -60,6 +60,9 @@ static void type_from_form(struct mw_infer *inf, struct mw_bp_field *field, stru
                         mw_str_find(field->max, '.', 0) != SIZE_MAX;
         field->type = fraction ? MW_BP_NUMBER : MW_BP_INTEGER;
         *ret_row = MW_STR("fields.yaml: it has bounds and no unit");
+    } else if (field->measured) {
+        field->type = MW_BP_NUMBER;
+        *ret_row = MW_STR("fields.yaml: it is measured in a unit");
     } else {
         field->type = MW_BP_STRING;
         *ret_row = MW_STR("fields.yaml: no rule knows the name");
@@ -179,6 +182,7 @@ static void merge(struct mw_infer *inf, const struct mw_bp_entity *entity, struc
         old->default_given = true;
         old->default_text = now->default_text;
     }
+    old->measured = old->measured || now->measured;
     old->min = now->min.len > 0 ? now->min : old->min;
     old->max = now->max.len > 0 ? now->max : old->max;
 }
@@ -219,10 +223,7 @@ struct mw_str mw_infer_noun(const struct mw_infer *inf, struct mw_str base)
 struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_service *service,
                                          struct mw_str low)
 {
-    struct mw_str name = MW_STR_NONE, singular = mw_words_singular(inf->words, low);
-    if (mw_words_noun(inf->words, singular, &name) != MW_NODE_NONE &&
-        mw_str_eq(name, MW_STR("todo")))
-        singular = name; /* "to-do" and "todo item" are one thing */
+    struct mw_str singular = mw_words_main_name(inf->words, mw_words_singular(inf->words, low));
     if (mw_name_pascal(inf->arena, singular).len == 0)
         return NULL;
     struct mw_bp_entity *old = mw_bp_entity_of(service, mw_name_pascal(inf->arena, singular));

@@ -20,7 +20,9 @@ static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to
     mw_infer_note(w->inf, false, service, NULL, mw_infer_quote(w->inf, service->name),
                   mw_tokens_text(w->toks, from, to));
     struct mw_str noun = mw_infer_noun(w->inf, base), name = MW_STR_NONE;
-    if (mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
+    bool kept = one_of(w, to - 1, (const char *const[]){"tracker", "organizer", "organiser", NULL});
+    if (kept ||
+        mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
         (void)mw_infer_main_entity(w->inf, service);
 }
 
@@ -99,6 +101,19 @@ static void find_compounds(struct walk *w)
     }
 }
 
+/* "Food delivery: restaurants and orders": a title. */
+static void take_title(struct walk *w)
+{
+    uint32_t from = 0, to = 0;
+    while (word_at(w, from) && !plain_word(w, from))
+        from++;
+    for (to = from; to < from + 3 && plain_word(w, to); to++)
+        ;
+    if (to > from && kind_at(w, to, MW_TOK_COLON) &&
+        mw_phrase_at(&w->inf->verbs, w->toks, from, MW_FORM_BASE) == NULL)
+        name_service(w, from, from, to, mw_words_singular(w->inf->words, low_of(w, from, to)));
+}
+
 void mw_infer_services(struct walk *w)
 {
     const struct mw_tape *nouns = &w->inf->words->nouns;
@@ -123,4 +138,6 @@ void mw_infer_services(struct walk *w)
             name_service(w, i, i, i + 1, w->toks->at[i].low);
         }
     }
+    if (w->inf->bp->service_count == 0)
+        take_title(w);
 }

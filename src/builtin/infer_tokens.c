@@ -119,7 +119,10 @@ static size_t put_mark(struct lexer *lex, struct mw_str s, size_t i)
 {
     char c = s.ptr[i];
     size_t end = i + 1;
-    if (c == '.' && at(s, i + 1) == '.') {
+    if ((c == '>' || c == '<') && at(s, i + 1) == '=') {
+        put(lex, MW_TOK_WORD, i, ++end);
+        lex->toks.at[lex->toks.count - 1].low = c == '>' ? MW_STR("min") : MW_STR("max");
+    } else if (c == '.' && at(s, i + 1) == '.') {
         while (at(s, end) == '.')
             end++;
         put(lex, MW_TOK_RANGE, i, end);
@@ -257,6 +260,13 @@ static bool inflected(struct mw_str base, struct mw_str word, enum mw_form form)
            mw_str_ends(word, MW_STR("ing"));
 }
 
+/* "paid": the table names the participles that no rule gives. */
+static bool is_irregular(const struct mw_phrase *p, struct mw_str base, struct mw_str word)
+{
+    uint32_t row = mw_node_get_str(p->table, mw_node_get(p->table, 0, "irregular"), word);
+    return row != MW_NODE_NONE && mw_str_eq(mw_node_str(p->table, row), base);
+}
+
 static bool phrase_fits(const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i,
                         enum mw_form form)
 {
@@ -266,7 +276,10 @@ static bool phrase_fits(const struct mw_phrase *p, const struct mw_toks *toks, u
         const struct mw_tok *want = &p->toks.at[k], *have = &toks->at[i + k];
         if (want->kind != have->kind || have->compound)
             return false;
-        if (k == 0 ? !inflected(want->low, have->low, form) : !mw_str_eq(want->low, have->low))
+        bool fits = k > 0 ? mw_str_eq(want->low, have->low)
+                          : inflected(want->low, have->low, form) ||
+                                (form == MW_FORM_ED && is_irregular(p, want->low, have->low));
+        if (!fits)
             return false;
     }
     return true;

@@ -16,6 +16,7 @@ struct walk {
     struct mw_bp_service *service; /* spoken of */
     struct mw_bp_entity *entity;   /* spoken of; NULL: the service itself */
     bool sentence_start;
+    bool begins_anew;  /* after the colon that was just read */
     bool subject_here; /* the words just before named the subject */
 };
 

@@ -92,18 +92,30 @@ bool mw_words_has(const struct mw_tape *table, const char *key, struct mw_str lo
     return false;
 }
 
+static bool row_has(const struct mw_tape *t, uint32_t row, const char *key, struct mw_str low)
+{
+    uint32_t list = mw_node_get(t, row, key);
+    for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i))
+        if (mw_str_eq(mw_node_str(t, i), low))
+            return true;
+    return false;
+}
+
+struct mw_str mw_words_main_name(const struct mw_words *words, struct mw_str singular)
+{
+    struct mw_str name = MW_STR_NONE;
+    uint32_t row = mw_words_noun(words, singular, &name);
+    return row != MW_NODE_NONE && row_has(&words->nouns, row, "same", singular) ? name : singular;
+}
+
 uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular,
                        struct mw_str *ret_name)
 {
     const struct mw_tape *t = &words->nouns;
     uint32_t map = mw_node_get(t, 0, "nouns");
     for (uint32_t i = mw_node_first(t, map); i != MW_NODE_NONE; i = mw_node_after(t, map, i)) {
-        bool found = mw_str_eq(mw_node_str(t, i), singular);
-        uint32_t also = mw_node_get(t, i + 1, "also");
-        for (uint32_t a = mw_node_first(t, also); a != MW_NODE_NONE && !found;
-             a = mw_node_after(t, also, a))
-            found = mw_str_eq(mw_node_str(t, a), singular);
-        if (found) {
+        if (mw_str_eq(mw_node_str(t, i), singular) || row_has(t, i + 1, "also", singular) ||
+            row_has(t, i + 1, "same", singular)) {
             *ret_name = mw_node_str(t, i);
             return i + 1;
         }

@@ -27,6 +27,8 @@ bool mw_words_has(const struct mw_tape *table, const char *key, struct mw_str lo
 /* The row of a known noun (singular, folded, words parted by one space), or MW_NODE_NONE. *ret_name: its main name. */
 uint32_t mw_words_noun(const struct mw_words *words, struct mw_str singular,
                        struct mw_str *ret_name);
+/* The noun's main name for a word that only stands for it ("todo item", "shopping list"), else the word itself. */
+struct mw_str mw_words_main_name(const struct mw_words *words, struct mw_str singular);
 /* True for the plural of a known noun or a word that can only be a plural. */
 bool mw_words_is_plural(const struct mw_words *words, struct mw_str low);
 struct mw_str mw_words_singular(const struct mw_words *words, struct mw_str low);
