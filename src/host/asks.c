@@ -9,6 +9,8 @@
  */
 
 #define TIMER_LONGEST_MS (24ull * 3600 * 1000)
+#define CLOCK_LOOK_MS 1000u
+#define CLOCK_SET_US 250000 /* more than this in a second is no slewing: the clock was set */
 
 static void timer_rings(uv_timer_t *timer);
 
@@ -127,6 +129,47 @@ static void arm(struct mw_host_ask *ask, int64_t due_us)
                          left_ms < TIMER_LONGEST_MS ? left_ms : TIMER_LONGEST_MS, 0);
 }
 
+static int64_t clock_offset_us(void)
+{
+    return mw_now_unix_us() - mw_now_monotonic_ns() / 1000;
+}
+
+/* A clock that was set forward makes things due that the timers would hold back for as long as was left before: looked for once a second,
+ * while any timer is armed. */
+static void on_clock_look(uv_timer_t *timer)
+{
+    struct mw_host *host = timer->data;
+    int64_t offset_us = clock_offset_us();
+    int64_t moved_us = offset_us - host->clock_offset_us;
+    bool was_set = moved_us > CLOCK_SET_US || moved_us < -CLOCK_SET_US;
+    bool armed = false;
+    host->clock_offset_us = offset_us;
+    if (was_set)
+        mw_host_log(host, "warning", "clock.set", "by %ld ms: what is timed is looked at again",
+                    (long)(moved_us / 1000));
+    for (struct mw_host_ask *ask = host->asks.oldest; ask != NULL && (was_set || !armed);
+         ask = ask->newer) {
+        const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+        armed = armed || ask->timer != NULL;
+        if (was_set && ask->timer != NULL && open != NULL)
+            arm(ask, open->due_us);
+    }
+    if (armed)
+        (void)uv_timer_start(timer, on_clock_look, CLOCK_LOOK_MS, 0);
+}
+
+static void watch_clock(struct mw_host *host)
+{
+    if (host->clock.data == NULL) {
+        (void)uv_timer_init(&host->loop, &host->clock);
+        host->clock.data = host;
+    }
+    if (uv_is_active((const uv_handle_t *)&host->clock))
+        return;
+    host->clock_offset_us = clock_offset_us();
+    (void)uv_timer_start(&host->clock, on_clock_look, CLOCK_LOOK_MS, 0);
+}
+
 /* The due time is UTC, the timer is monotonic: when the clock was set, it is armed again, and never rings early (P07). */
 static void timer_rings(uv_timer_t *timer)
 {
@@ -154,6 +197,7 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
         (void)uv_timer_init(&host->loop, ask->timer);
         ask->timer->data = ask;
         arm(ask, open->due_us);
+        watch_clock(host);
     }
     switch ((enum mw_opens)open->opens) {
     case MW_OPENS_AGENT:

@@ -120,6 +120,8 @@ struct mw_host {
         uint32_t count;
     } asks;
     uint32_t attempts_running;
+    uv_timer_t clock;        /* while a timer is armed: was the clock set? */
+    int64_t clock_offset_us; /* UTC less the monotonic clock, when it was last looked */
     /* definitions */
     struct mw_pin *pins;
     /* life */

@@ -178,6 +178,81 @@ def poison_record(worlds):
     return None
 
 
+# ---- clocks
+
+FAKETIME = "/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1".format(os.uname().machine)
+TEN_YEARS_DAYS = 3650
+
+
+def clock_jumps(worlds):
+    """The clock of a host is set ten years back and forth: nothing rings early, what is due rings once and soon."""
+    if not os.path.exists(FAKETIME):
+        return "libfaketime is not here"
+    if "ASAN_OPTIONS" in os.environ:
+        return "a sanitizer wants to be loaded first"
+    world = World(worlds)
+    one_task(world, skill="FirstThing", attempts=3, base="2s")
+    for name, skill, base in (("Second", "SecondThing", "2s"), ("Third", "ThirdThing", "1h")):
+        world.write(f"workflows/{name}.yaml", WORKFLOW.format(name=name, skill=skill))
+        world.write(f"policies/{name.lower()}.yaml", POLICY.format(skill=skill, attempts=3, timeout="5m", base=base).replace("quick", name.lower()))
+    for name, skill in (("first", "FirstThing"), ("second", "SecondThing"), ("third", "ThirdThing")):
+        world.agent(name, agent_text(name, skill), "#!/bin/sh\ncat >/dev/null\nexit 3\n")
+    clock = world.write("clock", "+0\n")
+    world.env.update(LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=clock, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+    world.serve()
+    for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC"):
+        del world.env[name]
+
+    def start(skill):
+        """A repair of its own: no run's time limit is in the way of ten years."""
+        status, answer = world.post("StartUnit", skill=skill, payload={})
+        want(status == 200, f"{answer}")
+        until(lambda: [r for r in world.kinds("task.retry") if r["traceId"] == answer["traceId"]], 20, f"a retry of {skill}")
+        return answer["traceId"]
+
+    def rings(trace):
+        return [r for r in world.kinds("timer.rang") if r["traceId"] == trace]
+
+    def set_clock(days):
+        with open(clock, "w", encoding="utf-8") as file:
+            file.write(f"{days:+d}d\n" if days else "+0\n")
+
+    third = start("ThirdThing")
+    first = start("FirstThing")
+    set_clock(-TEN_YEARS_DAYS)
+    second = start("SecondThing")  # counts from the clock as it is now: when it has rung twice, the first one's two seconds are over, too
+    until(lambda: len(rings(second)) >= 1, 20, "the second one's timer")
+    want(not rings(first) and not rings(third), f"rang ten years early: {rings(first)} {rings(third)}")
+    set_clock(TEN_YEARS_DAYS)
+    until(lambda: rings(first) and rings(third), 10, "what became due by the jump")
+    due = {r["seq"]: r["dueUs"] for r in world.records() if "dueUs" in r}
+    asked = [r["fence"] for r in world.kinds("timer.rang")]
+    want(len(asked) == len(set(asked)), f"a timer rang twice: {asked}")
+    for ring in world.kinds("timer.rang"):
+        late_us = micros_of(ring["timestamp"]) - due[ring["fence"]]
+        want(late_us >= 0, f"timer {ring['fence']} rang {-late_us} us early")
+    # An outage in which its time passes: the next host rings it once.
+    retries = until(lambda: [r for r in world.kinds("task.retry") if r["traceId"] == third][1:], 20, "the third one's second retry")
+    missed = retries[0]["seq"]
+    kill_host(world)
+    set_clock(TEN_YEARS_DAYS + 1)
+    world.env.update(LD_PRELOAD=FAKETIME, FAKETIME_TIMESTAMP_FILE=clock, FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
+    world.serve()
+    del world.env["LD_PRELOAD"]
+    until(lambda: [r for r in rings(third) if r["fence"] == missed], 10, "what was missed")
+    until(lambda: [r for r in world.kinds("task.dispatched") if r["traceId"] == third][2:], 20, "the third attempt")
+    want(len([r for r in rings(third) if r["fence"] == missed]) == 1, "it was caught up more than once")
+    world.verify()
+    return None
+
+
+def micros_of(text):
+    from datetime import datetime, timezone
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    return int(moment.timestamp()) * 1000000 + moment.microsecond
+
+
+prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
 prove("promise_P08_a_request_that_ends_the_host_twice_is_put_in_quarantine", poison_request)
 prove("promise_P08_an_answer_that_ends_the_host_twice_fails_its_attempt", poison_answer)
