@@ -226,6 +226,15 @@ bool mw_exists(int at_fd, const char *path)
     return faccessat(at_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+enum mw_rc mw_is_there(int at_fd, const char *path, bool *ret_there, struct mw_err *err)
+{
+    bool there = mw_exists(at_fd, path);
+    if (!there && errno != ENOENT && errno != ENOTDIR)
+        return MW_FAIL_SYS(err, MW_E_IO, "look for '%s'", path);
+    *ret_there = there;
+    return MW_OK;
+}
+
 void mw_time_text(int64_t unix_us, char ret_text[MW_TIME_TEXT])
 {
     time_t seconds = (time_t)(unix_us / 1000000);

@@ -28,6 +28,8 @@ MW_MUST enum mw_rc mw_remove_tree(int at_fd, const char *path, struct mw_err *er
 /* A relative path of plain names: no empty part, ".", "..", leading '/', backslash, control byte; at most 4,095 bytes, 64 parts. */
 bool mw_path_is_plain(struct mw_str path);
 bool mw_exists(int at_fd, const char *path);
+/* The same where much hangs on the answer: a disk that cannot tell is an error, not a "no". */
+MW_MUST enum mw_rc mw_is_there(int at_fd, const char *path, bool *ret_there, struct mw_err *err);
 
 #define MW_SHA256_HEX 65
 struct mw_sha256 {

@@ -201,7 +201,8 @@ static enum mw_rc build_beside(struct run *run, struct mw_err *err)
     mw_autoclose int source_fd = openat(run->promote->workspace_fd, run->promote->source,
                                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (source_fd < 0)
-        return MW_FAIL_SYS(err, MW_E_MISSING, "open '%s'", run->promote->source);
+        return MW_FAIL_SYS(err, errno == ENOENT ? MW_E_MISSING : MW_E_IO, "open '%s'",
+                           run->promote->source);
     mw_autoclose int target_fd =
         openat(place->parent_fd, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct mw_tree_source source = {.folder_fd = source_fd,
@@ -221,11 +222,12 @@ static enum mw_rc note_ready(struct run *run, struct mw_err *err)
     if (fstatat(run->place.parent_fd, run->place.beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "look at the new tree beside '%s'", run->promote->target);
     run->note.inode = st.st_ino;
-    if (mw_exists(run->place.parent_fd, run->place.name)) {
-        enum mw_rc rc = mw_version_next(run->promote->workspace_fd, &run->note.number, err);
-        if (rc != MW_OK)
-            return rc;
-    }
+    bool there = false;
+    enum mw_rc rc = mw_is_there(run->place.parent_fd, run->place.name, &there, err);
+    if (rc == MW_OK && there)
+        rc = mw_version_next(run->promote->workspace_fd, &run->note.number, err);
+    if (rc != MW_OK)
+        return rc;
     if (run->note.promoted.previous_sha256[0] != '\0')
         run->note.promoted.previous_version = run->note.number;
     return mw_promote_note_write(run->promote->workspace_fd, run->promote->id, run->promote->target,
@@ -249,7 +251,10 @@ static enum mw_rc check_unchanged(const struct run *run, struct mw_err *err)
 static enum mw_rc exchange(const struct run *run, struct mw_err *err)
 {
     const struct mw_promote_place *place = &run->place;
-    bool there = mw_exists(place->parent_fd, place->name);
+    bool there = false;
+    enum mw_rc rc = mw_is_there(place->parent_fd, place->name, &there, err);
+    if (rc != MW_OK)
+        return rc;
     if (renameat2(place->parent_fd, place->beside, place->parent_fd, place->name,
                   there ? RENAME_EXCHANGE : RENAME_NOREPLACE) == 0)
         return MW_OK;

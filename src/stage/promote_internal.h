@@ -34,6 +34,8 @@ MW_MUST enum mw_rc mw_promote_note_read(int workspace_fd, const char *id,
 MW_MUST enum mw_rc mw_promote_note_write(int workspace_fd, const char *id, const char *target,
                                          const struct mw_promote_note *note, struct mw_err *err);
 MW_MUST enum mw_rc mw_promote_note_remove(int workspace_fd, const char *id, struct mw_err *err);
+/* Removes the half written notes, records and manifests that a crash left: nobody else promotes now. */
+MW_MUST enum mw_rc mw_promote_sweep(int workspace_fd, struct mw_err *err);
 /* Manifests of what was promoted, by digest: they name the edits later. MW_E_MISSING when there is none. */
 MW_MUST enum mw_rc mw_promote_tree_save(int workspace_fd, const struct mw_tree *tree,
                                         const char *sha256, struct mw_err *err);

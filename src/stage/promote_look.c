@@ -128,7 +128,9 @@ static enum mw_rc look_at_tree(const struct mw_promote *promote, struct mw_promo
         mw_promote_place_open(promote->workspace_fd, "look", promote->target, &place, err);
     if (rc != MW_OK)
         return rc;
-    if (mw_exists(place.parent_fd, place.name))
+    bool there = false;
+    rc = mw_is_there(place.parent_fd, place.name, &there, err);
+    if (rc == MW_OK && there)
         rc = mw_tree_scan(place.parent_fd, place.name, &observe, &edits->current, err);
     mw_promote_place_close(&place);
     if (rc != MW_OK || edits->current.count == 0)

@@ -2,7 +2,9 @@
 
 #include "base/json.h"
 #include "posix/heap.h"
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,12 +28,16 @@ enum mw_rc mw_promote_note_read(int workspace_fd, const char *id, struct mw_prom
     if (!mw_promote_id_is_plain(id))
         return MW_FAIL(err, MW_E_INPUT, "'%s' is not a plain id for a promotion", id);
     mw_autofree char *path = note_path(id);
-    if (!mw_exists(workspace_fd, path)) {
-        *ret_there = false;
-        return MW_OK;
-    }
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_file_read(workspace_fd, path, NOTE_BYTES_MAX, &text, err);
+    bool there = false;
+    enum mw_rc rc = mw_is_there(workspace_fd, path, &there, err);
+    if (rc != MW_OK || !there) {
+        mw_heap_buf_free(&text);
+        if (rc == MW_OK)
+            *ret_there = false;
+        return rc;
+    }
+    rc = mw_file_read(workspace_fd, path, NOTE_BYTES_MAX, &text, err);
     if (rc == MW_OK)
         rc = note_parse(mw_buf_str(&text), ret_note, err);
     mw_heap_buf_free(&text);
@@ -114,6 +120,37 @@ enum mw_rc mw_promote_note_remove(int workspace_fd, const char *id, struct mw_er
         return MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", path);
     }
     return mw_fsync_dir(workspace_fd, MW_PROMOTIONS, err);
+}
+
+static enum mw_rc sweep_folder(int workspace_fd, const char *folder, struct mw_err *err)
+{
+    int fd = openat(workspace_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return MW_OK; /* nothing was promoted yet */
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    if (list == NULL)
+        return MW_FAIL_SYS(err, MW_E_IO, "list '%s'", folder);
+    enum mw_rc rc = MW_OK;
+    struct dirent *entry;
+    while (rc == MW_OK && (errno = 0, entry = readdir(list)) != NULL) {
+        if (!mw_str_ends(mw_str_of(entry->d_name), MW_STR(".tmp")))
+            continue;
+        if (unlinkat(fd, entry->d_name, 0) != 0 && errno != ENOENT)
+            rc = MW_FAIL_SYS(err, MW_E_IO, "remove '%s/%s'", folder, entry->d_name);
+    }
+    if (rc == MW_OK && errno != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "list '%s'", folder);
+    (void)closedir(list); /* only read from */
+    return rc;
+}
+
+enum mw_rc mw_promote_sweep(int workspace_fd, struct mw_err *err)
+{
+    static const char *const folders[] = {MW_PROMOTIONS, MW_PROMOTIONS "/trees", MW_VERSIONS};
+    enum mw_rc rc = MW_OK;
+    for (size_t i = 0; i < MW_COUNT(folders) && rc == MW_OK; i++)
+        rc = sweep_folder(workspace_fd, folders[i], err);
+    return rc;
 }
 
 enum mw_rc mw_promote_tree_save(int workspace_fd, const struct mw_tree *tree, const char *sha256,

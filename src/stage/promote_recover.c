@@ -10,8 +10,9 @@
 /* Where the new tree stands, as far as the disk tells. */
 enum stands { STANDS_BESIDE, STANDS_IN_TARGET, STANDS_NOWHERE };
 
-static enum stands where_new_stands(const struct mw_promote_place *place,
-                                    const struct mw_promote_note *note);
+static enum mw_rc where_new_stands(const struct mw_promote_place *place,
+                                   const struct mw_promote_note *note, enum stands *ret_stands,
+                                   struct mw_err *err);
 static enum mw_rc go_back(const struct mw_promote_place *place, const char *id, struct mw_err *err);
 
 enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *target,
@@ -31,7 +32,7 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
     if (noted && note.done)
         stands = STANDS_IN_TARGET;
     else if (noted)
-        stands = where_new_stands(&place, &note);
+        rc = where_new_stands(&place, &note, &stands, err);
     /* Without a note the copy was never complete: the target was not touched. */
     if (rc == MW_OK && stands == STANDS_NOWHERE)
         rc =
@@ -45,6 +46,8 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
         rc = fsync(place.parent_fd) != 0 ? MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", target)
                                          : mw_promote_finish(&place, id, target, &note, err);
     mw_promote_place_close(&place);
+    if (rc == MW_OK)
+        rc = mw_promote_sweep(workspace_fd, err);
     if (rc != MW_OK)
         return rc;
     bool forward = stands == STANDS_IN_TARGET;
@@ -53,47 +56,73 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
     return MW_OK;
 }
 
-static uint64_t inode_of(int at_fd, const char *path)
+/* 0: nothing there. */
+static enum mw_rc inode_of(int at_fd, const char *path, uint64_t *ret_inode, struct mw_err *err)
 {
     struct stat st;
-    return fstatat(at_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+    if (fstatat(at_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        *ret_inode = st.st_ino;
+    else if (errno == ENOENT || errno == ENOTDIR)
+        *ret_inode = 0;
+    else
+        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    return MW_OK;
 }
 
-static bool holds(int at_fd, const char *path, const char *sha256)
+static enum mw_rc holds(int at_fd, const char *path, const char *sha256, bool *ret_holds,
+                        struct mw_err *err)
 {
     struct mw_tree tree;
     struct mw_tree_scan observe = {.observe = true};
-    struct mw_err ignored; /* what cannot be read is not what we wrote */
-    if (mw_tree_scan(at_fd, path, &observe, &tree, &ignored) != MW_OK)
-        return false;
+    enum mw_rc rc = mw_tree_scan(at_fd, path, &observe, &tree, err);
+    if (rc == MW_E_IO)
+        return rc;
+    *ret_holds = false; /* what is not there, or is no folder, is not what we wrote */
+    if (rc != MW_OK)
+        return MW_OK;
     char found[MW_SHA256_HEX];
     mw_tree_digest(&tree, found);
     mw_tree_free(&tree);
-    return strcmp(found, sha256) == 0;
+    *ret_holds = strcmp(found, sha256) == 0;
+    return MW_OK;
 }
 
-/* A folder keeps its inode through an exchange and through edits of what is in it; only a restored backup loses it, and has the digest. */
-static enum stands where_new_stands(const struct mw_promote_place *place,
-                                    const struct mw_promote_note *note)
+/*
+ * A folder keeps its inode through an exchange and through edits of what is in it; only a restored backup loses it, and has the digest.
+ * A disk that cannot tell ends it: a guess would throw one of the two trees away.
+ */
+static enum mw_rc where_new_stands(const struct mw_promote_place *place,
+                                   const struct mw_promote_note *note, enum stands *ret_stands,
+                                   struct mw_err *err)
 {
     MW_ASSERT(!note->done);
     const char *sha256 = note->promoted.sha256;
-    uint64_t target_inode = inode_of(place->parent_fd, place->name);
-    uint64_t beside_inode = inode_of(place->parent_fd, place->beside);
-    char kept[MW_VERSION_PATH_MAX];
-    mw_version_path(note->number, kept);
-    if (target_inode == note->inode)
-        return STANDS_IN_TARGET;
-    if (beside_inode == note->inode)
-        return STANDS_BESIDE;
-    if (holds(place->parent_fd, place->name, sha256))
-        return STANDS_IN_TARGET;
-    if (holds(place->parent_fd, place->beside, sha256))
-        return STANDS_BESIDE;
-    if (beside_inode != 0)
-        return STANDS_NOWHERE;
-    return note->number != 0 && mw_exists(place->workspace_fd, kept) ? STANDS_IN_TARGET
-                                                                     : STANDS_BESIDE;
+    uint64_t target_inode = 0, beside_inode = 0;
+    bool in_target = false, is_beside = false, kept = false;
+    char kept_path[MW_VERSION_PATH_MAX];
+    mw_version_path(note->number, kept_path);
+    enum mw_rc rc = inode_of(place->parent_fd, place->name, &target_inode, err);
+    if (rc == MW_OK)
+        rc = inode_of(place->parent_fd, place->beside, &beside_inode, err);
+    if (rc != MW_OK)
+        return rc;
+    if (target_inode == note->inode || beside_inode == note->inode) {
+        *ret_stands = target_inode == note->inode ? STANDS_IN_TARGET : STANDS_BESIDE;
+        return MW_OK;
+    }
+    rc = holds(place->parent_fd, place->name, sha256, &in_target, err);
+    if (rc == MW_OK && !in_target)
+        rc = holds(place->parent_fd, place->beside, sha256, &is_beside, err);
+    if (rc == MW_OK && note->number != 0)
+        rc = mw_is_there(place->workspace_fd, kept_path, &kept, err);
+    if (rc != MW_OK)
+        return rc;
+    *ret_stands = in_target           ? STANDS_IN_TARGET
+                  : is_beside         ? STANDS_BESIDE
+                  : beside_inode != 0 ? STANDS_NOWHERE
+                  : kept              ? STANDS_IN_TARGET
+                                      : STANDS_BESIDE;
+    return MW_OK;
 }
 
 /* The note first: without it the copy is nothing but a leftover, whatever happens to it. */

@@ -41,14 +41,17 @@ enum mw_rc mw_version_keep(const struct mw_promote_place *place, const char *id,
 {
     char kept[MW_VERSION_PATH_MAX];
     mw_version_path(note->number, kept);
-    enum mw_rc rc = MW_OK;
-    if (mw_exists(place->parent_fd, place->beside)) {
+    bool there = false, kept_already = false;
+    enum mw_rc rc = mw_is_there(place->parent_fd, place->beside, &there, err);
+    if (rc == MW_OK)
+        rc = mw_is_there(place->workspace_fd, kept, &kept_already, err);
+    if (rc == MW_OK && there) {
         struct mw_tree old;
         struct mw_tree_scan observe = {.observe = true};
         rc = mw_tree_scan(place->parent_fd, place->beside, &observe, &old, err);
         if (rc != MW_OK)
             return rc;
-        bool empty = old.count == 0 || mw_exists(place->workspace_fd, kept);
+        bool empty = old.count == 0 || kept_already;
         rc = empty ? mw_remove_tree(place->parent_fd, place->beside, err)
                    : keep_tree(place, id, note, &old, kept, err);
         mw_tree_free(&old);
@@ -161,7 +164,8 @@ static enum mw_rc list_numbers(int workspace_fd, uint32_t **ret_numbers, uint32_
         mw_heap_free(numbers);
         return MW_FAIL_SYS(err, MW_E_IO, "open '" MW_VERSIONS "'");
     }
-    for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;) {
+    struct dirent *entry;
+    while (list != NULL && (errno = 0, entry = readdir(list)) != NULL) {
         struct mw_str name = mw_str_of(entry->d_name);
         uint64_t number;
         if (mw_str_ends(name, MW_STR(".json")))
@@ -177,8 +181,14 @@ static enum mw_rc list_numbers(int workspace_fd, uint32_t **ret_numbers, uint32_
         }
         numbers[count++] = (uint32_t)number;
     }
+    int failed = list != NULL ? errno : 0;
     if (list != NULL)
         (void)closedir(list); /* only read from */
+    if (failed !=
+        0) { /* a number that was not seen would be given again, over what is kept under it */
+        mw_heap_free(numbers);
+        return mw_fail(err, MW_E_IO, failed, "list '" MW_VERSIONS "'");
+    }
     qsort(numbers, count, sizeof(*numbers), by_number);
     uint32_t unique = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -201,7 +211,11 @@ enum mw_rc mw_versions_list(int workspace_fd, struct mw_version_list *ret_list, 
         mw_autofree char *record = record_path(numbers[i]);
         mw_version_path(numbers[i], folder);
         /* One without the other is the middle of keeping or of pruning. */
-        if (!mw_exists(workspace_fd, folder) || !mw_exists(workspace_fd, record))
+        bool there = false, recorded = false;
+        rc = mw_is_there(workspace_fd, folder, &there, err);
+        if (rc == MW_OK)
+            rc = mw_is_there(workspace_fd, record, &recorded, err);
+        if (rc != MW_OK || !there || !recorded)
             continue;
         rc = read_record(workspace_fd, numbers[i], &list.items[list.count], err);
         list.count += rc == MW_OK;
