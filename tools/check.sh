@@ -1,7 +1,7 @@
 #!/bin/sh
 # make check: everything that must hold before a change lands. MW_NIGHT=1: the long forms of the same tests.
 #
-#   check.sh [PART…]     parts: build clang lint unit conformance sim e2e; default: all
+#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e; default: all
 # Ends with 'N passed, N failed' alone on a line; exit 1 when something failed.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -37,7 +37,7 @@ tests() {
     tools/run_tests.py --build build/release --label "$1" --tally "$tally"
 }
 
-[ $# -gt 0 ] || set -- build clang lint unit conformance sim e2e
+[ $# -gt 0 ] || set -- build clang lint unit conformance sim crash e2e
 for wanted in "$@"; do
     case "$wanted" in
     build)
@@ -48,7 +48,7 @@ for wanted in "$@"; do
         ;;
     clang) part clang no tools/check_clang.py build/release || true ;;
     lint) part lint yes tools/lint.sh build/release || true ;;
-    unit | conformance | sim) part "$wanted" yes tests "$wanted" || true ;;
+    unit | conformance | sim | crash) part "$wanted" yes tests "$wanted" || true ;;
     e2e) part e2e yes tests/e2e/run.sh --tally "$tally" || true ;;
     *)
         echo "check.sh: there is no part '$wanted'" >&2

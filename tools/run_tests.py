@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test programs, a few at once, and counts the single tests in them.
 
-run_tests.py --build DIR --label unit|conformance|sim     the programs that CMake made of tests/<label>/
+run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
     [--only TEXT]     those whose name holds TEXT
     [--skip TEXT]     but not those whose name holds TEXT

@@ -32,6 +32,8 @@ struct subject {
     int (*verify)(struct mw_str acks, char ret_state[65]);
     /* Work goes on: what was acknowledged stays, the same request has one effect. */
     int (*resume)(struct mw_str acks);
+    /* Its last sync belongs to the pruning of old versions, which is not part of what is answered: the next one does it. */
+    bool prunes_last;
 };
 
 /* In a fixed order; *ret_count of them. */

@@ -1,0 +1,75 @@
+/*
+ * sweep.h - crash_sweep's parts: the tracer that kills and injects, the folders it works in, the host, the disk that really fails.
+ */
+#ifndef MW_CRASH_SWEEP_H
+#define MW_CRASH_SWEEP_H
+
+#include "subject.h"
+
+#include <sys/types.h>
+
+/* ---- trace.c: one child, one disturbance ---- */
+
+enum strike_kind {
+    STRIKE_NONE,
+    STRIKE_KILL, /* SIGKILL at the at-th stop: every system call has two, its entry and its exit */
+    STRIKE_TEAR, /* the at-th write is cut short, and SIGKILL comes at its exit: what a kill inside a large write leaves */
+    STRIKE_ERROR, /* the at-th call of the class answers `error` and does nothing; with close it closes all the same */
+    STRIKE_ERROR_FROM, /* it and every later one of the class */
+    STRIKE_SHORT,      /* the at-th call of the class is given half the length */
+    STRIKE_SLOW,       /* the at-th call of the class is held for a millisecond */
+};
+enum call_class {
+    CALLS_WRITE,
+    CALLS_SYNC,
+    CALLS_OPEN,
+    CALLS_CREATE, /* those opens that may create */
+    CALLS_NAME,
+    CALLS_SIZE,
+    CALLS_READ,
+    CALLS_LOOK,
+    CALLS_CLOSE,
+    CALLS_LOCK,
+    CALLS_SPACE, /* whatever may need room: writes, creations, names, sizes */
+    CALL_CLASSES
+};
+extern const char *const call_class_names[CALL_CLASSES];
+
+struct strike {
+    enum strike_kind kind;
+    enum call_class calls;
+    int error;
+    long at;   /* from 1; 0: never */
+    long seen; /* out: calls of the class, or stops */
+    bool hit;  /* out */
+    bool hit_sync;
+};
+struct traced {
+    struct strike strikes[2];
+    int status;  /* out: of waitpid; killed by the strike: SIGKILL */
+    bool killed; /* out */
+};
+/* False: this machine does not let a process be traced, or is not one whose registers we know. */
+bool trace_possible(void);
+/* Runs job(context) in a child, traced. The child's standard output is out_fd, its folder dir. */
+void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(void *context),
+               void *context);
+/* The same without tracing. Returns waitpid's status. */
+int plain_run(const char *dir, int out_fd, int (*job)(void *context), void *context);
+
+/* ---- place.c: folders ---- */
+
+void place_make(const char *path); /* an empty folder, whatever stood there */
+void place_remove(const char *path);
+void place_copy(const char *from, const char *to); /* to is made */
+/* Of all names and bytes beneath; without what differs from life to life: process ids, nonces, inodes. */
+uint64_t place_image(const char *path);
+
+/* ---- host.c, disk.c: each prints its own `ok`, `not ok` or `skipped:` lines; 0 or 1 ---- */
+
+int sweep_host(const char *base, const char *program, bool night);
+int sweep_disk(const char *base);
+/* Damage that a start must refuse without writing. Says branches on out_fd. */
+int sweep_refusals(const char *base, int out_fd);
+
+#endif

@@ -1,0 +1,141 @@
+/* sweep_refuse.c - damage that a start must refuse, naming the place, without writing a byte (P03, P04, P13). */
+#include "sweep.h"
+
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FOLDER ".millwright/journal"
+#define SEGMENTS_MAX 64
+
+static const struct subject *rotate;
+
+static int job_run(void *context)
+{
+    (void)context;
+    return rotate->run(3);
+}
+static int job_prepare(void *context)
+{
+    (void)context;
+    rotate->prepare(3);
+    return 0;
+}
+static int job_recover(void *context)
+{
+    (void)context;
+    return rotate->recover();
+}
+
+/* The segments' paths beneath dir, in order. */
+static size_t segments_of(const char *dir, char ret_paths[SEGMENTS_MAX][192])
+{
+    char folder[128];
+    struct dirent **entries;
+    size_t found = 0;
+    (void)snprintf(folder, sizeof folder, "%s/" FOLDER, dir);
+    int count = scandir(folder, &entries, NULL, alphasort);
+    MW_ASSERT(count >= 0);
+    for (int i = 0; i < count; i++) {
+        if (strlen(entries[i]->d_name) == 26 && found < SEGMENTS_MAX)
+            (void)snprintf(ret_paths[found++], 192, "%s/%.26s", folder, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+    return found;
+}
+
+static size_t size_of(const char *path)
+{
+    struct stat st;
+    MW_ASSERT(stat(path, &st) == 0);
+    return (size_t)st.st_size;
+}
+
+static void flip(const char *path, size_t offset)
+{
+    char byte;
+    mw_autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+    MW_ASSERT(fd >= 0 && pread(fd, &byte, 1, (off_t)offset) == 1);
+    byte ^= 1;
+    MW_ASSERT(pwrite(fd, &byte, 1, (off_t)offset) == 1);
+}
+
+/* A refusal with that exit code, and every byte as it was. */
+static bool is_refused(const char *dir, int out_fd, int wanted_exit, const char *branch)
+{
+    uint64_t before = place_image(dir);
+    int status = plain_run(dir, out_fd, job_recover, NULL);
+    bool refused = WIFEXITED(status) && WEXITSTATUS(status) == wanted_exit;
+    if (!refused)
+        printf("    %s: ended with %d, not exit %d\n", branch, status, wanted_exit);
+    else if (place_image(dir) != before)
+        printf("    %s: refused, but something was written\n", branch);
+    char line[96];
+    int length = snprintf(line, sizeof line, "branch %s\n", branch);
+    if (refused && write(out_fd, line, (size_t)length) != length)
+        return false;
+    return refused && place_image(dir) == before;
+}
+
+int sweep_refusals(const char *base, int out_fd)
+{
+    char template[128], dir[128], paths[SEGMENTS_MAX][192];
+    long flips = 0, cuts = 0, faults = 0;
+    rotate = subject_find("rotate");
+    (void)snprintf(template, sizeof template, "%s/refuse.template", base);
+    (void)snprintf(dir, sizeof dir, "%s/refuse", base);
+    place_make(template);
+    MW_ASSERT(plain_run(template, out_fd, job_prepare, NULL) == 0);
+    MW_ASSERT(plain_run(template, out_fd, job_run, NULL) == 0);
+    size_t segments = segments_of(template, paths);
+    MW_ASSERT(segments > 2);
+    /* A bit in any segment but the last; in the last, what the head says was committed. */
+    for (size_t i = 0; i < segments; i++)
+        for (size_t at = 0; at < size_of(paths[i]); at += 61) {
+            char mine[SEGMENTS_MAX][192];
+            place_copy(template, dir);
+            (void)segments_of(dir, mine);
+            flip(mine[i], at);
+            faults += !is_refused(dir, out_fd, 65, "journal.refused_earlier_frame_damaged");
+            flips++;
+        }
+    /* Whole segments gone from the end: every checksum fits, only the head knows. */
+    for (size_t kept = 1; kept < segments; kept++) {
+        char mine[SEGMENTS_MAX][192];
+        place_copy(template, dir);
+        (void)segments_of(dir, mine);
+        for (size_t i = kept; i < segments; i++)
+            MW_ASSERT(unlink(mine[i]) == 0);
+        faults += !is_refused(dir, out_fd, 65, "journal.refused_cut_before_the_head");
+        cuts++;
+    }
+    char mine[SEGMENTS_MAX][192];
+    place_copy(template, dir);
+    (void)segments_of(dir, mine);
+    struct mw_buf bytes = mw_heap_buf();
+    struct mw_err err;
+    MW_ASSERT(mw_file_read(AT_FDCWD, mine[0], (size_t)1 << 20, &bytes, &err) == MW_OK);
+    char *format = memmem(bytes.ptr, bytes.len, "\"format\":1", 10);
+    MW_ASSERT(format != NULL);
+    format[9] = '9';
+    mw_autoclose int fd = open(mine[0], O_WRONLY | O_TRUNC | O_CLOEXEC);
+    MW_ASSERT(fd >= 0 && mw_write_all(fd, mw_buf_str(&bytes), &err) == MW_OK);
+    mw_heap_buf_free(&bytes);
+    long newer_faults = !is_refused(dir, out_fd, 78, "journal.refused_newer_format");
+    printf("%s P03: a flipped bit of a committed frame is refused, nothing is written (%ld)\n",
+           faults == 0 ? "ok" : "not ok", flips);
+    printf("%s P04: a journal that was cut at a frame's border is refused (%ld)\n",
+           faults == 0 ? "ok" : "not ok", cuts);
+    printf("%s P13: a newer format is refused, nothing is written\n",
+           newer_faults == 0 ? "ok" : "not ok");
+    return faults + newer_faults > 0;
+}

@@ -1,0 +1,277 @@
+/* sweep_trace.c - the tracer: a forked child that is stopped at each system call, so that nothing in the product knows of it. */
+#include "sweep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHILD_SECONDS 60 /* whoever is not ready by then hangs: SIGALRM says so */
+#define HOLD_NS 1000000L
+
+const char *const call_class_names[CALL_CLASSES] = {
+    [CALLS_WRITE] = "write",   [CALLS_SYNC] = "sync",   [CALLS_OPEN] = "open",
+    [CALLS_CREATE] = "create", [CALLS_NAME] = "name",   [CALLS_SIZE] = "size",
+    [CALLS_READ] = "read",     [CALLS_LOOK] = "look",   [CALLS_CLOSE] = "close",
+    [CALLS_LOCK] = "lock",     [CALLS_SPACE] = "space",
+};
+
+#if defined(__x86_64__)
+
+static bool is_in(long number, const long *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
+#define IS_IN(number, ...)                                                                         \
+    is_in((number), (const long[]){__VA_ARGS__}, sizeof((const long[]){__VA_ARGS__}) / sizeof(long))
+
+/* What is said on standard output is the harness's own. */
+static bool is_of(enum call_class calls, long number, const uint64_t args[6])
+{
+    bool creates = number == SYS_openat && (args[2] & O_CREAT) != 0;
+    bool writes =
+        IS_IN(number, SYS_write, SYS_pwrite64, SYS_writev, SYS_copy_file_range, SYS_sendfile) &&
+        args[0] != STDOUT_FILENO;
+    bool names = IS_IN(number, SYS_rename, SYS_renameat, SYS_renameat2, SYS_mkdir, SYS_mkdirat,
+                       SYS_link, SYS_linkat, SYS_symlinkat);
+    switch (calls) {
+    case CALLS_WRITE:
+        return writes;
+    case CALLS_SYNC:
+        return IS_IN(number, SYS_fsync, SYS_fdatasync, SYS_syncfs);
+    case CALLS_OPEN:
+        return number == SYS_openat || number == SYS_openat2 || number == SYS_open;
+    case CALLS_CREATE:
+        return creates;
+    case CALLS_NAME:
+        return names || IS_IN(number, SYS_unlink, SYS_unlinkat, SYS_rmdir);
+    case CALLS_SIZE:
+        return IS_IN(number, SYS_ftruncate, SYS_fallocate);
+    case CALLS_READ:
+        return IS_IN(number, SYS_read, SYS_pread64, SYS_getdents64);
+    case CALLS_LOOK:
+        return IS_IN(number, SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_statx,
+                     SYS_faccessat, SYS_faccessat2, SYS_access);
+    case CALLS_CLOSE:
+        return number == SYS_close && args[0] != STDOUT_FILENO;
+    case CALLS_LOCK:
+        return number == SYS_flock;
+    case CALLS_SPACE:
+        return writes || creates || names || number == SYS_fallocate;
+    case CALL_CLASSES:
+        break;
+    }
+    return false;
+}
+
+static void set_register(pid_t pid, size_t offset, long value)
+{
+    MW_ASSERT(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) == 0);
+}
+#define REGISTER(name) offsetof(struct user_regs_struct, name)
+
+/* What is to be undone at the exit of the call that is running. */
+struct running {
+    long number;
+    long result;
+    bool set_result;
+    bool restore_length;
+    long length;
+    bool kill;
+};
+
+static void hold(void)
+{
+    const struct timespec time = {.tv_nsec = HOLD_NS};
+    (void)nanosleep(&time, NULL); /* a shorter one is as good */
+}
+
+static void at_entry(struct traced *traced, pid_t pid, struct running *running,
+                     const struct __ptrace_syscall_info *info)
+{
+    *running = (struct running){.number = (long)info->entry.nr};
+    uint64_t args[6];
+    memcpy(args, info->entry.args, sizeof args);
+    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
+        struct strike *strike = &traced->strikes[i];
+        if (strike->kind == STRIKE_NONE || strike->kind == STRIKE_KILL ||
+            !is_of(strike->calls, running->number, args))
+            continue;
+        long seen = ++strike->seen;
+        if (strike->at == 0 || seen < strike->at ||
+            (seen > strike->at && strike->kind != STRIKE_ERROR_FROM))
+            continue;
+        strike->hit = true;
+        strike->hit_sync = strike->hit_sync || is_of(CALLS_SYNC, running->number, args);
+        switch (strike->kind) {
+        case STRIKE_ERROR:
+        case STRIKE_ERROR_FROM:
+            running->set_result = true;
+            running->result = -strike->error;
+            if (running->number != SYS_close)
+                set_register(pid, REGISTER(orig_rax), -1);
+            break;
+        case STRIKE_SHORT:
+        case STRIKE_TEAR:
+            running->kill = strike->kind == STRIKE_TEAR;
+            if (running->number == SYS_getdents64 || args[2] < 2)
+                break;
+            running->restore_length = true;
+            running->length = (long)args[2];
+            set_register(pid, REGISTER(rdx), (long)(args[2] / 2));
+            break;
+        case STRIKE_SLOW:
+            hold();
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void at_exit_of_call(pid_t pid, struct running *running)
+{
+    if (running->set_result)
+        set_register(pid, REGISTER(rax), running->result);
+    if (running->restore_length)
+        set_register(pid, REGISTER(rdx), running->length);
+    bool kills = running->kill;
+    *running = (struct running){0};
+    running->kill = kills;
+}
+
+static bool looks_at_calls(const struct traced *traced)
+{
+    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++)
+        if (traced->strikes[i].kind != STRIKE_NONE && traced->strikes[i].kind != STRIKE_KILL)
+            return true;
+    return false;
+}
+
+static void end_by_kill(struct traced *traced, pid_t pid)
+{
+    MW_ASSERT(kill(pid, SIGKILL) == 0);
+    MW_ASSERT(waitpid(pid, &traced->status, 0) == pid);
+    traced->killed = true;
+}
+
+static void follow(struct traced *traced, pid_t pid)
+{
+    struct running running = {0};
+    bool looks = looks_at_calls(traced), stops = false;
+    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++)
+        stops = stops || traced->strikes[i].kind == STRIKE_KILL;
+    int signal_to_give = 0;
+    for (;;) {
+        MW_ASSERT(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)signal_to_give) == 0);
+        signal_to_give = 0;
+        MW_ASSERT(waitpid(pid, &traced->status, 0) == pid);
+        if (!WIFSTOPPED(traced->status))
+            return;
+        if (WSTOPSIG(traced->status) != (SIGTRAP | 0x80)) {
+            signal_to_give = WSTOPSIG(traced->status);
+            continue;
+        }
+        for (size_t i = 0; stops && i < MW_COUNT(traced->strikes); i++) {
+            struct strike *strike = &traced->strikes[i];
+            if (strike->kind != STRIKE_KILL || ++strike->seen != strike->at)
+                continue;
+            strike->hit = true;
+            end_by_kill(traced, pid);
+            return;
+        }
+        if (!looks)
+            continue;
+        struct __ptrace_syscall_info info;
+        MW_ASSERT(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+            at_entry(traced, pid, &running, &info);
+            continue;
+        }
+        at_exit_of_call(pid, &running);
+        if (running.kill) {
+            end_by_kill(traced, pid);
+            return;
+        }
+    }
+}
+
+static bool knows_registers(void)
+{
+    return true;
+}
+#else
+static void follow(struct traced *traced, pid_t pid)
+{
+    (void)traced;
+    (void)pid;
+}
+static bool knows_registers(void)
+{
+    return false;
+}
+#endif
+
+static void become_child(const char *dir, int out_fd)
+{
+    (void)alarm(CHILD_SECONDS);
+    (void)signal(SIGXFSZ, SIG_IGN); /* as the host does */
+    if (dup2(out_fd, STDOUT_FILENO) != STDOUT_FILENO || chdir(dir) != 0)
+        _exit(120);
+}
+
+bool trace_possible(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
+    int status;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 && knows_registers();
+}
+
+void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(void *context),
+               void *context)
+{
+    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
+        traced->strikes[i].seen = 0;
+        traced->strikes[i].hit = traced->strikes[i].hit_sync = false;
+    }
+    traced->killed = false;
+    pid_t pid = fork();
+    MW_ASSERT(pid >= 0);
+    if (pid == 0) {
+        become_child(dir, out_fd);
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 || raise(SIGSTOP) != 0)
+            _exit(121);
+        _exit(job(context));
+    }
+    MW_ASSERT(waitpid(pid, &traced->status, 0) == pid && WIFSTOPPED(traced->status));
+    MW_ASSERT(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+                     (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) == 0);
+    follow(traced, pid);
+}
+
+int plain_run(const char *dir, int out_fd, int (*job)(void *context), void *context)
+{
+    int status;
+    pid_t pid = fork();
+    MW_ASSERT(pid >= 0);
+    if (pid == 0) {
+        become_child(dir, out_fd);
+        _exit(job(context));
+    }
+    MW_ASSERT(waitpid(pid, &status, 0) == pid);
+    return status;
+}
