@@ -1,339 +1,24 @@
 /* The walk over a prompt: from left to right, what each sentence says about records and what is done with them. */
 #include "builtin/infer_walk.h"
 
-static const char *const having[] = {"has",        "have",     "having",  "contains",  "contain",
-                                     "containing", "includes", "include", "including", "with",
-                                     "consists",   "consist",  "needs",   "need",      "stores",
-                                     "store",      NULL};
-static const char *const strict_having[] = {"has",      "have",    "having",  "contains", "contain",
-                                            "consists", "consist", "belongs", "belong",   NULL};
-static const char *const field_words[] = {"fields",     "field",     "properties", "property",
-                                          "attributes", "attribute", "columns",    NULL};
-
-static bool is_small(const struct walk *w, uint32_t i)
-{
-    return word_at(w, i) && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
-}
-
-/* --- entities --- */
-
-static struct mw_bp_service *owner_of(struct walk *w, struct mw_str low)
-{
-    struct mw_bp_service *own = mw_bp_service_of(w->inf->bp, mw_words_singular(w->inf->words, low));
-    if (own != NULL)
-        return own;
-    if (w->service != NULL)
-        return w->service;
-    if (w->inf->bp->services != NULL)
-        return w->inf->bp->services;
-    struct mw_bp_service *made =
-        mw_bp_add_service(w->inf->bp, mw_words_singular(w->inf->words, low));
-    if (made != NULL)
-        mw_infer_note(w->inf, true, made, NULL, mw_infer_quote(w->inf, made->name),
-                      MW_STR("no service is named: called after its first record"));
-    return made;
-}
-
-static struct mw_bp_entity *speak_of(struct walk *w, uint32_t from, uint32_t to)
-{
-    struct mw_str low = low_of(w, from, to);
-    struct mw_bp_service *service = NULL;
-    struct mw_bp_entity *entity = mw_infer_entity(w->inf, w->service, low, &service);
-    if (entity == NULL && mw_name_pascal(w->inf->arena, low).len > 0) {
-        service = owner_of(w, low);
-        entity = service != NULL ? mw_infer_add_entity(w->inf, service, low) : NULL;
-    }
-    if (entity == NULL)
-        return NULL;
-    use(w, from, to);
-    mw_infer_note(w->inf, false, entity, NULL, mw_infer_quote(w->inf, entity->name),
-                  mw_tokens_text(w->toks, from, to));
-    w->service = service;
-    w->entity = entity;
-    w->subject_here = true;
-    return entity;
-}
-
-/* Length of a noun phrase at i that names a known noun or an entity already there; 0: none. */
-static uint32_t noun_len(const struct walk *w, uint32_t i)
-{
-    for (uint32_t len = 3; len > 0; len--) {
-        bool words = true;
-        for (uint32_t k = i; k < i + len; k++)
-            words = words && word_at(w, k) && !w->toks->at[k].compound;
-        struct mw_bp_service *service = NULL;
-        if (words && (is_noun(w, i, i + len) ||
-                      mw_infer_entity(w->inf, w->service, low_of(w, i, i + len), &service) != NULL))
-            return len;
-    }
-    return 0;
-}
-
-/* "menu items": a word that nobody knows before a known plural; both name the record. 0: no such two words. */
-static uint32_t compound_len(const struct walk *w, uint32_t i)
-{
-    bool first = plain_word(w, i) && !is_small(w, i) && !is_noun(w, i, i + 1) &&
-                 !mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
-                 mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) == NULL;
-    return first && plain_word(w, i + 1) && noun_len(w, i + 1) == 1 &&
-                   mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
-               ? 2
-               : 0;
-}
-
-/* --- lists of fields --- */
-
-static bool is_trigger(const struct walk *w, uint32_t i)
-{
-    const struct mw_phrase *p = mw_phrase_at(&w->inf->triggers_base, w->toks, i, MW_FORM_BASE);
-    return p != NULL && !w->toks->at[i].tech;
-}
-
-static bool starts_verbs(const struct walk *w, uint32_t i)
-{
-    uint32_t verb = i;
-    while (
-        one_of(w, verb,
-               (const char *const[]){"to", "that", "which", "who", "for", "users", "people", NULL}))
-        verb++;
-    if (is_trigger(w, i) || is_trigger(w, verb))
-        return true;
-    if (verb == i || one_of(w, i, (const char *const[]){"users", NULL}))
-        return false;
-    return mw_phrase_at(&w->inf->verbs, w->toks, verb,
-                        mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL ||
-           mw_phrase_at(&w->inf->states, w->toks, verb,
-                        mw_tok_is(w->toks, i, "for") ? MW_FORM_ING : MW_FORM_BASE) != NULL;
-}
-
-static const char *const taken[] = {"id", "createdAt", "updatedAt", "ownerId", NULL};
-
-static void declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_field *field)
-{
-    struct mw_str said = mw_tokens_text(w->toks, from, to);
-    for (const char *const *name = taken; *name != NULL; name++)
-        if (mw_bp_same_name(field->name, mw_str_of(*name))) {
-            mw_infer_note(w->inf, false, NULL, "services", MW_STR("\"every record has it\""), said);
-            return;
-        }
-    if (w->entity == NULL)
-        w->entity = w->service != NULL ? mw_infer_main_entity(w->inf, w->service) : NULL;
-    if (w->entity == NULL || w->entity->field_count > MW_BP_FIELDS_MAX)
-        return;
-    mw_infer_declare(w->inf, w->service, w->entity, field);
-    mw_infer_note(w->inf, false, mw_bp_field_of(w->entity, field->name), NULL,
-                  mw_infer_quote(w->inf, field->name), said);
-}
-
-/* "has many comments": each comment refers back. more: records were named before in this list, so a plural that nobody knows is one, too. */
-static uint32_t has_many(struct walk *w, uint32_t i, bool more)
-{
-    static const char *const many[] = {"many", "multiple", "several", NULL};
-    uint32_t from = one_of(w, i, many) ? i + 1 : i, len = word_at(w, from) ? noun_len(w, from) : 0;
-    len = len == 0 && word_at(w, from) ? compound_len(w, from) : len;
-    if (w->entity == NULL || !word_at(w, from) || (from == i && len == 0 && !more))
-        return i;
-    len = len == 0 ? 1 : len;
-    uint32_t end = from + len;
-    bool alone = kind_at(w, end, MW_TOK_COMMA) || kind_at(w, end, MW_TOK_BREAK) ||
-                 kind_at(w, end, MW_TOK_CLOSE) || mw_tok_is(w->toks, end, "and");
-    bool plural = mw_words_is_plural(w->inf->words, w->toks->at[end - 1].low);
-    if (from == i && (!alone || !plural || w->toks->at[i].used))
-        return i;
-    struct mw_bp_entity *one = w->entity;
-    struct mw_bp_service *service = w->service;
-    struct mw_bp_entity *other = mw_infer_add_entity(w->inf, service, low_of(w, from, end));
-    struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);
-    if (other == one) { /* "subscription billing with plans, subscriptions": named again */
-        use(w, i, end);
-        return end;
-    }
-    if (other == NULL || field == NULL)
-        return i;
-    *field = (struct mw_bp_field){.name = mw_name_camel(w->inf->arena, one->name),
-                                  .type = MW_BP_REFERENCE,
-                                  .type_said = true,
-                                  .entity = one->name};
-    mw_infer_declare(w->inf, service, other, field);
-    use(w, i, end);
-    mw_infer_note(w->inf, false, mw_bp_field_of(other, field->name), NULL,
-                  mw_infer_quote(w->inf, field->name), mw_tokens_text(w->toks, i, end));
-    return end;
-}
-
-static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
-{
-    *ret_len = noun_len(w, i);
-    if (*ret_len == 0 && w->entity == NULL && (*ret_len = compound_len(w, i)) > 0)
-        return true;
-    bool opens = kind_at(w, i + *ret_len, MW_TOK_OPEN) && w->entity == NULL;
-    if (*ret_len > 0)
-        return w->entity == NULL &&
-               (mw_words_is_plural(w->inf->words, w->toks->at[i + *ret_len - 1].low) || opens);
-    bool plural =
-        word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) && w->entity == NULL;
-    bool known =
-        mw_node_get_str(&w->inf->words->fields, mw_node_get(&w->inf->words->fields, 0, "exact"),
-                        w->toks->at[i].low) != MW_NODE_NONE;
-    bool alone = kind_at(w, i + 1, MW_TOK_COMMA) || kind_at(w, i + 1, MW_TOK_BREAK) ||
-                 kind_at(w, i + 1, MW_TOK_OPEN) || mw_tok_is(w->toks, i + 1, "and");
-    *ret_len = 1;
-    return plural && !known && alone &&
-           !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
-}
-
-/* "loans referencing a book": records, and no field of the record before. */
-static bool is_related_record(const struct walk *w, uint32_t i)
-{
-    return word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
-           !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
-           mw_infer_relation(w->toks, i + 1) > i + 1;
-}
-
-/* "companies post jobs": who does what to which records. Returns where the verb is, or i. */
-static uint32_t clause_verb(const struct walk *w, uint32_t i)
-{
-    uint32_t len = word_at(w, i) ? noun_len(w, i) : 0, verb = i + len;
-    if (len == 0 || !mw_words_is_plural(w->inf->words, w->toks->at[verb - 1].low))
-        return i;
-    const struct mw_phrase *p = mw_phrase_at(&w->inf->verbs, w->toks, verb, MW_FORM_BASE);
-    if (p == NULL)
-        p = mw_phrase_at(&w->inf->states, w->toks, verb, MW_FORM_BASE);
-    uint32_t object = verb + (p != NULL ? p->words : 0);
-    uint32_t words = word_at(w, object) && noun_len(w, object) > 0 ? noun_len(w, object) : 1;
-    bool plural = word_at(w, object) && !is_small(w, object) &&
-                  mw_words_is_plural(w->inf->words, w->toks->at[object + words - 1].low);
-    return p != NULL && (plural || listed(w, object, "articles")) ? verb : i;
-}
-
-/* "candidates apply": no field begins with the name of many records. */
-static bool is_clause(const struct walk *w, uint32_t i)
-{
-    uint32_t len = noun_len(w, i);
-    return len > 0 && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
-           plain_word(w, i + len) && !one_of(w, i + len, field_words);
-}
-
-/* "courses with title and credits": a record that nobody knows yet. */
-static bool is_described_record(const struct walk *w, uint32_t i)
-{
-    if (!mw_words_is_plural(w->inf->words, w->toks->at[i].low))
-        return false;
-    if (kind_at(w, i + 1, MW_TOK_COLON))
-        return noun_len(w, i) == 1;
-    return one_of(w, i + 1, (const char *const[]){"with", "having", "containing", NULL}) &&
-           word_at(w, i + 2);
-}
-
-/* "code unique, discount": a word that nobody can make anything of does not end the list; it is listed as not understood. */
-static uint32_t skip_unread(const struct walk *w, uint32_t i)
-{
-    uint32_t to = i;
-    while (to < i + 2 && plain_word(w, to) && !one_of(w, to, having) && !starts_verbs(w, to) &&
-           !mw_tok_is(w->toks, to, "and"))
-        to++;
-    return to > i && kind_at(w, to, MW_TOK_COMMA) && !is_small(w, i) ? to : i;
-}
-
-/* "tags: home, work or other": no record, but the values of a field. */
-static bool names_choices(const struct walk *w, uint32_t i)
-{
-    uint32_t at = i + 2;
-    if (!word_at(w, i) || !kind_at(w, i + 1, MW_TOK_COLON) ||
-        !mw_words_is_plural(w->inf->words, w->toks->at[i].low))
-        return false;
-    for (; word_at(w, at) && kind_at(w, at + 1, MW_TOK_COMMA); at += 2)
-        if (mw_tok_is(w->toks, at + 2, "or"))
-            at++;
-    return word_at(w, at) &&
-           (mw_tok_is(w->toks, at, "or") ? word_at(w, at + 1) : mw_tok_is(w->toks, at + 1, "or"));
-}
-
-static uint32_t choices(struct walk *w, uint32_t i)
-{
-    struct mw_bp_field *field = NULL;
-    uint32_t after = mw_infer_field(w->inf, w->toks, i, w->service, &field);
-    if (field == NULL)
-        return i + 1;
-    field->name =
-        mw_name_camel(w->inf->arena, mw_words_singular(w->inf->words, w->toks->at[i].low));
-    declare(w, i, after, field);
-    return after;
-}
-
-/* "title, due date and priority low|normal|high" at i. Returns the index after it. */
-static uint32_t field_list(struct walk *w, uint32_t i)
-{
-    bool service_level = w->entity == NULL, refers = false, many = false;
-    for (;;) {
-        while (
-            kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) ||
-            (i < w->toks->count && w->toks->at[i].tech) ||
-            one_of(w, i,
-                   (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) ||
-            (one_of(w, i, field_words) && !mw_tok_is(w->toks, i + 1, "and")))
-            i++;
-        uint32_t after = service_level ? i : has_many(w, i, many), len = 0;
-        if (after > i) {
-            many = true;
-            i = after;
-            continue;
-        }
-        uint32_t start = i;
-        while (listed(w, start, "articles") && word_at(w, start + 1))
-            start++;
-        if (!word_at(w, start) || w->heads[start] != NULL || starts_verbs(w, i) ||
-            (is_container(w, start) && !plain_word(w, start + 1)) ||
-            one_of(w, start,
-                   (const char *const[]){"ability", "possibility", "option", "support", "endpoints",
-                                         "operations", "use", NULL}))
-            return i;
-        if (clause_verb(w, start) > start || is_clause(w, start))
-            return i;
-        if (service_level)
-            w->entity = NULL;
-        if (names_choices(w, start)) {
-            i = choices(w, start);
-            continue;
-        }
-        if (item_is_entity(w, start, &len) && speak_of(w, start, start + len) != NULL) {
-            i = start + len;
-            if (one_of(w, i, having) || kind_at(w, i, MW_TOK_OPEN) || kind_at(w, i, MW_TOK_COLON) ||
-                starts_verbs(w, i) || one_of(w, i, (const char *const[]){"that", "which", NULL}) ||
-                mw_infer_relation(w->toks, i) > i)
-                return i;
-            if (word_at(w, i) && !mw_tok_is(w->toks, i, "and"))
-                return i; /* "tasks assigned to members": no field is called "assigned" */
-            continue;
-        }
-        uint32_t follow = start + (len > 0 ? len : 1);
-        if (one_of(w, i, (const char *const[]){"each", "every", NULL}) &&
-            mw_infer_relation(w->toks, follow) > follow)
-            return i; /* "and each vote references a poll", too */
-        if (one_of(w, follow, strict_having) &&
-            !one_of(w, start, (const char *const[]){"belongs", "belong", NULL}))
-            return i; /* "and each list has a name": another sentence */
-        if (is_related_record(w, start))
-            return i;
-        struct mw_bp_field *field = NULL;
-        refers = mw_infer_relation(w->toks, start) > start || (refers && noun_len(w, start) > 0);
-        after = refers && mw_infer_relation(w->toks, start) == start
-                    ? mw_infer_reference(w->inf, w->toks, start, w->service, &field)
-                    : mw_infer_field(w->inf, w->toks, i, w->service, &field);
-        if (field == NULL || after == i)
-            return i;
-        if ((after == start + 1 || kind_at(w, start + 1, MW_TOK_COLON)) &&
-            is_described_record(w, start) && !(field->type_said && after == start + 3))
-            return speak_of(w, start, start + 1) != NULL ? start + 1 : i;
-        declare(w, i, after, field);
-        i = skip_unread(w, after);
-        if (!kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i, "and") &&
-            !(i < w->toks->count && w->toks->at[i].tech) && !mw_tok_is(w->toks, i, "plus"))
-            return i;
-    }
-}
-
 /* --- statements --- */
+
+/* "amounts must be positive" of a record whose fields nobody listed: the table's fields have such a one. */
+static struct mw_bp_field *usual_field(struct walk *w, struct mw_bp_service *service, uint32_t i,
+                                       struct mw_bp_entity **ret_entity)
+{
+    struct mw_str name =
+        mw_name_camel(w->inf->arena, mw_words_singular(w->inf->words, w->toks->at[i].low));
+    for (struct mw_bp_entity *e = service != NULL ? service->entities : NULL; e != NULL;
+         e = e->next) {
+        if (e->fields == NULL && mw_infer_has_by_default(w->inf, e, name))
+            mw_infer_default_fields(w->inf, service, e);
+        struct mw_bp_field *field = mw_bp_field_of(e, name);
+        if (field != NULL)
+            return *ret_entity = e, field;
+    }
+    return NULL;
+}
 
 static bool may_be_field(const struct walk *w, uint32_t i)
 {
@@ -363,6 +48,8 @@ static uint32_t field_statement(struct walk *w, uint32_t i)
             field = mw_bp_field_of(e, name);
             entity = e;
         }
+        if (field == NULL && !colon && len == 1)
+            field = usual_field(w, service, i, &entity);
         if (field == NULL && !colon && len == 1 && may_be_field(w, i)) {
             /* "Pages must be at least 1" of a record whose fields nobody listed: the table's fields, and this one. */
             entity = w->entity != NULL ? w->entity : service != NULL ? service->entities : NULL;
@@ -385,7 +72,7 @@ static uint32_t field_statement(struct walk *w, uint32_t i)
         use(w, i, i + len);
         w->entity = entity;
         w->service = service;
-        declare(w, i, after, said);
+        mw_walk_declare(w, i, after, said);
         return after;
     }
     return i;
@@ -406,11 +93,11 @@ static uint32_t verbs_at(struct walk *w, uint32_t from, uint32_t i, enum mw_form
         last = item;
     }
     use(w, from, i);
-    bool describes = one_of(w, after, having) || kind_at(w, after, MW_TOK_OPEN) ||
+    bool describes = one_of(w, after, mw_walk_having) || kind_at(w, after, MW_TOK_OPEN) ||
                      kind_at(w, after, MW_TOK_COLON);
     if (last != NULL && describes && last->object_to == after &&
         last->object_to > last->object_from)
-        (void)speak_of(w, last->object_from, last->object_to);
+        (void)mw_walk_speak_of(w, last->object_from, last->object_to);
     return after;
 }
 
@@ -419,7 +106,7 @@ static uint32_t passive_at(struct walk *w, uint32_t from, uint32_t noun_to, uint
 {
     struct mw_item **first = w->inf->next_item;
     uint32_t after = mw_infer_verbs(w->inf, w->toks, from, i, MW_FORM_ED, true);
-    if (after == i || speak_of(w, from, noun_to) == NULL)
+    if (after == i || mw_walk_speak_of(w, from, noun_to) == NULL)
         return i;
     for (struct mw_item *item = *first; item != NULL; item = item->next) {
         item->service = w->service;
@@ -428,6 +115,18 @@ static uint32_t passive_at(struct walk *w, uint32_t from, uint32_t noun_to, uint
             item->object_from = from;
             item->object_to = noun_to;
         }
+    }
+    return after;
+}
+
+/* "can be closed" of the record that is spoken of. */
+static uint32_t changes_at(struct walk *w, uint32_t from, uint32_t i)
+{
+    struct mw_item **first = w->inf->next_item;
+    uint32_t after = mw_infer_verbs(w->inf, w->toks, from, i, MW_FORM_ED, true);
+    for (struct mw_item *item = *first; item != NULL; item = item->next) {
+        item->service = w->service;
+        item->entity = w->entity;
     }
     return after;
 }
@@ -458,6 +157,10 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
                 uint32_t done = passive_at(w, subject, k, after + 1);
                 return done > after + 1 ? done : i;
             }
+            if (be && k == i && w->entity != NULL) { /* "tickets have …, and can be closed" */
+                uint32_t done = changes_at(w, i, after + 1);
+                return done > after + 1 ? done : i;
+            }
             while (kind_at(w, after, MW_TOK_COLON))
                 after++;
             bool negated = is_negated_trigger(w, k, &after);
@@ -467,7 +170,7 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
                 item->negated = negated;
             return to > after ? to : i;
         }
-        if (!word_at(w, k) || w->heads[k] != NULL || one_of(w, k, having) ||
+        if (!word_at(w, k) || w->heads[k] != NULL || one_of(w, k, mw_walk_having) ||
             one_of(w, k, (const char *const[]){"and", "or", "with", "for", NULL}))
             return i;
     }
@@ -476,10 +179,10 @@ static uint32_t actor_at(struct walk *w, uint32_t i)
 
 static uint32_t clause_at(struct walk *w, uint32_t i)
 {
-    uint32_t verb = clause_verb(w, i);
+    uint32_t verb = mw_walk_clause_verb(w, i);
     if (verb == i)
         return i;
-    (void)speak_of(w, i, verb);
+    (void)mw_walk_speak_of(w, i, verb);
     w->entity = NULL; /* what they do is done to something else */
     uint32_t after = verbs_at(w, verb, verb, MW_FORM_BASE, false);
     return after > verb ? after : i;
@@ -530,56 +233,65 @@ static uint32_t imperative_at(struct walk *w, uint32_t i)
 {
     bool verb = word_at(w, i) && (mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) != NULL ||
                                   mw_phrase_at(&w->inf->states, w->toks, i, MW_FORM_BASE) != NULL);
-    bool noun = one_of(w, i + 1, strict_having) ||
+    bool noun = one_of(w, i + 1, mw_walk_strict_having) ||
                 one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
                 kind_at(w, i + 1, MW_TOK_COLON) || kind_at(w, i + 1, MW_TOK_OPEN);
-    if (!verb || noun || is_trigger(w, i))
+    if (!verb || noun || mw_walk_is_trigger(w, i))
         return i;
     return verbs_at(w, i, i, MW_FORM_BASE, true);
 }
 
 static bool describes_next(const struct walk *w, uint32_t i)
 {
-    return one_of(w, i, strict_having) || kind_at(w, i, MW_TOK_COLON) ||
+    return one_of(w, i, mw_walk_strict_having) || kind_at(w, i, MW_TOK_COLON) ||
            kind_at(w, i, MW_TOK_OPEN) || mw_tok_is(w->toks, i, "with") ||
            mw_infer_relation(w->toks, i) > i ||
-           (one_of(w, i, (const char *const[]){"that", "which", NULL}) && one_of(w, i + 1, having));
+           (one_of(w, i, (const char *const[]){"that", "which", NULL}) &&
+            one_of(w, i + 1, mw_walk_having));
 }
 
 static uint32_t noun_at(struct walk *w, uint32_t i)
 {
-    uint32_t len = noun_len(w, i);
+    uint32_t len = mw_walk_noun_len(w, i);
     bool article = i > 0 && listed(w, i - 1, "articles");
     if (len == 0) { /* nobody knows it: only "X has …" makes it a record */
-        bool names = word_at(w, i) &&
-                     !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
-                     (one_of(w, i + 1, strict_having) || is_related_record(w, i) ||
-                      ((w->sentence_start || article) && describes_next(w, i + 1)));
+        bool listed_here = plain_word(w, i) && !is_small(w, i) && kind_at(w, i + 1, MW_TOK_OPEN) &&
+                           mw_words_is_plural(w->inf->words, w->toks->at[i].low);
+        bool names =
+            listed_here ||
+            (word_at(w, i) && !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low) &&
+             (one_of(w, i + 1, mw_walk_strict_having) || mw_walk_is_related(w, i) ||
+              ((w->sentence_start || article) && describes_next(w, i + 1))));
         uint32_t words = 1;
         bool two = plain_word(w, i) && plain_word(w, i + 1) && !is_small(w, i);
-        bool lone = w->sentence_start && two && noun_len(w, i + 1) == 0 &&
+        bool lone = w->sentence_start && two && mw_walk_noun_len(w, i + 1) == 0 &&
                     describes_next(w, i + 2) &&
                     mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low);
-        if (!names && two && (lone || one_of(w, i + 2, strict_having)))
+        if (!names && two && (lone || one_of(w, i + 2, mw_walk_strict_having)))
             names = true, words = 2;
-        return names && speak_of(w, i, i + words) != NULL ? i + words : i;
+        return names && mw_walk_speak_of(w, i, i + words) != NULL ? i + words : i;
     }
     bool plural = mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low);
     bool actor = len == 1 && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
     bool describes = describes_next(w, i + len);
+    bool adjective = !plural && plain_word(w, i + len) && !is_small(w, i + len) &&
+                     !mw_words_is_plural(w->inf->words, w->toks->at[i + len].low) &&
+                     w->heads[i + len] == NULL;
+    if (adjective && !describes) /* "a vet clinic" */
+        return i;
     if (actor ? !describes || mw_tok_is(w->toks, i + len, "with")
               : !plural && !describes && !article && !w->sentence_start)
         return i;
-    return speak_of(w, i, i + len) != NULL ? i + len : i;
+    return mw_walk_speak_of(w, i, i + len) != NULL ? i + len : i;
 }
 
 /* "for lending books: books with title": after the colon the records are described, they are no fields. */
 static bool introduces_record(const struct walk *w, uint32_t i)
 {
-    uint32_t len = noun_len(w, i);
+    uint32_t len = mw_walk_noun_len(w, i);
     len = len == 0 ? 1 : len;
     return word_at(w, i) && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
-           (one_of(w, i + len, having) || mw_infer_relation(w->toks, i + len) > i + len);
+           (one_of(w, i + len, mw_walk_having) || mw_infer_relation(w->toks, i + len) > i + len);
 }
 
 /* "an events app: create events with a name": a verb and what it is done to. */
@@ -605,10 +317,10 @@ static uint32_t description_at(struct walk *w, uint32_t i)
     bool colon = (kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN)) && w->subject_here;
     bool belongs = mw_infer_relation(w->toks, at) > at ||
                    one_of(w, at, (const char *const[]){"belongs", "belong", NULL});
-    bool fields =
-        one_of(w, at, field_words) && (kind_at(w, at + 1, MW_TOK_COLON) ||
-                                       one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
-    if (!colon && !belongs && !fields && !one_of(w, at, having))
+    bool fields = one_of(w, at, mw_walk_field_words) &&
+                  (kind_at(w, at + 1, MW_TOK_COLON) ||
+                   one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
+    if (!colon && !belongs && !fields && !one_of(w, at, mw_walk_having))
         return i;
     if (colon && kind_at(w, i, MW_TOK_COLON) &&
         ((w->entity != NULL && introduces_record(w, i + 1)) || is_order(w, i + 1))) {
@@ -619,9 +331,9 @@ static uint32_t description_at(struct walk *w, uint32_t i)
         w->service = w->inf->bp->services;
     uint32_t from = belongs ? at : at + 1;
     while (one_of(w, from, (const char *const[]){"of", "are", "is", "following", NULL}) ||
-           one_of(w, from, field_words) || kind_at(w, from, MW_TOK_COLON))
+           one_of(w, from, mw_walk_field_words) || kind_at(w, from, MW_TOK_COLON))
         from++;
-    uint32_t after = field_list(w, from);
+    uint32_t after = mw_walk_field_list(w, from);
     if (after == from)
         return i;
     if (kind_at(w, i, MW_TOK_OPEN) && kind_at(w, after, MW_TOK_CLOSE)) {
@@ -629,7 +341,7 @@ static uint32_t description_at(struct walk *w, uint32_t i)
         /* "products (name, price) and orders (total)": the service is spoken of again. */
         if (kind_at(w, after, MW_TOK_COMMA) || mw_tok_is(w->toks, after, "and")) {
             w->entity = NULL;
-            return field_list(w, after);
+            return mw_walk_field_list(w, after);
         }
     }
     return after;
@@ -654,12 +366,12 @@ static uint32_t step(struct walk *w, uint32_t i)
 static bool list_goes_on(const struct walk *w, uint32_t i)
 {
     uint32_t to = i + 1;
-    if (!mw_str_is(w->toks->at[i].text, ";") || w->entity == NULL || noun_len(w, to) > 0 ||
-        starts_verbs(w, to) || is_order(w, to))
+    if (!mw_str_is(w->toks->at[i].text, ";") || w->entity == NULL || mw_walk_noun_len(w, to) > 0 ||
+        mw_walk_starts_verbs(w, to) || is_order(w, to))
         return false;
     while (to < i + 4 && plain_word(w, to))
         to++;
-    return to > i + 1 && !one_of(w, to, having) &&
+    return to > i + 1 && !one_of(w, to, mw_walk_having) &&
            (kind_at(w, to, MW_TOK_NUMBER) || kind_at(w, to, MW_TOK_COLON) ||
             kind_at(w, to, MW_TOK_OPEN) || mw_tok_is(w->toks, to, "required") ||
             mw_tok_is(w->toks, to - 1, "required") || mw_tok_is(w->toks, to - 1, "optional"));
@@ -672,7 +384,7 @@ static void walk_prompt(struct walk *w)
     for (uint32_t i = 0; i < w->toks->count && !w->inf->arena->exhausted;) {
         const struct mw_tok *tok = &w->toks->at[i];
         if (i > 0 && i == list_end && list_goes_on(w, i)) {
-            i = list_end = field_list(w, i + 1);
+            i = list_end = mw_walk_field_list(w, i + 1);
             continue;
         }
         if (tok->kind == MW_TOK_BREAK) {
@@ -779,7 +491,7 @@ enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw
     walk_prompt(&w);
     for (struct mw_item *item = inf->first_item; item != NULL; item = item->next)
         if (inf->bp->services == NULL && item->object_to > item->object_from)
-            (void)speak_of(&w, item->object_from, item->object_to);
+            (void)mw_walk_speak_of(&w, item->object_from, item->object_to);
     if (inf->bp->services == NULL)
         ask_for_anything(inf);
     if (!inf->asked)

@@ -189,6 +189,9 @@ struct mw_bp_entity *mw_infer_add_entity(struct mw_infer *inf, struct mw_bp_serv
                                          struct mw_str low);
 void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service,
                              struct mw_bp_entity *entity);
+/* Has the table's record of that name such a field? */
+bool mw_infer_has_by_default(const struct mw_infer *inf, const struct mw_bp_entity *entity,
+                             struct mw_str field);
 /* as_unknown: those of a noun that the tables do not know, whatever they know of this one. */
 void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
                             struct mw_bp_entity *entity, bool as_unknown);

@@ -41,14 +41,32 @@ static bool fail(struct plan *p, struct mw_str why)
 
 /* --- the entity --- */
 
+/* "talks", when the only record that can be meant is the conference talk. */
+static struct mw_bp_entity *called_briefly(const struct mw_infer *inf, struct mw_str singular,
+                                           struct mw_bp_service **ret_service)
+{
+    struct mw_str tail = mw_arena_format(inf->arena, " %.*s", MW_STR_ARG(singular)),
+                  noun = MW_STR_NONE;
+    struct mw_bp_entity *found = NULL;
+    if (singular.len == 0 || mw_words_noun(inf->words, singular, &noun) != MW_NODE_NONE)
+        return NULL;
+    for (struct mw_bp_service *s = inf->bp->services; s != NULL; s = s->next)
+        for (struct mw_bp_entity *e = s->entities; e != NULL; e = e->next) {
+            if (!mw_str_ends(mw_name_words(inf->arena, e->name), tail))
+                continue;
+            if (found != NULL)
+                return NULL;
+            found = e;
+            *ret_service = s;
+        }
+    return found;
+}
+
 struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_service *service,
                                      struct mw_str low, struct mw_bp_service **ret_service)
 {
-    struct mw_str one = mw_name_pascal(inf->arena, mw_words_singular(inf->words, low)),
-                  noun = MW_STR_NONE;
-    if (mw_words_noun(inf->words, mw_words_singular(inf->words, low), &noun) != MW_NODE_NONE &&
-        mw_str_is(noun, "todo"))
-        one = mw_name_pascal(inf->arena, noun);
+    struct mw_str singular = mw_words_main_name(inf->words, mw_words_singular(inf->words, low)),
+                  one = mw_name_pascal(inf->arena, singular);
     struct mw_bp_entity *found =
         service != NULL && low.len > 0 ? mw_bp_entity_of(service, one) : NULL;
     *ret_service = service;
@@ -57,7 +75,7 @@ struct mw_bp_entity *mw_infer_entity(const struct mw_infer *inf, struct mw_bp_se
         found = mw_bp_entity_of(s, one);
         *ret_service = s;
     }
-    return found;
+    return found != NULL ? found : called_briefly(inf, singular, ret_service);
 }
 
 /* "notification read": the first words name the entity, the others are what it becomes; "overdue todos": only the last name it. */
@@ -534,6 +552,27 @@ static bool by_one(const struct plan *p)
     return !p->plural && (article || mw_tok_is(item->toks, item->object_to, "by"));
 }
 
+/* "send an invoice" of status draft|sent: a later state of it, and no new one. */
+static bool is_a_state(struct plan *p)
+{
+    for (struct mw_bp_field *f = p->entity->fields; f != NULL; f = f->next)
+        for (uint32_t i = 1; i < f->value_count; i++) {
+            struct mw_toks toks = mw_tokens(p->inf->arena, f->values[i]);
+            const struct mw_phrase *past =
+                toks.at != NULL ? mw_phrase_at(&p->inf->verbs, &toks, 0, MW_FORM_ED) : NULL;
+            bool same =
+                past != NULL && toks.count == past->words + 1 &&
+                mw_str_eq(mw_tokens_low(p->inf->arena, &past->toks, 0, past->words), p->verb);
+            if (!same || mw_str_eq(f->default_text, f->values[i]))
+                continue;
+            p->field = f->name;
+            p->rest = f->values[i];
+            p->renamed = true;
+            return true;
+        }
+    return false;
+}
+
 static bool make_plain(struct plan *p)
 {
     const struct mw_tape *t = p->item->phrase->table;
@@ -547,6 +586,8 @@ static bool make_plain(struct plan *p)
             continue;
         if (effect == MW_BP_LIST && count == 2 && by_one(p))
             continue;
+        if (effect == MW_BP_CREATE && !p->assumed && is_a_state(p))
+            return set_value(p);
         if (effect == MW_BP_UPDATE && p->field.len > 0 && p->rest.len > 0 &&
             mw_str_is(p->item->preposition, "to"))
             return set_value(p);

@@ -514,6 +514,16 @@ static uint32_t colon_values(const struct reader *r, uint32_t i)
     return i;
 }
 
+/* "watched status": what a verb of the tables sets to true or false. */
+static bool is_switch(const struct reader *r, uint32_t i)
+{
+    const struct mw_phrase *state = mw_phrase_at(&r->inf->states, r->toks, i, MW_FORM_ED);
+    uint32_t field = state != NULL ? mw_node_get(state->table, state->row, "field") : MW_NODE_NONE;
+    return is(r, i + 1, "status") && field != MW_NODE_NONE &&
+           mw_str_eq(mw_node_str(state->table, field), r->toks->at[i].low) &&
+           !kind_is(r, i + 3, MW_TOK_BAR) && !is(r, i + 3, "or");
+}
+
 /* "status in transit or delivered" */
 static bool is_state_choice(const struct reader *r, uint32_t i)
 {
@@ -575,6 +585,11 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
     if (r.field->name.len == 0 || r.field->name.len > MW_NAME_MAX ||
         !mw_name_is_camel(r.field->name))
         return i;
+    if (to == from + 2 && (is(&r, to - 1, "flag") || is_switch(&r, from))) { /* "published flag" */
+        r.field->name = mw_name_camel(inf->arena, toks->at[from].low);
+        r.field->type = MW_BP_BOOLEAN;
+        r.field->type_said = true;
+    }
     use(&r, from, to);
     *ret_field = r.field;
     to = is_state_choice(&r, to) ? values(&r, to, false) : colon_values(&r, to);

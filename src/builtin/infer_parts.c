@@ -256,6 +256,20 @@ void mw_infer_default_fields(struct mw_infer *inf, struct mw_bp_service *service
     }
 }
 
+bool mw_infer_has_by_default(const struct mw_infer *inf, const struct mw_bp_entity *entity,
+                             struct mw_str field)
+{
+    const struct mw_tape *t = &inf->words->nouns;
+    struct mw_str row = MW_STR_NONE;
+    uint32_t list = mw_node_get(t, noun_row(inf, entity, &row), "fields");
+    for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i)) {
+        struct mw_str text = mw_node_str(t, i);
+        if (mw_str_starts(text, field) && text.len > field.len && text.ptr[field.len] == ':')
+            return true;
+    }
+    return false;
+}
+
 void mw_infer_default_cases(struct mw_infer *inf, struct mw_bp_service *service,
                             struct mw_bp_entity *entity, bool as_unknown)
 {

@@ -2,7 +2,7 @@
  * infer_walk.h - the place in a prompt where its reading is, and the questions that its readers ask about the words there.
  *
  * Owns:     nothing; the tokens and the blueprint are the caller's.
- * Does not: decide what words mean (infer.c: records and use cases; infer_service.c: services).
+ * Does not: decide what words mean (infer.c: use cases; infer_list.c: records and fields; infer_service.c: services).
  */
 #ifndef MW_INFER_WALK_H
 #define MW_INFER_WALK_H
@@ -73,6 +73,32 @@ static inline bool plain_word(const struct walk *w, uint32_t i)
             is_noun(w, i, i + 1)) &&
            !listed(w, i, "articles");
 }
+
+static inline bool is_small(const struct walk *w, uint32_t i)
+{
+    return word_at(w, i) && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+}
+
+/* --- infer_list.c --- */
+/* Words that say what a record holds; those that only a record can be followed by; names of what is held. NULL-terminated. */
+extern const char *const mw_walk_having[];
+extern const char *const mw_walk_strict_having[];
+extern const char *const mw_walk_field_words[];
+/* The record that [from,to) names, made when it is new; from here on it is the one spoken of. NULL: no usable name. */
+struct mw_bp_entity *mw_walk_speak_of(struct walk *w, uint32_t from, uint32_t to);
+/* Length of a noun phrase at i that names a known noun or a record already there; 0: none. */
+uint32_t mw_walk_noun_len(const struct walk *w, uint32_t i);
+bool mw_walk_is_trigger(const struct walk *w, uint32_t i);
+/* Do use cases begin here, and no field? */
+bool mw_walk_starts_verbs(const struct walk *w, uint32_t i);
+/* Adds a field to the record spoken of. */
+void mw_walk_declare(struct walk *w, uint32_t from, uint32_t to, struct mw_bp_field *field);
+/* "loans referencing a book": records, and no field of the record before. */
+bool mw_walk_is_related(const struct walk *w, uint32_t i);
+/* "companies post jobs": who does what to which records. Returns where the verb is, or i. */
+uint32_t mw_walk_clause_verb(const struct walk *w, uint32_t i);
+/* "title, due date and priority low|normal|high" at i. Returns the index after it. */
+uint32_t mw_walk_field_list(struct walk *w, uint32_t i);
 
 /* --- infer_service.c --- */
 /* Finds the services that the prompt names and marks their heads; they are the blueprint's before anything else is read. */
