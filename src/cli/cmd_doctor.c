@@ -27,12 +27,6 @@ static const struct mw_journal_options *options_for(struct mw_cli *cli)
     return options;
 }
 
-static void say_line(void *context, const char *line)
-{
-    (void)context; /* it is talk */
-    (void)fprintf(stderr, "%s\n", line);
-}
-
 static enum mw_rc verify(struct mw_cli *cli, struct mw_journal_report *report, struct mw_err *err)
 {
     mw_autofree char *journal = journal_of(cli);
@@ -135,17 +129,61 @@ int mw_cmd_verify(struct mw_cli *cli)
     return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
 }
 
+struct told {
+    struct mw_cli *cli;
+    struct mw_json *json; /* NULL: as text, at once */
+};
+
+static void tell_step(void *context, const char *line)
+{
+    const struct told *told = context;
+    if (told->json != NULL)
+        mw_json_str(told->json, mw_str_of(line));
+    else
+        (void)mw_cli_put_line(mw_str_of(line)); /* what is done is done whoever reads it */
+}
+
+/* Said first, whole; then, with --yes, said again step by step and done. */
+static enum mw_rc repair(struct mw_cli *cli, const char *journal, bool yes, struct mw_json *json,
+                         struct mw_err *err)
+{
+    struct told told = {cli, cli->json ? json : NULL};
+    enum mw_rc rc = mw_journal_repair(journal, options_for(cli), true, tell_step, &told, err);
+    if (rc == MW_OK && yes)
+        rc = mw_journal_repair(journal, options_for(cli), false, tell_step, &told, err);
+    return rc;
+}
+
 int mw_cmd_journal_repair(struct mw_cli *cli)
 {
     struct mw_err err = {0};
+    struct mw_journal_report report;
+    struct mw_json json;
+    struct mw_buf out = mw_heap_buf();
+    bool yes = mw_cli_has(cli, "yes");
+    if (yes && mw_cli_has(cli, "dry-run"))
+        return mw_cli_usage(cli, "--yes or --dry-run, not both");
     if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     mw_autofree char *journal = journal_of(cli);
-    if (mw_journal_repair(journal, options_for(cli), mw_cli_has(cli, "dry-run"), say_line, NULL,
-                          &err) != MW_OK)
-        return mw_cli_fail(cli, &err);
-    (void)mw_cli_put_line(cli->json ? MW_STR("{\"ok\":true}") : MW_STR("done"));
-    return 0;
+    enum mw_rc rc = verify(cli, &report, &err);
+    bool damaged = report.damaged;
+    mw_json_init(&json, &out);
+    mw_json_object(&json);
+    mw_json_karray(&json, "steps");
+    if (rc == MW_OK || rc == MW_E_CORRUPT)
+        rc = repair(cli, journal, yes && damaged, &json, &err);
+    mw_json_array_end(&json);
+    mw_json_kbool(&json, "damaged", damaged);
+    mw_json_kbool(&json, "repaired", rc == MW_OK && yes && damaged);
+    mw_json_object_end(&json);
+    if (cli->json && rc == MW_OK)
+        (void)mw_cli_put_line(mw_buf_str(&out)); /* the exit code says it too */
+    mw_heap_buf_free(&out);
+    if (rc == MW_OK && damaged && !yes)
+        rc = MW_FAIL(&err, MW_E_CORRUPT,
+                     "nothing was changed; 'millwright journal repair --yes' does it");
+    return rc == MW_OK ? 0 : mw_cli_fail(cli, &err);
 }
 
 /* ---- doctor ---- */
@@ -204,6 +242,29 @@ static void look_programs(struct mw_cli *cli, struct findings *findings)
             MW_STR("correct the file that is named"));
 }
 
+static void note_step(void *context, const char *line)
+{
+    struct mw_buf *plan = context;
+    if (strncmp(line, "would: ", 7) != 0)
+        return; /* the finding says the rest */
+    mw_buf_put_z(plan, plan->len > 0 ? "; " : "millwright journal repair --yes would ");
+    mw_buf_put_z(plan, line + 7);
+}
+
+/* What a repair would do, in its own words: nothing is done. */
+static struct mw_str repair_plan(struct mw_cli *cli)
+{
+    struct mw_err err;
+    struct mw_buf plan = mw_heap_buf();
+    struct mw_str words = MW_STR("millwright journal repair says what a repair would do");
+    mw_autofree char *journal = journal_of(cli);
+    if (mw_journal_repair(journal, options_for(cli), true, note_step, &plan, &err) == MW_OK &&
+        plan.len > 0)
+        words = mw_arena_copy(&cli->arena, mw_buf_str(&plan));
+    mw_heap_buf_free(&plan);
+    return words;
+}
+
 static void look_workspace(struct mw_cli *cli, struct findings *findings)
 {
     struct mw_journal_report report;
@@ -226,7 +287,7 @@ static void look_workspace(struct mw_cli *cli, struct findings *findings)
             MW_STR_NONE);
     else
         add(findings, "journal", false, mw_arena_copy(arena, mw_str_of(err.text)),
-            MW_STR("millwright journal repair --dry-run says what a repair would do"));
+            repair_plan(cli));
 }
 
 /* P08: the host refuses new work; what is here is whole and can be read. */

@@ -67,8 +67,15 @@ static const struct mw_option lineage_option[] = {
     {"lineage", NULL, "also what caused and followed it"}, {NULL, NULL, NULL}};
 static const struct mw_option journal_options[] = {
     {"after", "SEQ", "only records after this number"}, {NULL, NULL, NULL}};
-static const struct mw_option repair_options[] = {{"dry-run", NULL, "only say what would be done"},
+static const struct mw_option repair_options[] = {
+    {"dry-run", NULL, "only say what would be done, as without --yes"},
+    {"yes", NULL, "do what was said"},
+    {NULL, NULL, NULL}};
+static const struct mw_option export_options[] = {{"trace", "ID", "only the records of this trace"},
                                                   {NULL, NULL, NULL}};
+static const struct mw_option position_options[] = {
+    {"expect", "SEQ:HASH", "is that still a place in the journal? No: exit 65"},
+    {NULL, NULL, NULL}};
 static const struct mw_option serve_options[] = {
     {"foreground", NULL, "run the host here, until it is asked to stop"},
     {"stop", NULL, "ask the running host to finish and end"},
@@ -243,8 +250,25 @@ const struct mw_command mw_commands[] = {
      "The host has one made by itself when many records have come. The journal is not changed, and "
      "removing .millwright/cache loses nothing.",
      NO_OPTIONS, 0, 0, mw_cmd_journal_snapshot, NULL, NULL, NULL},
+    {"journal segments", MW_CLI_OPERATIONS, "",
+     "the journal's files: records, frames, bytes, sealed or open", NULL, NO_OPTIONS, 0, 0,
+     mw_cmd_journal_segments, NULL, NULL, NULL},
+    {"journal position", MW_CLI_OPERATIONS, "",
+     "the last record's number and its frame's hash, to be kept elsewhere",
+     "A journal that was cut at the border of a frame cannot be told from a shorter one by "
+     "itself. Keep this word somewhere else; later --expect says whether the journal still holds "
+     "that place.",
+     position_options, 0, 0, mw_cmd_journal_position, NULL, NULL, NULL},
+    {"journal export", MW_CLI_OPERATIONS, "",
+     "records as JSON lines, with the proof of where each stands in the journal",
+     "The first line says journal, trace, number of records, their SHA-256 and the journal's last "
+     "position; before the records of a frame a line says where the frame lies and its hash. "
+     "docs/journal.md is the format; tools/journal_reader.py --export FILE checks one.",
+     export_options, 0, 0, mw_cmd_journal_export, NULL, NULL, NULL},
     {"journal repair", MW_CLI_OPERATIONS, "",
-     "cut a damaged journal at the first damage; what is cut off is kept aside", NULL,
+     "cut a damaged journal at the first damage; what is cut off is kept aside",
+     "Says file, byte, record and number of bytes of every step, and changes nothing; with --yes "
+     "it does them. Every record before the damage stays; nothing is deleted.",
      repair_options, 0, 0, mw_cmd_journal_repair, NULL, NULL, NULL},
     {"bench", MW_CLI_OPERATIONS, "[WORKLOAD]",
      "how fast the control plane is here, beside this machine's own limits",

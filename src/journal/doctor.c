@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ASIDE_SUFFIX "damaged"
@@ -72,7 +73,11 @@ enum mw_rc mw_journal_repair(const char *dir, const struct mw_journal_options *o
     uint64_t epoch = 0;
     struct mw_survey survey;
     rc = mw_scan_refuse_newer(repair.folder.sys, repair.folder.dir_fd, err);
-    if (rc == MW_OK)
+    /* Who only says changes nothing: without the file nobody can hold the lock. */
+    struct stat lock;
+    bool nobody =
+        dry_run && fstatat(repair.folder.side_fd, MW_LOCK_FILE, &lock, AT_SYMLINK_NOFOLLOW) != 0;
+    if (rc == MW_OK && !nobody)
         rc = mw_lock_take(repair.folder.sys, repair.folder.side_fd, &lock_fd, &epoch, err);
     if (rc == MW_OK)
         rc = mw_survey(&repair.folder, &survey, err);
@@ -169,8 +174,12 @@ static enum mw_rc move_aside(struct repair *repair, uint64_t segment, struct mw_
     char name[MW_SEGMENT_NAME_BYTES], aside[MW_JOURNAL_PATH_MAX];
     mw_segment_name(segment, name);
     mw_folder_aside_name(&repair->folder, segment, ASIDE_SUFFIX, aside);
-    say(repair->say, repair->context, "%s: move %s to %s", repair->dry_run ? "would" : "now", name,
-        aside);
+    struct stat file;
+    if (fstatat(repair->folder.dir_fd, name, &file, AT_SYMLINK_NOFOLLOW) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", name);
+    say(repair->say, repair->context, "%s: move %s, all its %lu bytes, records from %lu on, to %s",
+        repair->dry_run ? "would" : "now", name, (unsigned long)file.st_size,
+        (unsigned long)segment, aside);
     if (repair->dry_run)
         return MW_OK;
     const int fd = repair->folder.dir_fd;
@@ -195,9 +204,9 @@ static enum mw_rc cut_segment(struct repair *repair, const struct mw_damage *dam
     (void)close(fd); /* was only read */
     mw_folder_aside_name(&repair->folder, damage->segment, ASIDE_SUFFIX, aside);
     say(repair->say, repair->context,
-        "%s: cut %s at byte %lu and keep the %lu bytes after it in %s",
+        "%s: cut %s at byte %lu, before record %lu, and keep the %lu bytes after it in %s",
         repair->dry_run ? "would" : "now", name, (unsigned long)damage->offset,
-        (unsigned long)((uint64_t)size - damage->offset), aside);
+        (unsigned long)damage->seq, (unsigned long)((uint64_t)size - damage->offset), aside);
     if (repair->dry_run)
         return MW_OK;
     enum mw_rc rc =
