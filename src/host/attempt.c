@@ -378,8 +378,9 @@ static void on_stdout(uv_poll_t *poll, int status, int events)
             return;
         if (got <= 0)
             break;
-        if (attempt->idle != NULL)
-            (void)uv_timer_again(attempt->idle);
+        if (attempt->idle !=
+            NULL) /* from now on: uv_timer_again would leave a timer that does not repeat as it is */
+            (void)uv_timer_start(attempt->idle, on_idle, attempt->agent.idle_ms, 0);
         if (!attempt->agent.answers_by_diff &&
             !mw_answer_feed(&attempt->answer, (struct mw_str){chunk, (size_t)got}))
             end_child(attempt, MW_EXEC_ASKED, 1000);

@@ -147,6 +147,15 @@ static void put_in_quarantine(struct mw_host *host, struct mw_post *post)
                             "answer ended the host twice while it was recorded\"}"));
 }
 
+/* When nothing is being written, only asking shows whether there is room again: no frame will say so while all new work is refused. */
+static bool is_still_full(struct mw_host *host)
+{
+    struct mw_err err;
+    if (host->full && host->writing == NULL)
+        host->full = host->ops->reserve_restore(host->journal, &err) != MW_OK;
+    return host->full;
+}
+
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user)
 {
@@ -159,7 +168,7 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
     bool from_caller = mw_request_info(post->request.kind)->from == MW_FROM_CALLER;
     bool frees =
         post->request.kind == MW_REQ_CANCEL_TRACE || post->request.kind == MW_REQ_PAUSE_TRACE;
-    if (from_caller && host->full && !frees) {
+    if (from_caller && !frees && is_still_full(host)) {
         answer_now(post, MW_E_FULL, "the disk is full: nothing was done; make room and ask again");
         return;
     }

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -94,7 +95,14 @@ struct rig {
     char last_trace_id[128];
     bool relaxed_limits;
     size_t region_bytes; /* 0: RIG_REGION_BYTES */
+    const char *program; /* for the command that plays a seed again */
+    bool is_worker;      /* seeds.h */
+    FILE *stderr_was;
+    void (*before_failing)(void); /* NULL: nothing */
 };
+
+static inline void rig_hear(struct rig *rig);
+static inline void rig_fail(struct rig *rig);
 
 static inline uint64_t rig_random(struct rig *rig)
 {
@@ -112,11 +120,10 @@ static inline uint32_t rig_below(struct rig *rig, uint32_t bound)
 #define RIG_CHECK(rig, condition, ...)                                                             \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
+            rig_hear(rig);                                                                         \
             fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition);                        \
             fprintf(stderr, __VA_ARGS__);                                                          \
-            fprintf(stderr, "\nseed %lu: run again with MW_SEED=%lu\n", (rig)->seed, (rig)->seed); \
-            rig_tell_tail(rig);                                                                    \
-            fail();                                                                                \
+            rig_fail(rig);                                                                         \
         }                                                                                          \
     } while (0)
 
@@ -137,6 +144,27 @@ static inline void rig_tell_tail(const struct rig *rig)
     mw_core_dump(&rig->core, &dump);
     fprintf(stderr, "%.*s", MW_STR_ARG(mw_buf_str(&dump)));
     mw_heap_buf_free(&dump);
+}
+
+/* A world that keeps what is said to standard error to itself gives it back before a failure is told. */
+static inline void rig_hear(struct rig *rig)
+{
+    if (rig->stderr_was != NULL)
+        stderr = rig->stderr_was;
+    if (rig->before_failing != NULL)
+        rig->before_failing();
+}
+
+/* The words are said: here is how to see it again. Leaves the test, or the process when it is one of many that play seeds. */
+static inline void rig_fail(struct rig *rig)
+{
+    fprintf(stderr, "\nseed %lu: run again with MW_SEED=%lu build/release/%s\n", rig->seed,
+            rig->seed, rig->program != NULL ? rig->program : "(this test)");
+    rig_tell_tail(rig);
+    fflush(NULL);
+    if (rig->is_worker)
+        _exit(1);
+    fail();
 }
 
 /* ---- what the core asks of its host ---- */

@@ -1,0 +1,458 @@
+/*
+ * host_look.h - the oracles of a host: what has to hold at every answer, start, ring, append and turn, and when all is quiet. Those of
+ * oracle.h look after every step of the core, at the host's own core.
+ *
+ * Which planted defect of src/host turns which of them red: the table in docs/promises.md is played by test_sim_host_planted.
+ */
+#ifndef MW_TEST_HOST_LOOK_H
+#define MW_TEST_HOST_LOOK_H
+
+#include "host_callers.h"
+
+#include "author/author.h"
+
+#define LOOK_RINGS_MAX 4096
+
+struct look {
+    mw_seq rung[LOOK_RINGS_MAX]; /* in this life */
+    uint32_t rung_count;
+    mw_seq began[LOOK_RINGS_MAX]; /* asks whose effect began in this life */
+    uint32_t began_count;
+    uint64_t rings, steps, quiet_turns, blobs;
+};
+
+static struct look look;
+
+static void look_begin_life(void)
+{
+    look.rung_count = 0;
+    look.began_count = 0;
+}
+
+/* ---- the journal ---- */
+
+extern const struct mw_journal_ops __real_mw_journal_files;
+extern struct mw_journal_ops __wrap_mw_journal_files;
+struct mw_journal_ops __wrap_mw_journal_files;
+
+static enum mw_rc look_take_line(void *to, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    (void)seq; /* the lines say it */
+    (void)err;
+    mw_buf_put(to, line);
+    mw_buf_put_c(to, '\n');
+    return MW_OK;
+}
+
+/* The shadow reads what this life reads. */
+static void look_replay(void)
+{
+    struct rig *rig = world.rig;
+    rig->journal.len = 0;
+    mw_buf_put(&rig->journal, mw_buf_str(&world.sure));
+    rig->line_count = 0;
+    rig_note_lines(rig, 0);
+    rig->durable = rig->line_count;
+    rig_init_core(rig, &rig->shadow, 2);
+    oracle_forget(rig);
+    for (size_t i = 0; i < rig->line_count; i++)
+        oracle_look(rig, i, NULL, true);
+}
+
+/* P01, P02: every frame that append said is durable is there, byte by byte, and beyond it nothing but the whole of the one on its way. */
+static void look_at_opened(void *journal)
+{
+    struct mw_buf lines = mw_heap_buf();
+    struct mw_err err = {0};
+    enum mw_rc rc = __real_mw_journal_files.read(journal, 1, look_take_line, &lines, &err);
+    WORLD_CHECK(rc == MW_OK, "P01: the journal cannot be read: %s", err.text);
+    WORLD_CHECK(
+        lines.len >= world.sure.len && memcmp(lines.ptr, world.sure.ptr, world.sure.len) == 0,
+        "P01: of %lu acknowledged records some are gone or changed", (unsigned long)world.sure_seq);
+    if (lines.len > world.sure.len) {
+        struct mw_str more = mw_str_sub(mw_buf_str(&lines), world.sure.len, lines.len);
+        WORLD_CHECK(mw_str_eq(more, mw_buf_str(&world.tried)),
+                    "P01: the journal holds %zu bytes that nobody wrote, or half a frame",
+                    more.len);
+        mw_buf_put(&world.sure, more);
+        world.sure_seq += world.tried_count;
+    }
+    world.tried.len = 0;
+    world.tried_count = 0;
+    world.opened = true;
+    mw_heap_buf_free(&lines);
+    look_replay();
+}
+
+static enum mw_rc look_open(const char *dir, const struct mw_journal_options *options,
+                            void **ret_self, struct mw_journal_opened *ret_opened,
+                            struct mw_err *err)
+{
+    struct mw_journal_options small = *options;
+    small.segment_bytes = 40000; /* a seed goes over a few segments */
+    small.reserve_bytes = 16384;
+    enum mw_rc rc = __real_mw_journal_files.open(dir, &small, ret_self, ret_opened, err);
+    WORLD_CHECK(rc != MW_E_CONFLICT, "P11: the journal is held by nobody: %s", err->text);
+    assert_true(small.check_later);
+    return rc;
+}
+
+static enum mw_rc look_check(void *self, struct mw_journal_opened *ret_opened, struct mw_err *err)
+{
+    enum mw_rc rc = __real_mw_journal_files.check(self, ret_opened, err);
+    world.inside = false;
+    WORLD_CHECK(rc != MW_E_CORRUPT, "P03: the journal does not open: %s", err->text);
+    if (rc == MW_OK)
+        look_at_opened(self);
+    world.inside = true;
+    return rc;
+}
+
+static size_t look_find(struct mw_str text, const char *words, size_t from)
+{
+    const char *found = memmem(text.ptr + from, text.len - from, words, strlen(words));
+    return found != NULL ? (size_t)(found - text.ptr) : SIZE_MAX;
+}
+
+/* P22: a file list, and every file in it. */
+static void look_at_blob(struct mw_str sha256, bool is_list, mw_seq seq)
+{
+    char path[160];
+    snprintf(path, sizeof path, DISK_ROOT "/ws/.millwright/blobs/%.2s/%.62s", sha256.ptr,
+             sha256.ptr + 2);
+    look.blobs++;
+    WORLD_CHECK(disk_is_durable(path), "P22: record %lu names blob %.*s, which is not durable",
+                (unsigned long)seq, MW_STR_ARG(sha256));
+    const struct disk_node *node = disk_find(path);
+    struct mw_str text = {node->now.at, node->now.filled};
+    for (size_t at = 0; is_list && (at = look_find(text, "\"sha256\":\"", at)) != SIZE_MAX;) {
+        at += 10;
+        look_at_blob(mw_str_sub(text, at, 64), false, seq);
+    }
+}
+
+static void look_at_named(struct mw_str line, const char *key, bool is_list, mw_seq seq)
+{
+    size_t at = look_find(line, key, 0);
+    size_t len = strlen(key);
+    if (at != SIZE_MAX && at + len + 65 < line.len && line.ptr[at + len + 64] == '"')
+        look_at_blob(mw_str_sub(line, at + len, 64), is_list, seq);
+}
+
+static void look_at_frame(mw_seq first, struct mw_str lines)
+{
+    mw_seq seq = first;
+    for (size_t at = 0; at < lines.len; seq++) {
+        size_t end = mw_str_find(lines, '\n', at);
+        struct mw_str line = mw_str_sub(lines, at, end - at);
+        look_at_named(line, "\"payloadSha256\":\"", false, seq);
+        look_at_named(line, "\"intentSha256\":\"", false, seq);
+        look_at_named(line, "\"filesSha256\":\"", true, seq);
+        at = end + 1;
+    }
+}
+
+static enum mw_rc look_append(void *self, uint64_t first, uint32_t count, struct mw_str lines,
+                              struct mw_err *err)
+{
+    world.inside = false;
+    WORLD_CHECK(first == world.sure_seq + 1, "frames out of order");
+    WORLD_CHECK(!world.latched, "P02: a write after a failed sync");
+    look_at_frame(first, lines);
+    world.tried.len = 0;
+    mw_buf_put(&world.tried, lines);
+    world.tried_count = count;
+    world.inside = true;
+    enum mw_rc rc = __real_mw_journal_files.append(self, first, count, lines, err);
+    world.inside = false;
+    world_note("append", (uint64_t)rc, first);
+    WORLD_CHECK(rc == MW_OK || rc == MW_E_FULL || (rc == MW_E_IO && world.faulted),
+                "append of record %lu: %s", (unsigned long)first, err->text);
+    world.latched = rc == MW_E_IO;
+    if (rc == MW_OK) {
+        mw_buf_put(&world.sure, lines);
+        world.sure_seq += count;
+    }
+    if (rc != MW_E_IO) {
+        world.tried.len = 0;
+        world.tried_count = 0;
+    }
+    world.inside = true;
+    return rc;
+}
+
+/* What the host calls: the real journal, and a look at what it says. */
+static void look_begin(void)
+{
+    __wrap_mw_journal_files = __real_mw_journal_files;
+    __wrap_mw_journal_files.name = "watched";
+    __wrap_mw_journal_files.open = look_open;
+    __wrap_mw_journal_files.check = look_check;
+    __wrap_mw_journal_files.append = look_append;
+}
+
+/* ---- steps ---- */
+
+/* P07: never early, and once. */
+static void look_at_ring(const struct mw_core *core, const struct mw_request *request)
+{
+    const struct mw_ask *ask = mw_table_get(&core->world.asks, request->fence);
+    look.rings++;
+    WORLD_CHECK(ask == NULL || world_utc_us() >= ask->due_us, "P07: a timer rings %ld us early",
+                (long)(ask->due_us - world_utc_us()));
+    for (uint32_t i = 0; i < look.rung_count; i++)
+        WORLD_CHECK(look.rung[i] != request->fence, "P07: timer %lu rings twice",
+                    (unsigned long)request->fence);
+    if (look.rung_count < LOOK_RINGS_MAX)
+        look.rung[look.rung_count++] = request->fence;
+}
+
+WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *request,
+           struct mw_buf *frame, struct mw_step_result *ret_result)
+{
+    struct rig *rig = world.rig;
+    if (!world.inside) {
+        __real_mw_core_step(core, request, frame, ret_result);
+        return;
+    }
+    world.inside = false;
+    world_note("step", (uint64_t)request->kind, core->world.last_seq);
+    if (!world.compared) {
+        rig->core = *core;
+        oracle_same(rig, "P16: after a restart");
+        world.compared = true;
+    }
+    if (request->kind == MW_REQ_RING_TIMER)
+        look_at_ring(core, request);
+    size_t start = frame->len, first = rig->line_count, from = rig->journal.len;
+    world.inside = true;
+    __real_mw_core_step(core, request, frame, ret_result);
+    world.inside = false;
+    mw_buf_put(&rig->journal, mw_str_sub(mw_buf_str(frame), start, frame->len));
+    rig_note_lines(rig, from);
+    rig->core = *core;
+    rig->result = *ret_result;
+    WORLD_CHECK(!ret_result->duplicate || rig->line_count == first,
+                "P05: a repeat left %zu records", rig->line_count - first);
+    oracle_after_step(rig, first, request);
+    look.steps++;
+    world.inside = true;
+}
+
+/* ---- effects ---- */
+
+static void look_at_begin(const struct mw_host *host, const struct mw_host_ask *ask)
+{
+    world.inside = false;
+    world_note("begins", ask->seq, 0);
+    WORLD_CHECK(!world.latched, "P02: something is started after a failed sync");
+    WORLD_CHECK(ask->seq <= world.sure_seq, "P01: ask %lu is started and not durable",
+                (unsigned long)ask->seq);
+    WORLD_CHECK(mw_table_get(&host->core.world.asks, ask->seq) != NULL && !ask->closed,
+                "P06: ask %lu is started and not open", (unsigned long)ask->seq);
+    for (uint32_t i = 0; i < look.began_count; i++)
+        WORLD_CHECK(look.began[i] != ask->seq, "P06: ask %lu is started twice",
+                    (unsigned long)ask->seq);
+    if (look.began_count < LOOK_RINGS_MAX)
+        look.began[look.began_count++] = ask->seq;
+    world.inside = true;
+}
+
+WORLD_WRAP(void, mw_attempt_begin, struct mw_host *host, struct mw_host_ask *ask)
+{
+    look_at_begin(host, ask);
+    __real_mw_attempt_begin(host, ask);
+}
+
+WORLD_WRAP(void, mw_stage_begin, struct mw_host *host, struct mw_host_ask *ask)
+{
+    look_at_begin(host, ask);
+    __real_mw_stage_begin(host, ask);
+}
+
+static void look_at_start(struct agent_child *child)
+{
+    const struct mw_host *host = world.host;
+    uint32_t running = 0;
+    size_t len = strlen(child->folder);
+    const struct mw_host_ask *found = NULL;
+    for (const struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer)
+        if (ask->attempt != NULL && strncmp(ask->attempt->folder, child->folder, len) == 0 &&
+            ask->attempt->folder[len] == '\0')
+            found = ask;
+    WORLD_CHECK(found != NULL, "P06: %s is started for no ask", child->folder);
+    child->ask = found->seq;
+    WORLD_CHECK(child->ask <= world.sure_seq && !found->closed,
+                "P06: a child for ask %lu, which is closed or not durable",
+                (unsigned long)child->ask);
+    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+        const struct agent_child *other = &agents.children[i];
+        if (other == child || !agent_lives(other))
+            continue;
+        WORLD_CHECK(other->life == child->life || !other->has_pid_file,
+                    "P06: %s runs on from an earlier host while %s is started", other->folder,
+                    child->folder);
+        WORLD_CHECK(other->ask != child->ask || other->life != child->life,
+                    "P06: two children for ask %lu", (unsigned long)child->ask);
+        running += other->life == child->life && !other->told && !other->exited;
+    }
+    WORLD_CHECK(running < host->core.work.running_max, "P09: %u children run besides", running);
+}
+
+static void look_at_idle_end(const struct agent_child *child)
+{
+    /* 20 s; the loop's clock may be behind by what a turn took, and a host that stood still has not read everything yet. */
+    WORLD_CHECK(world.now_ns - child->spoke_ns >= 18000000000ll || child->out_read < child->out.len,
+                "a child that spoke %ld ms ago is ended for its silence",
+                (long)((world.now_ns - child->spoke_ns) / 1000000));
+}
+
+/* ---- answers ---- */
+
+static void look_at_answer(const struct mw_api_call *call, unsigned status,
+                           const struct mw_tape *tape)
+{
+    mw_seq first = (mw_seq)mw_node_int(tape, mw_node_get(tape, 0, "first"), 0);
+    mw_seq last = (mw_seq)mw_node_int(tape, mw_node_get(tape, 0, "last"), 0);
+    bool later = status == 503 || status == 507 || status == 429;
+    const char *kind = mw_request_info(call->kind)->name;
+    WORLD_CHECK(status != 200 || !world.latched, "P02: %s is acknowledged after a failed sync",
+                kind);
+    WORLD_CHECK(status != 200 || last <= world.sure_seq,
+                "P01: %s is acknowledged and record %lu is not durable", kind, (unsigned long)last);
+    if (!call->again)
+        return;
+    if (call->changed) {
+        WORLD_CHECK(status != 200, "P05: %s with another body under one messageId", kind);
+        return;
+    }
+    if (later || (status == 410 && caller_is_old(call)) || (status == 500 && world.faulted))
+        return;
+    WORLD_CHECK(status == 200, "P05: %s was acknowledged, and said again it is refused (%u)", kind,
+                status);
+    WORLD_CHECK(mw_node_bool(tape, mw_node_get(tape, 0, "duplicate"), false) &&
+                    first == call->first,
+                "P05: %s said again is done again: record %lu in place of %lu", kind,
+                (unsigned long)first, (unsigned long)call->first);
+    WORLD_CHECK(mw_str_is(mw_node_get_text(tape, 0, "traceId"), call->trace_id),
+                "P05: %s said again tells another trace", kind);
+}
+
+/* ---- turns ---- */
+
+static bool look_is_settled(const struct mw_host *host)
+{
+    return !host->replaying && host->filling != NULL && host->writing == NULL &&
+           host->filling->count == 0 && host->filling->posts == NULL && host->pending == NULL;
+}
+
+static const struct loop_timer *look_timer(const uv_timer_t *handle)
+{
+    for (uint32_t i = 0; i < loop.timer_count; i++)
+        if (loop.timers[i].handle == handle)
+            return &loop.timers[i];
+    return NULL;
+}
+
+/* What runs is what is asked, once everything decided is durable. */
+static void look_at_asks(struct mw_host *host)
+{
+    uint32_t open = 0;
+    for (const struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer) {
+        const struct mw_ask *asked = mw_table_get(&host->core.world.asks, ask->seq);
+        WORLD_CHECK((asked == NULL) == ask->closed, "P06: the host and the core differ on ask %lu",
+                    (unsigned long)ask->seq);
+        if (ask->closed) {
+            WORLD_CHECK(ask->attempt != NULL || ask->held, "ask %lu is closed and kept for nothing",
+                        (unsigned long)ask->seq);
+            continue;
+        }
+        open++;
+        WORLD_CHECK(ask->started, "P06: ask %lu is open, durable and not started",
+                    (unsigned long)ask->seq);
+        bool works = asked->opens == MW_OPENS_STAGE ||
+                     (asked->opens == MW_OPENS_AGENT && asked->agent_kind != MW_AGENT_HUMAN);
+        WORLD_CHECK(!works || ask->attempt != NULL || ask->held,
+                    "P06: nothing works for ask %lu, which is open", (unsigned long)ask->seq);
+        if (asked->due_us == 0)
+            continue;
+        const struct loop_timer *timer = look_timer(ask->timer);
+        WORLD_CHECK(timer != NULL && timer->active, "P07: ask %lu has a deadline and no timer",
+                    (unsigned long)ask->seq);
+    }
+    WORLD_CHECK(open == host->core.world.asks.count, "P06: the host has %u open asks, the core %u",
+                open, host->core.world.asks.count);
+}
+
+static void look_at_children(struct mw_host *host)
+{
+    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+        const struct agent_child *child = &agents.children[i];
+        if (!agent_lives(child) || child->life != world.lives || child->exited || child->told)
+            continue;
+        WORLD_CHECK(mw_table_get(&host->core.world.asks, child->ask) != NULL,
+                    "P06: %s runs and its ask %lu is closed", child->folder,
+                    (unsigned long)child->ask);
+    }
+}
+
+/* ---- the test's own cost: the same definitions are parsed once in the program's life ---- */
+
+#define LOOK_TEXTS_MAX 64
+
+struct look_text {
+    struct mw_str path, text;
+    struct mw_tape tape;
+};
+static struct look_text look_texts[LOOK_TEXTS_MAX];
+static uint32_t look_text_count;
+
+WORLD_WRAP(enum mw_rc, mw_author_read, struct mw_arena *arena, struct mw_str path,
+           struct mw_str text, struct mw_tape *ret_tape, struct mw_err *err)
+{
+    if (!world.inside)
+        return __real_mw_author_read(arena, path, text, ret_tape, err);
+    for (uint32_t i = 0; i < look_text_count; i++)
+        if (mw_str_eq(look_texts[i].text, text)) {
+            *ret_tape = look_texts[i].tape;
+            return MW_OK;
+        }
+    world.inside = false;
+    assert_true(look_text_count < LOOK_TEXTS_MAX);
+    struct look_text *made = &look_texts[look_text_count++];
+    made->path = mw_arena_copy(&world.rig->definitions, path);
+    made->text = mw_arena_copy(&world.rig->definitions, text);
+    enum mw_rc rc =
+        __real_mw_author_read(&world.rig->definitions, made->path, made->text, &made->tape, err);
+    WORLD_CHECK(rc == MW_OK, "%s", err->text);
+    *ret_tape = made->tape;
+    world.inside = true;
+    return rc;
+}
+
+WORLD_WRAP(enum mw_rc, mw_catalogue_load, struct mw_arena *arena,
+           const struct mw_definition_file *files, size_t count, struct mw_str sha256,
+           const struct mw_catalogue **ret_catalogue, struct mw_err *err)
+{
+    struct mw_arena *kept = &world.rig->definitions;
+    if (!world.inside)
+        return __real_mw_catalogue_load(arena, files, count, sha256, ret_catalogue, err);
+    *ret_catalogue = rig_catalogue(world.rig, sha256);
+    if (*ret_catalogue != NULL)
+        return MW_OK;
+    world.inside = false;
+    struct mw_definition_file *copies = mw_arena_array(kept, struct mw_definition_file, count + 1);
+    for (size_t i = 0; i < count; i++)
+        copies[i] = (struct mw_definition_file){.path = mw_arena_copy(kept, files[i].path),
+                                                .text = mw_arena_copy(kept, files[i].text),
+                                                .tape = files[i].tape};
+    enum mw_rc rc = __real_mw_catalogue_load(kept, copies, count, mw_arena_copy(kept, sha256),
+                                             ret_catalogue, err);
+    WORLD_CHECK(rc == MW_OK, "%s", err->text);
+    assert_true(world.rig->catalogue_count < RIG_CATALOGUES_MAX);
+    world.rig->catalogues[world.rig->catalogue_count++] = *ret_catalogue;
+    world.inside = true;
+    return rc;
+}
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * test_sim_host.c - the real src/host, on its real journal, blobs and promotion, in a simulated world: one seed decides what agents do, what
+ * callers ask and ask again, when a sync is done and when it fails, when the disk is full, when the clock is set, and when the process or the
+ * machine dies. host_world.h says what is real and what is not; host_look.h has the oracles.
+ *
+ * MW_SEED=N build/release/test_sim_host plays one seed; MW_LOUD=1 tells every event of it. More in seeds.h.
+ */
+#include "host_look.h"
+#include "seeds.h"
+
+#include <sys/resource.h>
+
+#define WORLD_LIVES_MAX 300
+
+/* ---- the weather ---- */
+
+static void world_set_clock(void)
+{
+    static const int64_t jumps[] = {1000000, 60000000, 3600000000, WORLD_YEAR_US,
+                                    10 * WORLD_YEAR_US};
+    int64_t jump = jumps[world_below(MW_COUNT(jumps))];
+    world.utc_us += world_chance(50) ? jump : -jump;
+    if (world.utc_us < -20 * WORLD_YEAR_US || world.utc_us > 20 * WORLD_YEAR_US)
+        world.utc_us = 0;
+    if (world.utc_us > world.utc_most_us)
+        world.utc_most_us = world.utc_us;
+    world_note("the clock is set", (uint64_t)world.utc_us, 0);
+}
+
+static void world_fill_disk(void)
+{
+    bool full = disk.room_bytes != SIZE_MAX;
+    disk.room_bytes = full ? SIZE_MAX : disk.written_bytes + world_below(30000);
+    world_note(full ? "there is room" : "the disk is full", disk.written_bytes, 0);
+}
+
+/* Two editions of the definitions: what runs goes on by the one that it began with. */
+static void world_define(void)
+{
+    static const char path[] = DISK_ROOT "/factory/workflows/policy.yaml";
+    static const char old[] = "attempts: 2", new[] = "attempts: 3";
+    struct mw_arena *arena = &world.rig->definitions;
+    static struct mw_str editions[2];
+    if (editions[0].len == 0) {
+        editions[0] =
+            rig_read(arena, MW_SOURCE_DIR "/tests/sim/definitions/host/workflows/policy.yaml");
+        editions[1] = mw_arena_copy(arena, editions[0]);
+        char *at = memmem(editions[1].ptr, editions[1].len, old, sizeof old - 1);
+        assert_non_null(at);
+        memcpy(at, new, sizeof new - 1);
+    }
+    bool was = world.inside;
+    world.inside = false;
+    disk_write_file(path, editions[world.edition ^= 1]);
+    disk_sync(disk_find(path));
+    world.inside = was;
+}
+
+static void world_calm(void)
+{
+    world_note("all is calm", 0, 0);
+    world.draining = true;
+    world.points_left = UINT64_MAX;
+    world.utc_us = world.utc_most_us;
+    disk.room_bytes = SIZE_MAX;
+    disk.sync_fails = 0;
+}
+
+static void world_weather(void)
+{
+    const struct world_mood *mood = &world.mood;
+    if (world.draining)
+        return;
+    if (world.turns_left == 0 || world.turns_left-- == 0) {
+        world_calm();
+        return;
+    }
+    if (world_rarely(mood->clock_permille))
+        world_set_clock();
+    if (world_rarely(mood->full_permille))
+        world_fill_disk();
+    if (world_rarely(mood->fault_permille))
+        disk.sync_fails = 1 + world_below(8);
+    if (world_rarely(mood->stall_permille))
+        world.now_ns += (int64_t)world_below(120000) * 1000000;
+    if (world_rarely(5))
+        world_define();
+    if (world_rarely(mood->caller_permille) && !world.host->replaying)
+        caller_does_something();
+    if (world_rarely(mood->leave_permille)) {
+        world_note("SIGTERM", 0, 0);
+        loop.signal_call(loop.signal, 15);
+    }
+}
+
+/* ---- turns and lives ---- */
+
+static void world_leave_in_peace(struct mw_host *host)
+{
+    WORLD_CHECK(host->asks.count == 0, "%u asks are left", host->asks.count);
+    WORLD_CHECK(host->attempts_running == 0, "%u attempts are left", host->attempts_running);
+    WORLD_CHECK(loop.work_count == 0, "%u workers are left", loop.work_count);
+    WORLD_CHECK(host->core.world.items.count == 0, "%u items are left",
+                host->core.world.items.count);
+    for (size_t i = 0; i < world.rig->item_cap; i++)
+        WORLD_CHECK(!world.rig->items[i].opened || world.rig->items[i].ended,
+                    "item %zu never ended", i);
+}
+
+static void look_between_turns(void)
+{
+    struct mw_host *host = world.host;
+    world.now_ns += world_below(1000000);
+    if (!look_is_settled(host))
+        return;
+    world.inside = false;
+    look.quiet_turns++;
+    look_at_asks(host);
+    look_at_children(host);
+    world.inside = true;
+    if (!world.draining || loop.stopped)
+        return;
+    WORLD_CHECK(++world.drained < 8000, "it never ends: %u traces, %u asks",
+                host->core.world.traces.count, host->core.world.asks.count);
+    world.inside = false;
+    bool waited_for = callers_finish();
+    world.inside = true;
+    if (waited_for || host->core.world.traces.count > 0 || host->core.world.asks.count > 0 ||
+        host->attempts_running > 0 || host->snapshot.running)
+        return;
+    world.rests++;
+    world_leave_in_peace(host);
+    if (world_chance(50))
+        loop.signal_call(loop.signal, 15); /* else it leaves by itself, after an idle minute */
+}
+
+/* 0: asked to leave, or idle; 74: the disk failed, or had no room for a start; 3 and the like never. */
+static void look_at_end(void)
+{
+    bool may_fail = world.faulted || world.was_full;
+    WORLD_CHECK(world.exit_code == 0 || world.end == END_KILLED || world.end == END_POWER ||
+                    (world.exit_code == 74 && may_fail),
+                "the host left with %d", world.exit_code);
+}
+
+static struct mw_host world_host; /* a process's */
+
+static void world_live(void)
+{
+    memset(&world_host, 0, sizeof world_host);
+    memset(disk_lists, 0, sizeof disk_lists);
+    loop = (struct loop){.order = 0};
+    look_begin_life();
+    world.host = &world_host;
+    world.lives++;
+    world.opened = world.compared = world.faulted = world.latched = false;
+    world.was_full = disk.room_bytes != SIZE_MAX;
+    world.points_left = UINT64_MAX;
+    if (!world.draining && world.mood.lives > 0) {
+        world.mood.lives--;
+        world.points_left = world_chance(30) ? world_below(250) : world_below(2500);
+    }
+    world_note("a host starts", world.lives, world.sure_seq);
+    if (setjmp(world.out) == 0) {
+        world.inside = true;
+        world.exit_code = mw_host_run(&world_host, DISK_ROOT "/ws");
+        world.inside = false;
+        world.end = END_RETURNED;
+    }
+    world.was_full = world.was_full || disk.room_bytes != SIZE_MAX;
+    world_note("the host is gone", (uint64_t)world.end, (uint64_t)world.exit_code);
+    look_at_end();
+    disk_process_gone();
+    heap_take_back();
+    callers_host_gone();
+    agents_host_gone(world.end == END_POWER);
+    if (world.end == END_POWER)
+        disk_power_cut();
+    if (world.exit_code != 0 && world.was_full && world_chance(50))
+        disk.room_bytes = SIZE_MAX;
+    agents_pass(world.now_ns + (world_chance(50) ? 0 : (int64_t)world_below(3000) * 1000000));
+    if (world.end == END_RETURNED && !world.draining) { /* it had nothing to do: somebody comes */
+        world.turns_left -= world.turns_left > 20 ? 20 : world.turns_left;
+        caller_starts_something();
+    }
+}
+
+/* ---- a seed ---- */
+
+static void world_choose_mood(void)
+{
+    struct world_mood *mood = &world.mood;
+    *mood = (struct world_mood){.lives = world_below(4),
+                                .power_percent = world_chance(50) ? 50 : 0,
+                                .bad_percent = world_chance(70) ? 25 : 0,
+                                .clock_permille = world_chance(40) ? 15 : 0,
+                                .full_permille = world_chance(30) ? 12 : 0,
+                                .fault_permille = world_chance(25) ? 8 : 0,
+                                .stall_permille = world_chance(40) ? 15 : 0,
+                                .leave_permille = world_chance(30) ? 5 : 0,
+                                .caller_permille = 20 + world_below(150),
+                                .turns = 60 + world_below(240),
+                                .snapshots = world_chance(8)};
+}
+
+static void world_copy_folder(const char *from, const char *to)
+{
+    char path[600], full[600];
+    DIR *list = __real_fdopendir(__real_openat(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, 0));
+    static struct {
+        char path[600];
+        struct mw_str text;
+    } known[32];
+    assert_non_null(list);
+    disk_make_folders(to);
+    for (struct dirent *entry; (entry = __real_readdir(list)) != NULL;) {
+        size_t at = 0;
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(full, sizeof full, "%s/%s", from, entry->d_name);
+        snprintf(path, sizeof path, "%s/%s", to, entry->d_name);
+        while (known[at].path[0] != '\0' && strcmp(known[at].path, path) != 0)
+            at++;
+        if (known[at].path[0] == '\0') {
+            known[at].text = rig_read(&world.rig->definitions, full);
+            snprintf(known[at].path, sizeof known[at].path, "%s", path);
+        }
+        disk_write_file(path, known[at].text);
+    }
+    (void)__real_closedir(list);
+}
+
+static void world_begin(uint64_t seed)
+{
+    struct rig *rig = world.rig;
+    struct mw_buf sure = world.sure, tried = world.tried;
+    sure.len = tried.len = 0;
+    rig->seed = seed;
+    rig->random = seed * 0x2545f4914f6cdd1dull + 1;
+    rig->line_count = rig->journal.len = rig->step_count = 0;
+    rig->steps_looked_at = 0;
+    rig->quiet_dump = seed % 8 != 0;
+    world = (struct world){.rig = rig,
+                           .sure = sure,
+                           .tried = tried,
+                           .now_ns = 5000000000,
+                           .trace = seed,
+                           .loud = getenv("MW_LOUD") != NULL};
+    world_choose_mood();
+    world.turns_left = world.mood.turns;
+    agents_begin();
+    callers_begin();
+    disk_begin();
+    disk_make_folders(DISK_ROOT "/ws");
+    disk_make_folders(DISK_ROOT "/bin");
+    world_copy_folder(MW_SOURCE_DIR "/tests/sim/definitions/host/agents",
+                      DISK_ROOT "/factory/agents");
+    world_copy_folder(MW_SOURCE_DIR "/tests/sim/definitions/host/workflows",
+                      DISK_ROOT "/factory/workflows");
+    world_define();
+    disk.change_count = 0; /* all that stands */
+    for (struct disk_node *node = disk.nodes; node != NULL; node = node->next)
+        disk_sync(node);
+    caller_starts_something();
+}
+
+static void world_play(uint64_t seed)
+{
+    world_begin(seed);
+    while (world.rests < 2) {
+        WORLD_CHECK(world.lives < WORLD_LIVES_MAX, "the host starts again and again");
+        world_live();
+    }
+    for (uint32_t i = 0; i < AGENTS_MAX; i++)
+        WORLD_CHECK(!agents.children[i].used || agents.children[i].life < world.lives, "%s runs on",
+                    agents.children[i].folder);
+    world_note("over", world.sure_seq, world.sure.len);
+}
+
+enum total {
+    TOTAL_RECORDS,
+    TOTAL_LIVES,
+    TOTAL_STEPS,
+    TOTAL_ACKS,
+    TOTAL_REPEATS,
+    TOTAL_REFUSED,
+    TOTAL_CHILDREN,
+    TOTAL_RINGS,
+    TOTAL_BLOBS,
+    TOTAL_QUIET,
+    TOTAL_PLANS,
+    TOTAL_KINDS = TOTAL_PLANS + AGENT_PLANS
+};
+
+static void world_leave_host(void)
+{
+    world.inside = false;
+}
+
+static void world_make(bool is_worker)
+{
+    world.rig = rig_new();
+    world.rig->program = "test_sim_host";
+    world.rig->is_worker = is_worker;
+    world.rig->before_failing = world_leave_host;
+    world.sure = mw_heap_buf();
+    world.tried = mw_heap_buf();
+    memset(&look, 0, sizeof look);
+    look_begin();
+    memset(&agents, 0, sizeof agents);
+    memset(&callers, 0, sizeof callers);
+    if (getenv("MW_LOUD") == NULL) {
+        world.rig->stderr_was = stderr;
+        stderr = fopen("/dev/null", "we");
+        assert_non_null(stderr);
+    }
+}
+
+static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worker, uint64_t *totals)
+{
+    world_make(is_worker);
+    for (uint64_t seed = from; seed < end; seed += step) {
+        world_play(seed);
+        uint64_t trace = world.trace;
+        if (seed % 50 == 1) {
+            world_play(seed);
+            WORLD_CHECK(world.trace == trace, "the same seed went another way");
+        }
+        totals[TOTAL_RECORDS] += world.sure_seq;
+        totals[TOTAL_LIVES] += world.lives;
+        for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)
+            totals[TOTAL_KINDS + kind] += world.rig->kind_count[kind];
+        memset(world.rig->kind_count, 0, sizeof world.rig->kind_count);
+    }
+    totals[TOTAL_STEPS] += look.steps;
+    totals[TOTAL_ACKS] += callers.acknowledged;
+    totals[TOTAL_REPEATS] += callers.repeated;
+    totals[TOTAL_REFUSED] += callers.refused;
+    totals[TOTAL_CHILDREN] += agents.started;
+    totals[TOTAL_RINGS] += look.rings;
+    totals[TOTAL_BLOBS] += look.blobs;
+    totals[TOTAL_QUIET] += look.quiet_turns;
+    for (unsigned plan = 0; plan < AGENT_PLANS; plan++)
+        totals[TOTAL_PLANS + plan] += agents.plans[plan];
+    rig_hear(world.rig);
+}
+
+static void p01_p02_p05_p06_p07_p16_p22_the_host_keeps_its_promises(void **state)
+{
+    uint64_t totals[SEEDS_TOTALS] = {0};
+    (void)state;
+    seeds_run(play_seeds, 300, totals);
+    print_message("%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
+                  "%lu children, %lu timers, %lu blobs named, %lu settled turns\n",
+                  totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS],
+                  totals[TOTAL_ACKS], totals[TOTAL_REPEATS], totals[TOTAL_REFUSED],
+                  totals[TOTAL_CHILDREN], totals[TOTAL_RINGS], totals[TOTAL_BLOBS],
+                  totals[TOTAL_QUIET]);
+    for (unsigned kind = 0; kind < MW_EVENT_COUNT && getenv("MW_SEED") == NULL; kind++)
+        if (totals[TOTAL_KINDS + kind] == 0)
+            print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(p01_p02_p05_p06_p07_p16_p22_the_host_keeps_its_promises)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
