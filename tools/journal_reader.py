@@ -4,6 +4,8 @@
     journal_reader.py DIR             check everything, print a summary
     journal_reader.py DIR --records   print every good record as well, one line each
     journal_reader.py DIR --head FILE the position file, where it is not DIR/head
+    journal_reader.py DIR --snapshot FILE  is this snapshot of this journal, and are its records the journal's?
+    journal_reader.py DIR --export FILE    the same of what `millwright journal export` wrote
 
 Exit code: 0 sound (an unfinished last frame is reported, not an error), 65 damaged, 66 nothing there, 78 a newer format.
 Standard library only.
@@ -22,6 +24,13 @@ HEADER = re.compile(
     rb'"prev":"([0-9a-f]{64})","crc32c":"([0-9a-f]{8})"\}\n'
 )
 FORMAT_ONLY = re.compile(rb'\{"frame":[1-9][0-9]*,"format":([1-9][0-9]*),')
+SNAPSHOT = re.compile(
+    rb'(\{"snapshot":1,"journal":"([0-9a-f]{1,16})","made_by":"[0-9A-Za-z.+~-]{1,64}","seq":([0-9]{1,18}),'
+    rb'"frame":([0-9]{1,18}),"epoch":([0-9]{1,18}),"segment":([0-9]{1,18}),"offset":([0-9]{1,18}),'
+    rb'"hash":"([0-9a-f]{64})","records":([0-9]{1,18}),"bytes":([0-9]{1,18}),"body":"([0-9a-f]{64})",'
+    rb'"state":"[0-9a-f]{64}","left":"[0-9a-f]{64}"),"crc32c":"([0-9a-f]{8})"\} *\n'
+)
+SNAPSHOT_HEADER_BYTES = 1024
 SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
 CRC_TAIL = len(b',"crc32c":"01234567"}\n')
 
@@ -64,7 +73,9 @@ class Reader:
         self.epoch = 0
         self.hash = "0" * 64
         self.bytes = 0
-        self.ends = {}  # last seq of a frame -> its hash
+        self.frames = {}  # last seq of a frame -> what an export says of it
+        self.lines = {}  # seq -> record; only when asked for
+        self.keeps_lines = False
 
     def torn(self, rest, header, last_segment):
         """May this be a write that did not finish? Nothing that is a later frame may follow."""
@@ -110,12 +121,16 @@ class Reader:
                     raise Damage(name, at, first + index, f"not JSON: {error}") from error
                 if not isinstance(record, dict):
                     raise Damage(name, at, first + index, "not a JSON object")
+                if self.keeps_lines:
+                    self.lines[first + index] = line
                 yield first + index, line
             self.next_seq = first + count
             self.next_frame = frame + 1
             self.epoch = epoch
             self.hash = hashlib.sha256(rest[:end]).hexdigest()
-            self.ends[self.next_seq - 1] = self.hash
+            self.frames[self.next_seq - 1] = {
+                "frame": frame, "epoch": epoch, "first": first, "count": count, "segment": int(name[:20]),
+                "offset": at, "bytes": end, "prev": header.group(7).decode(), "hash": self.hash}
             self.bytes += end
             at += end
 
@@ -140,11 +155,103 @@ def check_head(reader, head):
         print("head: none that can be read; a cut at a frame's border cannot be seen")
         return True
     seq = head["seq"]
-    if seq and reader.ends.get(seq) != head["hash"]:
+    if seq and reader.frames.get(seq, {}).get("hash") != head["hash"]:
         print(f"DAMAGED: record {seq} was committed, and is not there as the end of that frame")
         return False
     print(f"head: record {seq}, {'closed in order' if head['clean'] else 'not closed in order'}")
     return True
+
+
+def journal_id(reader):
+    return json.loads(reader.lines.get(1, b'{"payload":{"journalId":""}}'))["payload"]["journalId"]
+
+
+def same_place(reader, seq, told):
+    """Does a frame of the journal end at seq, and is it what `told` says of it?"""
+    found = reader.frames.get(seq)
+    return found is not None and all(found[key] == value for key, value in told.items())
+
+
+def snapshot_fault(reader, data):
+    """None, or what is wrong with a snapshot."""
+    header = SNAPSHOT.fullmatch(data[:SNAPSHOT_HEADER_BYTES])
+    body = data[SNAPSHOT_HEADER_BYTES:]
+    if not header or crc32c(header.group(1)) != int(header.group(12), 16):
+        return "not a snapshot's header"
+    seq, frame, epoch, segment, offset = (int(header.group(i)) for i in range(3, 8))
+    records, size = int(header.group(9)), int(header.group(10))
+    if len(body) != size or hashlib.sha256(body).hexdigest() != header.group(11).decode():
+        return "its records are not the ones that were written"
+    place = {"frame": frame, "epoch": epoch, "segment": segment, "offset": offset,
+             "hash": header.group(8).decode()}
+    if header.group(2).decode() != journal_id(reader) or not same_place(reader, seq, place):
+        return f"the journal has another frame, or none, where record {seq} ends"
+    lines = body.split(b"\n")
+    if lines.pop() != b"" or len(lines) != records:
+        return "the number of lines is not the number of records"
+    before = 0
+    for line in lines:
+        left = line.startswith(b'{"left":')
+        line = line[len(b'{"left":') : -1] if left else line
+        this = json.loads(line)["seq"]
+        if not before < this <= seq or reader.lines.get(this) != line:
+            return f"record {this} is not the journal's, or not in its place"
+        before = this
+    print(f"snapshot: {records} records stand for the first {seq}, and are the journal's")
+    return None
+
+
+def export_fault(reader, data):
+    """None, or what is wrong with an extract."""
+    lines = data.split(b"\n")
+    if lines.pop() != b"" or not lines:
+        return "it is cut"
+    header = json.loads(lines[0])
+    if header.get("export") != 1 or header["journal"] != journal_id(reader):
+        return "not an extract of this journal"
+    position = dict(header["position"])
+    if not same_place(reader, position.pop("seq"), position):
+        return "the journal has another frame, or none, at the position that it names"
+    sha, frame, seqs = hashlib.sha256(), None, []
+    for line in lines[1:]:
+        record = json.loads(line)
+        if line.startswith(b'{"frame":'):
+            frame = record
+            if not same_place(reader, frame["first"] + frame["count"] - 1, frame):
+                return f"frame {frame['frame']} is not the journal's"
+            continue
+        seq = record["seq"]
+        if frame is None or not frame["first"] <= seq < frame["first"] + frame["count"]:
+            return f"record {seq} is not in the frame before it"
+        if reader.lines.get(seq) != line or (seqs and seq <= seqs[-1]):
+            return f"record {seq} is not the journal's, or not in its place"
+        if header.get("trace", record["traceId"]) != record["traceId"]:
+            return f"record {seq} is of another trace"
+        sha.update(line + b"\n")
+        seqs.append(seq)
+    if (len(seqs), sha.hexdigest()) != (header["records"], header["sha256"]):
+        return "its records are not the ones that were written"
+    if (seqs[0], seqs[-1]) != (header["first"], header["last"]):
+        return "it does not begin or end where it says"
+    there = set(seqs)
+    missing = [seq for seq, line in reader.lines.items() if seq <= header["position"]["seq"] and seq not in there
+               and json.loads(line)["traceId"] == header.get("trace", json.loads(line)["traceId"])]
+    if missing:
+        return f"record {missing[0]} is of this trace and not in it"
+    print(f"export: {len(seqs)} records, {seqs[0]} to {seqs[-1]}, are the journal's")
+    return None
+
+
+def check_file(reader, path, fault_of):
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        fault = fault_of(reader, data)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        fault = f"not what it should be: {error!r}"
+    if fault:
+        print(f"{path}: {fault}")
+    return fault is None
 
 
 def main():
@@ -152,6 +259,8 @@ def main():
     parser.add_argument("dir")
     parser.add_argument("--records", action="store_true")
     parser.add_argument("--head")
+    parser.add_argument("--snapshot")
+    parser.add_argument("--export")
     options = parser.parse_args()
     if not os.path.isdir(options.dir):
         print(f"{options.dir}: not a folder", file=sys.stderr)
@@ -159,6 +268,7 @@ def main():
     head = read_head(options.head or os.path.join(options.dir, "head"))
     names = sorted(name for name in os.listdir(options.dir) if name.endswith(".jsonl"))
     reader = Reader()
+    reader.keeps_lines = bool(options.snapshot or options.export)
     sound = True
     try:
         for name in names:
@@ -180,6 +290,10 @@ def main():
           f"{reader.bytes} bytes, epoch {reader.epoch}")
     print(f"good up to record {reader.next_seq - 1}, sha256 {reader.hash}")
     sound = check_head(reader, head) and sound
+    if options.snapshot:
+        sound = check_file(reader, options.snapshot, snapshot_fault) and sound
+    if options.export:
+        sound = check_file(reader, options.export, export_fault) and sound
     return 0 if sound else 65
 
 
