@@ -11,21 +11,13 @@ static bool mismatch(struct expr_eval *eval, const struct expr_node *node, const
         mw_arena_format(eval->arena, "%s of %s", function, mw_value_type_name(value->type)));
 }
 
-static int64_t count_characters(struct mw_str text)
-{
-    int64_t count = 0;
-    for (size_t i = 0; i < text.len; i++)
-        count += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
-    return count;
-}
-
 static bool call_size(struct expr_eval *eval, const struct expr_node *node,
                       const struct mw_value *value, struct mw_value *ret_value)
 {
     if (value->type == MW_VALUE_STRING) {
         if (!expr_charge(eval, node, value->text.len / 32))
             return false;
-        *ret_value = expr_integer(count_characters(value->text));
+        *ret_value = expr_integer(expr_count_characters(value->text));
         return true;
     }
     if (value->type != MW_VALUE_LIST && value->type != MW_VALUE_MAP)
@@ -199,31 +191,37 @@ static bool call_bool(struct expr_eval *eval, const struct expr_node *node,
 bool expr_eval_call(struct expr_eval *eval, const struct expr_node *node,
                     struct mw_value *ret_value)
 {
-    struct mw_value a;
-    struct mw_value b = {.type = MW_VALUE_NULL};
-    if (!expr_eval_node(eval, node->first, &a))
-        return false;
-    if (node->child_count == 2 && !expr_eval_node(eval, node->last, &b))
-        return false;
+    struct mw_value arguments[EXPR_ARGUMENTS_MAX];
+    struct mw_value *a = &arguments[0];
+    uint32_t count = 0;
+    MW_ASSERT(node->child_count <= EXPR_ARGUMENTS_MAX);
+    for (const struct expr_node *child = node->first; child != NULL; child = child->next)
+        if (!expr_eval_node(eval, child, &arguments[count++]))
+            return false;
     switch ((enum expr_function)node->which) {
     case FUNCTION_SIZE:
-        return call_size(eval, node, &a, ret_value);
+        return call_size(eval, node, a, ret_value);
     case FUNCTION_CONTAINS:
-        return call_contains(eval, node, &a, &b, ret_value);
+        return call_contains(eval, node, a, &arguments[1], ret_value);
     case FUNCTION_STARTS_WITH:
     case FUNCTION_ENDS_WITH:
-        return call_affix(eval, node, &a, &b, ret_value);
+        return call_affix(eval, node, a, &arguments[1], ret_value);
     case FUNCTION_INT:
     case FUNCTION_UINT:
-        return call_int(eval, node, &a, ret_value);
+        return call_int(eval, node, a, ret_value);
     case FUNCTION_DOUBLE:
-        return call_double(eval, node, &a, ret_value);
+        return call_double(eval, node, a, ret_value);
     case FUNCTION_STRING:
-        return call_string(eval, node, &a, ret_value);
+        return call_string(eval, node, a, ret_value);
     case FUNCTION_BOOL:
-        return call_bool(eval, node, &a, ret_value);
+        return call_bool(eval, node, a, ret_value);
+    case FUNCTION_FORMAT:
+        return expr_call_format(eval, node, arguments, ret_value);
+    case FUNCTION_MATCHES:
+        return expr_call_matches(eval, node, arguments, ret_value);
+    default:
+        return expr_call_text(eval, node, arguments, ret_value);
     }
-    MW_UNREACHABLE("every function was handled");
 }
 
 /* One round of a macro: its variables set, its bodies evaluated. */

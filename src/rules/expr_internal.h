@@ -75,8 +75,25 @@ enum expr_function {
     FUNCTION_UINT,
     FUNCTION_DOUBLE,
     FUNCTION_STRING,
-    FUNCTION_BOOL
+    FUNCTION_BOOL,
+    FUNCTION_FORMAT,
+    FUNCTION_MATCHES,
+    /* expr_text.c */
+    FUNCTION_CHAR_AT,
+    FUNCTION_INDEX_OF,
+    FUNCTION_LAST_INDEX_OF,
+    FUNCTION_LOWER,
+    FUNCTION_UPPER,
+    FUNCTION_REPLACE,
+    FUNCTION_SPLIT,
+    FUNCTION_SUBSTRING,
+    FUNCTION_TRIM,
+    FUNCTION_REVERSE,
+    FUNCTION_JOIN,
+    FUNCTION_QUOTE
 };
+
+#define EXPR_ARGUMENTS_MAX 4 /* of any function, the target of a method included */
 
 enum expr_macro {
     MACRO_ALL,
@@ -136,6 +153,14 @@ bool expr_eval_each(struct expr_eval *eval, const struct expr_node *node,
                     struct mw_value *ret_value);
 bool expr_eval_call(struct expr_eval *eval, const struct expr_node *node,
                     struct mw_value *ret_value);
+/* The functions of the strings extension; arguments: node->child_count values. */
+bool expr_call_text(struct expr_eval *eval, const struct expr_node *node,
+                    const struct mw_value *arguments, struct mw_value *ret_value);
+bool expr_call_format(struct expr_eval *eval, const struct expr_node *node,
+                      const struct mw_value *arguments, struct mw_value *ret_value);
+bool expr_call_matches(struct expr_eval *eval, const struct expr_node *node,
+                       const struct mw_value *arguments, struct mw_value *ret_value);
+int64_t expr_count_characters(struct mw_str text);
 bool expr_contains(struct expr_eval *eval, const struct expr_node *node,
                    const struct mw_value *container, const struct mw_value *item, bool *ret_found);
 

@@ -42,17 +42,36 @@ static const struct binary binaries[] = {
 
 struct function {
     const char *name;
-    uint8_t argument_count; /* of a method: the target is the first */
+    uint8_t arguments_min; /* of a method: the target is the first */
+    uint8_t arguments_max;
     bool method_only;
     uint8_t which;
 };
 
 static const struct function functions[] = {
-    {"size", 1, false, FUNCTION_SIZE},          {"len", 1, false, FUNCTION_SIZE},
-    {"contains", 2, false, FUNCTION_CONTAINS},  {"startsWith", 2, false, FUNCTION_STARTS_WITH},
-    {"endsWith", 2, false, FUNCTION_ENDS_WITH}, {"int", 1, false, FUNCTION_INT},
-    {"uint", 1, false, FUNCTION_UINT},          {"double", 1, false, FUNCTION_DOUBLE},
-    {"string", 1, false, FUNCTION_STRING},      {"bool", 1, false, FUNCTION_BOOL},
+    {"size", 1, 1, false, FUNCTION_SIZE},
+    {"len", 1, 1, false, FUNCTION_SIZE},
+    {"contains", 2, 2, false, FUNCTION_CONTAINS},
+    {"startsWith", 2, 2, false, FUNCTION_STARTS_WITH},
+    {"endsWith", 2, 2, false, FUNCTION_ENDS_WITH},
+    {"matches", 2, 2, false, FUNCTION_MATCHES},
+    {"int", 1, 1, false, FUNCTION_INT},
+    {"uint", 1, 1, false, FUNCTION_UINT},
+    {"double", 1, 1, false, FUNCTION_DOUBLE},
+    {"string", 1, 1, false, FUNCTION_STRING},
+    {"bool", 1, 1, false, FUNCTION_BOOL},
+    {"charAt", 2, 2, true, FUNCTION_CHAR_AT},
+    {"indexOf", 2, 3, true, FUNCTION_INDEX_OF},
+    {"lastIndexOf", 2, 3, true, FUNCTION_LAST_INDEX_OF},
+    {"lowerAscii", 1, 1, true, FUNCTION_LOWER},
+    {"upperAscii", 1, 1, true, FUNCTION_UPPER},
+    {"replace", 3, 4, true, FUNCTION_REPLACE},
+    {"split", 2, 3, true, FUNCTION_SPLIT},
+    {"substring", 2, 3, true, FUNCTION_SUBSTRING},
+    {"trim", 1, 1, true, FUNCTION_TRIM},
+    {"reverse", 1, 1, true, FUNCTION_REVERSE},
+    {"join", 1, 2, true, FUNCTION_JOIN},
+    {"format", 2, 2, true, FUNCTION_FORMAT},
 };
 
 struct macro {
@@ -343,6 +362,15 @@ static bool resolve_call(struct parser *parser, struct mw_str name, bool method,
         *ret_node = call->first;
         return true;
     }
+    /* strings.quote(x): a function of CEL's namespace, not a method of something called strings. */
+    if (method && mw_str_is(name, "quote") && call->child_count == 2 &&
+        call->first->op == OP_NAME && mw_str_is(call->first->name, "strings")) {
+        call->first = call->first->next;
+        call->child_count = 1;
+        call->which = FUNCTION_QUOTE;
+        *ret_node = call;
+        return true;
+    }
     for (size_t i = 0; method && i < MW_COUNT(macros); i++) {
         if (!mw_str_is(name, macros[i].name))
             continue;
@@ -351,10 +379,11 @@ static bool resolve_call(struct parser *parser, struct mw_str name, bool method,
             return make_macro(parser, &macros[i], call, ret_node);
     }
     for (size_t i = 0; i < MW_COUNT(functions); i++) {
-        if (!mw_str_is(name, functions[i].name))
+        if (!mw_str_is(name, functions[i].name) || (functions[i].method_only && !method))
             continue;
         known = functions[i].name;
-        if (call->child_count != functions[i].argument_count)
+        if (call->child_count < functions[i].arguments_min ||
+            call->child_count > functions[i].arguments_max)
             break;
         call->which = functions[i].which;
         *ret_node = call;

@@ -18,7 +18,7 @@
 #define RULES_MAX 256
 #define LINE_MAX_BYTES 1024
 
-/* A line of cel_skips.txt: "file section name | reason", "*" for any. */
+/* A line of cel_skips.txt: "file section name | reason", "*" for any; a name may hold blanks. */
 struct rule {
     char file[64];
     char section[64];
@@ -52,7 +52,8 @@ static void read_rules(void)
         *bar = '\0';
         (void)snprintf(rule->reason, sizeof rule->reason, "%.*s", (int)strcspn(bar + 3, "\n"),
                        bar + 3);
-        assert_int_equal(sscanf(line, "%63s %63s %127s", rule->file, rule->section, rule->name), 3);
+        assert_int_equal(sscanf(line, "%63s %63s %127[^\n]", rule->file, rule->section, rule->name),
+                         3);
         rule_count++;
     }
     (void)fclose(file);
