@@ -30,6 +30,18 @@ AT_NIGHT = [
     ("Build a GrößenService", {"groessen": []}),
     ("todo\tapp\r\n\twith\r\ntitle", {"todo": ["CreateTodo"]}),
     ("UserService and OrderService with MongoDB and JWT", {"user": ["CreateUser"], "order": ["CreateOrder"]}),
+    ("Build a habit tracker with streaks", {"habit": ["CreateHabit", "CreateStreak"]}),
+    ("Fitness log: workouts with type (run, swim, bike), duration in minutes, distance in km and date", {"fitness-log": ["CreateWorkout"]}),
+    ("Job board: companies post jobs, candidates apply", {"job-board": ["PostJob", "GetJob", "CreateCompany"]}),
+    ("A parking lot service: spots can be reserved and released", {"spot": ["ReserveSpot", "ReleaseSpot", "CreateSpot"]}),
+    ("Food delivery: restaurants, menu items with price, orders with status pending/preparing/delivered",
+     {"food-delivery": ["CreateRestaurant", "CreateMenuItem", "CreateOrder"]}),
+    ("Simple invoicing: clients, invoices with number, date, total and status draft|sent|paid; send an invoice, pay an invoice",
+     {"invoicing": ["SendInvoice", "PayInvoice", "CreateInvoice"]}),
+    ("Build a REST API for a zoo with animals, keepers and enclosures, each animal belongs to an enclosure",
+     {"zoo": ["CreateAnimal", "CreateKeeper", "CreateEnclosure"]}),
+    ("Create an application to manage a vet clinic: owners (name, phone), pets (name, species dog|cat|other, birth date, owner), visits (pet, date, notes)",
+     {"owner": ["CreateOwner", "CreatePet", "CreateVisit"]}),
 ]
 # Prompt, the exact question, what is answered.
 QUESTIONS = [
