@@ -1,7 +1,7 @@
 #!/bin/sh
 # make check: everything that must hold before a change lands. MW_NIGHT=1: the long forms of the same tests.
 #
-#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e; default: all
+#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e planted; default: all
 # Ends with 'N passed, N failed' alone on a line; exit 1 when something failed.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -37,7 +37,11 @@ tests() {
     tools/run_tests.py --build build/release --label "$1" --tally "$tally"
 }
 
-[ $# -gt 0 ] || set -- build clang lint unit conformance sim crash e2e
+# A few of the planted defects, others every day. The night plants all of them, after everything else.
+if [ $# -eq 0 ]; then
+    set -- build clang lint unit conformance sim crash e2e
+    [ -n "${MW_NIGHT:-}" ] || set -- "$@" planted
+fi
 for wanted in "$@"; do
     case "$wanted" in
     build)
@@ -49,6 +53,7 @@ for wanted in "$@"; do
     clang) part clang no tools/check_clang.py build/release || true ;;
     lint) part lint yes tools/lint.sh build/release || true ;;
     unit | conformance | sim | crash) part "$wanted" yes tests "$wanted" || true ;;
+    planted) part planted no tests/crash/planted.py --seconds "${PLANTED_SECONDS:-60}" || true ;;
     e2e) part e2e yes tests/e2e/run.sh --tally "$tally" || true ;;
     *)
         echo "check.sh: there is no part '$wanted'" >&2

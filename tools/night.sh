@@ -1,6 +1,7 @@
 #!/bin/sh
-# make night: the long forms of all tests (MW_NIGHT=1), the same tests under sanitizers, fuzzing, benches.
+# make night: the long forms of all tests (MW_NIGHT=1), the same tests under sanitizers, every planted defect, fuzzing, benches.
 #
+#   What was tried is counted in build/night-summary.txt, which is printed before the last line.
 #   FUZZ_SECONDS (default 600) for each fuzz target. Ends with 'N passed, N failed' alone on a line; every part runs, whatever fails before.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -8,6 +9,10 @@ cd "$top"
 tools/setup.sh night
 export MW_NIGHT=1
 total=$(mktemp)
+# A line of whoever counts something: what|how many|how many were broken|more words|ok or FAILED
+mkdir -p build
+export MW_SUMMARY="$top/build/night-summary.raw"
+rm -f "$MW_SUMMARY" build/release/crash-sweep.txt
 trap 'rm -f "$total"' EXIT
 
 tools/check.sh | tee build/night-check.log || true
@@ -23,7 +28,7 @@ sanitized() {
     fi
     # Under a sanitizer programs need address space without limit and a little more time; leaks of a test's own set-up are not the product's.
     for label in unit conformance sim; do
-        ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
+        MW_SUMMARY='' ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
             tools/run_tests.py --build "build/$preset" --label "$label" --tally "$total" "$@" || true
     done
 }
@@ -31,15 +36,25 @@ sanitized asan
 # The sanitizer's own thread is one process more than test_exec counts.
 sanitized tsan --skip test_exec
 
-echo "== planted faults"
-for script in tests/crash/planted_*.py; do
-    if python3 "$script"; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
-done
+echo "== planted defects"
+if tests/crash/planted.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
 
 echo "== fuzz"
 MW_TALLY="$total" tools/fuzz.sh "${FUZZ_SECONDS:-600}" || true
 
 echo "== bench"
 if tools/bench.sh; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+
+summary() {
+    printf '%-24s %12s %8s  %-6s %s\n' "what" "tried" "broken" "" ""
+    if [ -f build/release/crash-sweep.txt ]; then
+        awk '$1 == "all" {
+            printf "%-24s %12d %8d  %-6s %d distinct images, %d branches of recovery\n", "kill and fault points", $2, $5, $5 ? "FAILED" : "ok", $3, $4
+        }' build/release/crash-sweep.txt
+    fi
+    [ ! -f "$MW_SUMMARY" ] || awk -F'|' '{printf "%-24s %12d %8d  %-6s %s\n", $1, $2, $3, $5, $4}' "$MW_SUMMARY"
+}
+echo "== summary"
+summary | tee build/night-summary.txt
 
 awk '{passed += $1; failed += $2} END {printf "%d passed, %d failed\n", passed, failed; exit failed > 0}' "$total"

@@ -351,6 +351,20 @@ static void p04_a_cut_at_a_frames_border_is_noticed(void **state)
     expect_refused(&quick, MW_E_CORRUPT, "record 4 was committed");
 }
 
+/* Not only at the end: whoever is killed leaves a head that names what was committed. */
+static void p04_the_head_names_each_commit_at_once(void **state)
+{
+    (void)state;
+    struct mw_journal_report report;
+    void *journal = open_with(&quick, NULL);
+    for (int i = 0; i < 4; i++) {
+        append_many(journal, 1);
+        assert_int_equal(mw_journal_verify(dir, &looking, NULL, NULL, &report, &err), MW_OK);
+        assert_int_equal(report.head_seq, ops->last_seq(journal));
+    }
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
 static void p04_another_history_of_the_same_length_is_noticed(void **state)
 {
     (void)state;
@@ -692,6 +706,7 @@ int main(void)
         TEST(p03_a_flipped_bit_in_an_earlier_frame_is_refused),
         TEST(p03_damage_across_two_frames_is_not_an_unfinished_one),
         TEST(p04_a_cut_at_a_frames_border_is_noticed),
+        TEST(p04_the_head_names_each_commit_at_once),
         TEST(p04_another_history_of_the_same_length_is_noticed),
         TEST(p04_the_head_outside_notices_that_the_whole_journal_is_gone),
         TEST(p10_a_read_only_file_system_is_reported_as_what_it_is),

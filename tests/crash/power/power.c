@@ -1,11 +1,12 @@
 /*
  * power.c - P01 P02 P04 P12 P22: the power is cut after every effect of a scenario on the disk, and the disk keeps any part of what was not synced.
  *
- *   power_cuts [SCENARIO…] [--states N] [--seed S] [--jobs J] [--again K] [--subject PROGRAM]
+ *   power_cuts [SCENARIO…] [--states N] [--total N] [--seed S] [--jobs J] [--again K] [--subject PROGRAM] [--table FILE]
  *   power_cuts SCENARIO --seed S --at PREFIX:N [--then PREFIX:N] [--keep DIR]     one state again, in words
  *   power_cuts SCENARIO --seed S --effects                                        what was recorded
  *
- * --states: distinct states a scenario (default 400); --again: of them, recoveries during which the power is cut once more (default 6).
+ * --states: distinct states a scenario (default 300); --again: of them, recoveries during which the power is cut once more (default 6).
+ * --total: more rounds, each with the next seed, until there were so many distinct states. With MW_NIGHT: 100,000 on all cores.
  * A scenario is one of crash_subject (subject.h): it runs as a process of its own under the recorder; the states are judged here.
  * MW_SUMMARY=FILE: appends one line for the night's table. Exit 1: a promise was broken, a state could not be judged, or nothing was tried.
  */
@@ -33,15 +34,18 @@
 #define BRANCH_BYTES 48
 #define FAILURES_SHOWN 5
 #define CHECK_SECONDS_MAX 120
-#define SEEN_BITS 22
+#define SEEN_BITS 23
+#define CHOSEN_MAX 64
 
 struct options {
     long states;
+    long total; /* 0: one round */
     long again;
     uint64_t seed;
     int jobs;
     const char *subject;
     const char *keep;
+    const char *table;
     bool effects;
     int at_prefix, then_prefix;
     long at_n, then_n;
@@ -49,7 +53,6 @@ struct options {
 
 /* What one worker has come to; in memory that all share. */
 struct tally {
-    long distinct;
     long judged;
     long broken;
     int now_prefix;
@@ -58,6 +61,13 @@ struct tally {
         char name[BRANCH_BYTES];
         long count;
     } branches[BRANCHES_MAX];
+};
+
+/* ---- states that were met already ---- */
+
+struct seen {
+    size_t count;
+    uint64_t slots[(size_t)1 << SEEN_BITS];
 };
 
 /* One recording and the states that come of it. */
@@ -70,6 +80,8 @@ struct sweep {
     const char *then_of;       /* the words that replay the state before; NULL */
     long states;
     struct tally *tallies;
+    struct seen *seen; /* shared by all workers of all sweeps */
+    size_t seen_before;
     char root[96];
 };
 
@@ -87,26 +99,21 @@ static double now_s(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* ---- states that were met already ---- */
-
-struct seen {
-    uint64_t *slots;
-    size_t count;
-};
-
+/* True for everybody but the first who asks: whoever finds a state first judges it. */
 static bool seen_before(struct seen *seen, uint64_t hash)
 {
     hash += hash == 0;
     const size_t mask = ((size_t)1 << SEEN_BITS) - 1;
-    size_t at = (size_t)hash & mask;
-    while (seen->slots[at] != 0 && seen->slots[at] != hash)
-        at = (at + 1) & mask;
-    if (seen->slots[at] == hash)
-        return true;
-    MW_ASSERT(seen->count < mask / 2);
-    seen->slots[at] = hash;
-    seen->count++;
-    return false;
+    for (size_t at = (size_t)hash & mask;; at = (at + 1) & mask) {
+        uint64_t there = 0;
+        if (__atomic_compare_exchange_n(&seen->slots[at], &there, hash, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)) {
+            MW_ASSERT(__atomic_add_fetch(&seen->count, 1, __ATOMIC_RELAXED) < mask / 2);
+            return false;
+        }
+        if (there == hash)
+            return true;
+    }
 }
 
 /* ---- judging one state ---- */
@@ -194,7 +201,7 @@ static void complain(const struct sweep *sweep, int prefix, long n, const char *
 struct worker {
     const struct sweep *sweep;
     int number;
-    struct seen seen;
+    uint64_t salt; /* the same tree of another scenario is another state */
     struct image image;
     struct tally *tally;
     int said_fd;
@@ -202,18 +209,16 @@ struct worker {
 
 static bool wants_more(const struct worker *worker)
 {
-    return (long)worker->seen.count < worker->sweep->states;
+    size_t count = __atomic_load_n(&worker->sweep->seen->count, __ATOMIC_RELAXED);
+    return count < worker->sweep->seen_before + (size_t)worker->sweep->states;
 }
 
-/* Every worker walks the same way and judges its share of what is new. */
+/* Every worker walks the same way; what nobody has seen yet is judged. */
 static void visit(struct worker *worker, struct choice *choice, long n)
 {
     choice_take(choice, n);
     image_build(&worker->image, choice);
-    if (seen_before(&worker->seen, worker->image.hash))
-        return;
-    worker->tally->distinct = (long)worker->seen.count;
-    if ((int)(worker->image.hash >> 13) % worker->sweep->options->jobs != worker->number)
+    if (seen_before(worker->sweep->seen, worker->image.hash ^ worker->salt))
         return;
     worker->tally->now_prefix = choice->prefix;
     worker->tally->now_n = n;
@@ -268,14 +273,14 @@ static void work(struct sweep *sweep, int number)
     struct worker worker = {.sweep = sweep, .number = number, .tally = &sweep->tallies[number]};
     size_t length = strlen(sweep->root);
     (void)snprintf(sweep->root + length, sizeof sweep->root - length, "/%d", number);
-    worker.seen.slots = calloc((size_t)1 << SEEN_BITS, sizeof *worker.seen.slots);
+    struct mw_str name = mw_str_of(sweep->subject->name);
+    worker.salt = (uint64_t)mw_crc32c(0, name) << 32 | mw_crc32c(1, sweep->acks_before);
     worker.said_fd = memfd_create("said", 0);
-    if (worker.seen.slots == NULL || worker.said_fd < 0 || dup2(worker.said_fd, 1) < 0)
+    if (worker.said_fd < 0 || dup2(worker.said_fd, 1) < 0)
         abort();
     image_open(&worker.image, sweep->log);
     walk(&worker);
     image_close(&worker.image);
-    free(worker.seen.slots);
     (void)close(worker.said_fd);
 }
 
@@ -285,9 +290,10 @@ static bool run_workers(struct sweep *sweep)
     bool ok = true;
     pid_t workers[JOBS_MAX];
     const int jobs = sweep->options->jobs;
+    sweep->seen_before = sweep->seen->count;
     for (int i = 0; i < jobs; i++) {
         struct tally *tally = &sweep->tallies[i];
-        tally->distinct = tally->judged = tally->broken = 0;
+        tally->judged = tally->broken = 0;
         workers[i] = fork();
         if (workers[i] == 0) {
             work(sweep, i);
@@ -423,7 +429,7 @@ static bool cut_again(const struct sweep *sweep, const char *dir, int prefix, lo
         again.first_prefix = first_effect(&log);
         again.acks_before = mw_buf_str(&acks);
         again.then_of = words;
-        again.states = sweep->states / (sweep->options->again + 1) + 1;
+        again.states = sweep->states / sweep->options->again + 1;
         ok = run_workers(&again);
         mw_heap_buf_free(&acks);
     }
@@ -433,52 +439,46 @@ static bool cut_again(const struct sweep *sweep, const char *dir, int prefix, lo
 
 struct result {
     long effects, states, broken, again;
+    double seconds;
     bool ok;
 };
 
-static struct result sweep_scenario(const struct options *options, const struct subject *subject,
-                                    const char *base, struct tally *tallies)
+static void add_judged(struct result *result, const struct tally *tallies, int jobs, long *counted)
 {
-    char dir[96];
-    struct effects log = {0};
-    struct result result = {0};
-    (void)snprintf(dir, sizeof dir, "%s/run", base);
-    memset(tallies, 0, sizeof *tallies * JOBS_MAX);
-    if (!prepare(options, subject, dir) || !record(options, subject, "run", dir, &log)) {
-        effects_free(&log);
-        return result;
+    for (int i = 0; i < jobs; i++) {
+        *counted += tallies[i].judged;
+        result->broken += tallies[i].broken;
     }
-    if (options->effects) {
+}
+
+static void sweep_scenario(struct sweep *sweep, struct result *result)
+{
+    char dir[128];
+    struct effects log = {0};
+    const struct options *options = sweep->options;
+    (void)snprintf(dir, sizeof dir, "%s/run", sweep->root);
+    result->ok =
+        prepare(options, sweep->subject, dir) && record(options, sweep->subject, "run", dir, &log);
+    if (!result->ok || options->effects) {
         show(&log);
         effects_free(&log);
-        return (struct result){.ok = true};
+        return;
     }
-    struct sweep sweep = {.options = options,
-                          .subject = subject,
-                          .log = &log,
-                          .first_prefix = first_effect(&log),
-                          .acks_before = MW_STR_NONE,
-                          .states = options->states,
-                          .tallies = tallies};
-    (void)snprintf(sweep.root, sizeof sweep.root, "%s", base);
-    result.effects = log.count - sweep.first_prefix;
-    result.ok = run_workers(&sweep);
-    for (int i = 0; i < options->jobs; i++) {
-        result.states += tallies[i].judged;
-        result.broken += tallies[i].broken;
-    }
+    sweep->log = &log;
+    sweep->first_prefix = first_effect(&log);
+    sweep->states = options->states;
+    result->effects += log.count - sweep->first_prefix;
+    result->ok = run_workers(sweep);
+    add_judged(result, sweep->tallies, options->jobs, &result->states);
     uint64_t random = options->seed + 99;
-    for (long k = 0; result.ok && k < options->again; k++) {
-        int prefix = sweep.first_prefix +
-                     (int)(next_random(&random) % (uint64_t)(log.count - sweep.first_prefix + 1));
-        result.ok = cut_again(&sweep, dir, prefix, (long)(next_random(&random) & 0xffffff));
-        for (int i = 0; i < options->jobs; i++) {
-            result.again += tallies[i].judged;
-            result.broken += tallies[i].broken;
-        }
+    for (long k = 0; result->ok && k < options->again; k++) {
+        int prefix = sweep->first_prefix +
+                     (int)(next_random(&random) % (uint64_t)(log.count - sweep->first_prefix + 1));
+        result->ok = cut_again(sweep, dir, prefix, (long)(next_random(&random) & 0xffffff));
+        add_judged(result, sweep->tallies, options->jobs, &result->again);
     }
+    sweep->log = NULL;
     effects_free(&log);
-    return result;
 }
 
 /* --at: one state, in words, on the standard output. */
@@ -530,6 +530,8 @@ static bool read_options(int count, char **words, struct options *options,
                          const struct subject **chosen, size_t *chosen_count)
 {
     for (int i = 1; i < count; i++) {
+        if (*chosen_count == CHOSEN_MAX)
+            return false;
         const char *next = i + 1 < count ? words[i + 1] : "";
         if (words[i][0] != '-') {
             chosen[*chosen_count] = subject_find(words[i]);
@@ -544,6 +546,10 @@ static bool read_options(int count, char **words, struct options *options,
         i++;
         if (strcmp(words[i - 1], "--states") == 0)
             options->states = strtol(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--total") == 0)
+            options->total = strtol(next, NULL, 10);
+        else if (strcmp(words[i - 1], "--table") == 0)
+            options->table = next;
         else if (strcmp(words[i - 1], "--again") == 0)
             options->again = strtol(next, NULL, 10);
         else if (strcmp(words[i - 1], "--seed") == 0)
@@ -567,7 +573,7 @@ static bool read_options(int count, char **words, struct options *options,
 static void append_summary(long states, long broken, size_t scenarios, long branches, bool ok)
 {
     const char *path = getenv("MW_SUMMARY");
-    FILE *file = path != NULL ? fopen(path, "a") : NULL;
+    FILE *file = path != NULL ? fopen(path, "ae") : NULL;
     if (file == NULL)
         return;
     (void)fprintf(file, "power-cut states|%ld|%ld|%zu scenarios, %ld branches of recovery|%s\n",
@@ -575,49 +581,105 @@ static void append_summary(long states, long broken, size_t scenarios, long bran
     (void)fclose(file);
 }
 
-static int sweep_all(const struct options *options, const struct subject *const *chosen,
-                     size_t count, const char *base)
+static long print_table(FILE *out, const struct subject *const *chosen, size_t count,
+                        const struct result *results, const struct tally *branches)
 {
-    struct tally *tallies = mmap(NULL, sizeof *tallies * JOBS_MAX, PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct tally *branches = mw_heap_alloc(sizeof *branches);
-    if (tallies == MAP_FAILED)
+    long branch_count = 0;
+    fprintf(out, "\n%-20s %9s %9s %9s %9s %7s\n", "scenario", "effects", "states", "in a rec.",
+            "broken", "s");
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%-20s %9ld %9ld %9ld %9ld %7.1f\n", chosen[i]->name, results[i].effects,
+                results[i].states, results[i].again, results[i].broken, results[i].seconds);
+    fprintf(out, "\nbranches of recovery that were reached:\n");
+    for (int i = 0; i < BRANCHES_MAX && branches->branches[i].count > 0; i++, branch_count++)
+        fprintf(out, "    %-44s %9ld\n", branches->branches[i].name, branches->branches[i].count);
+    return branch_count;
+}
+
+/* Round after round, each with another seed, until there are enough. */
+static void sweep_rounds(struct options *options, const struct subject *const *chosen, size_t count,
+                         struct sweep *sweep, struct result *results, struct tally *branches)
+{
+    for (;; options->seed++) {
+        size_t before = sweep->seen->count;
+        bool ok = true;
+        for (size_t i = 0; i < count; i++) {
+            double from = now_s();
+            struct sweep one = *sweep;
+            one.subject = chosen[i];
+            memset(sweep->tallies, 0, sizeof *sweep->tallies * JOBS_MAX);
+            sweep_scenario(&one, &results[i]);
+            gather_branches(branches, sweep->tallies, options->jobs);
+            results[i].seconds += now_s() - from;
+            ok = ok && results[i].ok;
+        }
+        size_t found = sweep->seen->count - before;
+        if (!ok || options->effects || options->total == 0 || found < count ||
+            (long)sweep->seen->count >= options->total)
+            return;
+    }
+}
+
+static void *shared_memory(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
         abort();
+    return memory;
+}
+
+static int sweep_all(struct options *options, const struct subject *const *chosen, size_t count,
+                     const char *base)
+{
+    struct sweep sweep = {.options = options,
+                          .acks_before = MW_STR_NONE,
+                          .tallies = shared_memory(sizeof(struct tally) * JOBS_MAX),
+                          .seen = shared_memory(sizeof(struct seen))};
+    struct tally *branches = mw_heap_alloc(sizeof *branches);
+    struct result *results = mw_heap_alloc(sizeof *results * count);
+    (void)snprintf(sweep.root, sizeof sweep.root, "%s", base);
+    sweep_rounds(options, chosen, count, &sweep, results, branches);
     long states = 0, broken = 0;
     bool ok = true;
-    printf("%-20s %8s %8s %8s %8s %6s\n", "scenario", "effects", "states", "again", "broken", "s");
-    for (size_t i = 0; i < count; i++) {
-        double from = now_s();
-        struct result result = sweep_scenario(options, chosen[i], base, tallies);
-        gather_branches(branches, tallies, options->jobs);
-        if (options->effects)
-            continue;
-        printf("%-20s %8ld %8ld %8ld %8ld %6.1f\n", chosen[i]->name, result.effects, result.states,
-               result.again, result.broken, now_s() - from);
-        (void)fflush(stdout);
-        states += result.states + result.again;
-        broken += result.broken;
-        ok = ok && result.ok && result.states > 0;
+    for (size_t i = 0; !options->effects && i < count; i++) {
+        bool held = results[i].ok && results[i].states > 0;
+        printf("%s %s: %s: the power is cut after every effect, any part of what was not synced is "
+               "lost (%ld states, %ld in a recovery)\n",
+               held ? "ok" : "not ok", chosen[i]->proves, chosen[i]->name, results[i].states,
+               results[i].again);
+        states += results[i].states + results[i].again;
+        broken += results[i].broken;
+        ok = ok && held;
     }
-    if (options->effects)
-        return ok ? 0 : 1;
-    long branch_count = 0;
-    for (int i = 0; i < BRANCHES_MAX && branches->branches[i].count > 0; i++, branch_count++)
-        printf("    %-40s %8ld\n", branches->branches[i].name, branches->branches[i].count);
-    printf("%s power cuts: %ld distinct states, %ld broken, %ld branches of recovery\n",
-           ok ? "ok" : "not ok", states, broken, branch_count);
-    append_summary(states, broken, count, branch_count, ok);
+    if (!options->effects) {
+        FILE *table = options->table != NULL ? fopen(options->table, "we") : stdout;
+        MW_ASSERT(table != NULL);
+        long reached = print_table(table, chosen, count, results, branches);
+        fprintf(table, "%ld distinct states, %ld broken, %ld branches of recovery\n", states,
+                broken, reached);
+        if (options->table != NULL)
+            (void)fclose(table);
+        append_summary(states, broken, count, reached, ok);
+    }
     mw_heap_free(branches);
+    mw_heap_free(results);
     return ok ? 0 : 1;
 }
 
 int main(int count, char **words)
 {
-    static const struct subject *chosen[256];
+    static const struct subject *chosen[CHOSEN_MAX];
     size_t chosen_count = 0, all_count;
     char beside[4096];
     struct options options = {
-        .states = 400, .again = 6, .seed = 1, .jobs = 1, .at_prefix = -1, .then_prefix = -1};
+        .states = 300, .again = 6, .seed = 1, .jobs = 1, .at_prefix = -1, .then_prefix = -1};
+    if (getenv("MW_NIGHT") != NULL) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        options.total = 100000;
+        options.states = 2000;
+        options.again = 12;
+        options.jobs = (int)(cores < 1 ? 1 : cores > JOBS_MAX ? JOBS_MAX : cores);
+    }
     ssize_t length = readlink("/proc/self/exe", beside, sizeof beside - 32);
     while (length > 0 && beside[length - 1] != '/')
         length--;

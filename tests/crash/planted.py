@@ -1,0 +1,359 @@
+#!/usr/bin/env python3
+"""The proofs are proven: plants one defect at a time in a copy of the tree and expects a test to find it.
+
+    planted.py                      every *.patch of tests/crash/planted, and all detectors
+    planted.py PATCH|FOLDER…        these as well; with --alone these and no others
+        [--only TEXT]               those whose name holds TEXT
+        [--seconds S] [--seed N]    as many as fit into S seconds, in an order that the seed (default: the day) gives; at least two
+        [--jobs N] [--tree DIR]     programs at once; where the copy is built (default build/planted/tree)
+        [--detector TEXT]           only detectors whose name holds TEXT
+        [--list]                    the patches and what they break
+
+A patch is a unified diff (-p1) over the tree; lines `What: …` and `Promise: …` before it say what is broken and which promise. One that does not
+apply or does not compile is a failure with its name, as is one that no detector finds. Detectors run in the order of their cost, those of the parts
+that a patch touches first, until one goes red. A detector that is red without any patch proves nothing: then the harness is broken.
+MW_SUMMARY=FILE: appends one line for the night's table. The table is kept in build/planted/table.txt. Exit code 1: not all were found.
+"""
+import argparse
+import concurrent.futures
+import dataclasses
+import datetime
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = TOP / "tests/crash/planted"
+# Folders of the tree that neither building nor a detector reads.
+NOT_COPIED = {"build", ".git", ".ccache"}
+RED_TIMEOUT_S = 600
+
+
+@dataclasses.dataclass
+class Detector:
+    name: str
+    cost: int  # seconds, roughly: cheap ones first
+    target: str  # what is built for it
+    command: list  # in the tree; {bin} is the folder of programs
+    near: tuple = ()  # parts of the source that it is about
+    need: str = ""  # a file that has to be there
+
+    def argv(self, programs):
+        return [word.replace("{bin}", str(programs)) for word in self.command]
+
+
+def unit(name, cost, *near):
+    return Detector(name, cost, name, ["{bin}/" + name], near, f"tests/unit/{name}.c")
+
+
+def sim(name, cost):
+    return Detector(name, cost, name, ["{bin}/" + name], ("src/host", "src/core", "src/work"), f"tests/sim/{name}.c")
+
+
+def power(scenarios, cost, *near):
+    return Detector(f"power_cuts {scenarios[0]}…", cost, "power_cuts", ["{bin}/power_cuts", *scenarios, "--states", "300"], near,
+                    "tests/crash/power/power.c")
+
+
+def sweep(kind, cost):
+    return Detector(f"crash_sweep {kind}", cost, "crash_sweep", ["{bin}/crash_sweep", kind], ("src/journal", "src/stage", "src/posix"),
+                    "tests/crash/sweep.c")
+
+
+DETECTORS = [
+    unit("test_journal", 1, "src/journal"),
+    unit("test_blob", 1, "src/stage/blob", "src/posix"),
+    unit("test_core", 1, "src/core", "src/work", "src/loop"),
+    unit("test_promote", 1, "src/stage"),
+    unit("test_journal_processes", 2, "src/journal/lock"),
+    unit("test_journal_power", 3, "src/journal"),
+    power(["append", "rotate", "full", "head", "recover"], 4, "src/journal"),
+    power(["blob_put"], 4, "src/stage/blob", "src/posix"),
+    power(["promote_first", "promote", "rollback", "promote_adopt", "promote_discard"], 6, "src/stage/promote", "src/stage/version",
+          "src/stage/tree", "src/posix"),
+    unit("test_journal_corpus", 5, "src/journal"),
+    unit("test_promote_crash", 6, "src/stage/promote", "src/stage/version"),
+    unit("test_kept_journals", 1, "src/core", "src/journal"),
+    unit("test_snapshot", 2, "src/journal/snapshot", "src/host/snapshot", "src/host/starting", "src/core/keep"),
+    sim("test_sim", 5),
+    sim("test_sim_host", 6),
+    sim("test_scenario", 3),
+    sim("test_fanout", 5),
+    sweep("kill", 15),
+    sweep("tear", 15),
+    sweep("fault", 15),
+    sweep("recovery_kill", 20),
+    sweep("refuse", 20),
+    sweep("disk", 20),
+]
+LAST = [
+    Detector("e2e crash_kill", 60, "millwright", ["tests/e2e/crash_kill.sh", "{bin}/millwright"], ("src/host",), "tests/e2e/crash_kill.sh"),
+    Detector("e2e life_requests", 40, "millwright", ["tests/e2e/life_requests.sh", "{bin}/millwright"], ("src/host",),
+             "tests/e2e/life_requests.sh"),
+]
+
+
+
+
+def all_detectors():
+    """Those above, and every other unit test and simulation: a patch may break anything."""
+    known = {d.target for d in DETECTORS}
+    rest = [unit(path.stem, 8) for path in sorted((TOP / "tests/unit").glob("test_*.c")) if path.stem not in known]
+    rest += [sim(path.stem, 8) for path in sorted((TOP / "tests/sim").glob("test_*.c")) if path.stem not in known]
+    return DETECTORS + rest + LAST
+
+
+@dataclasses.dataclass
+class Patch:
+    path: pathlib.Path
+    what: str = "(not said)"
+    promise: str = "?"
+    files: tuple = ()
+
+    @property
+    def name(self):
+        return self.path.stem
+
+
+def read_patch(path):
+    patch = Patch(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    head = re.split(r"^(?:diff |--- )", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for key, value in re.findall(r"^(What|Promise):\s*(.+)$", head, flags=re.MULTILINE):
+        setattr(patch, key.lower(), value.strip())
+    if patch.what == "(not said)" and head.strip():
+        patch.what = head.strip().splitlines()[0]
+    patch.files = tuple(re.findall(r"^\+\+\+ b/(\S+)", text, flags=re.MULTILINE))
+    return patch
+
+
+def chosen_patches(args):
+    paths = [] if args.alone else sorted(FOLDER.glob("*.patch"))
+    for given in args.patches:
+        path = pathlib.Path(given)
+        paths += sorted(path.glob("*.patch")) if path.is_dir() else [path]
+    seen = {}
+    for path in paths:
+        seen.setdefault(path.resolve(), None)
+    return [read_patch(path) for path in seen if args.only in path.stem]
+
+
+# ---- the copy ----
+
+def tree_files():
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TOP, capture_output=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        names = [name for name in listed.stdout.decode().split("\0") if name]
+    else:
+        names = []
+        for folder, below, files in os.walk(TOP):
+            below[:] = [name for name in below if name not in NOT_COPIED]
+            names += [os.path.relpath(os.path.join(folder, name), TOP) for name in files]
+    return [name for name in names if (TOP / name).is_file() or (TOP / name).is_symlink()]
+
+
+class Tree:
+    """A copy of the tree that is built once and again after each patch; only what differs is written."""
+
+    def __init__(self, root):
+        self.root = root
+        self.programs = root / "build/release"
+
+    def refresh(self):
+        names = set(tree_files())
+        for name in names:
+            source, copy = TOP / name, self.root / name
+            if source.is_symlink():
+                if not copy.is_symlink():
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.symlink_to(os.readlink(source))
+                continue
+            data = source.read_bytes()
+            if not copy.exists() or copy.read_bytes() != data:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(data)
+            shutil.copymode(source, copy)
+        for folder, below, files in os.walk(self.root):
+            below[:] = [name for name in below if name not in NOT_COPIED]
+            for name in files:
+                path = pathlib.Path(folder) / name
+                if str(path.relative_to(self.root)) not in names:
+                    path.unlink()
+
+    def configure(self):
+        # Half the optimiser: a patch is compiled to be run a few times. Warnings are not errors: a defect may leave something unused.
+        command = ["cmake", "-S", str(self.root), "-B", str(self.programs), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O1",
+                   "-DMW_TESTS=ON", "-DMW_WERROR=OFF"]
+        return run(command, TOP, RED_TIMEOUT_S)
+
+    def build(self, targets):
+        return run(["cmake", "--build", str(self.programs), "--target", *targets], TOP, 1800)
+
+    def apply(self, patch):
+        """None, or why it does not apply."""
+        # Without the ceiling git would take the copy for a part of the repository around it, and skip everything.
+        environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(self.root.parent), GIT_DIR="/nonexistent")
+        said = ""
+        for options in ([], ["--recount"], ["-C1", "--recount"]):
+            done = subprocess.run(["git", "apply", "--whitespace=nowarn", *options, str(patch.path.resolve())], cwd=self.root, env=environment,
+                                  capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return None
+            said = said or done.stderr.strip().splitlines()[0] if done.stderr.strip() else "git apply"
+        return said
+
+
+def run(command, folder, timeout_s, environment=None):
+    """(exit code, output); a program that does not end is ended, with all that it started, and counts as failed."""
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               start_new_session=True)
+    try:
+        output = process.communicate(timeout=timeout_s)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output = process.communicate()[0]
+        return -1, output.decode("utf-8", "replace") + f"\nended after {timeout_s} s"
+    return process.returncode, output.decode("utf-8", "replace")
+
+
+# ---- detecting ----
+
+class Harness:
+    def __init__(self, args):
+        self.args = args
+        self.tree = Tree(pathlib.Path(args.tree).resolve())
+        self.green = set()  # detectors that were seen to be green without a patch
+        self.detectors = [d for d in all_detectors() if args.detector in d.name and (TOP / d.need).exists()]
+
+    def order(self, patch):
+        """Those of the parts that it touches first, then the cheap ones."""
+        def rank(detector):
+            near = any(file.startswith(part) for file in patch.files for part in detector.near)
+            return (detector in LAST, not near, detector.cost)
+        return sorted(self.detectors, key=rank)
+
+    def is_red(self, detector):
+        # What a detector counts for the night is not to be counted again, and its short form is the one that has to find defects.
+        environment = {key: value for key, value in os.environ.items() if key not in ("MW_SUMMARY", "MW_NIGHT", "MW_TALLY")}
+        code, output = run(detector.argv(self.tree.programs), self.tree.root, RED_TIMEOUT_S, environment)
+        return code != 0, output
+
+    def first_red(self, detectors):
+        """The first detector that goes red and what it said; a few at once, in their order."""
+        with concurrent.futures.ThreadPoolExecutor(max_workers=self.args.jobs) as pool:
+            for at in range(0, len(detectors), self.args.jobs):
+                group = detectors[at:at + self.args.jobs]
+                code, output = self.tree.build(sorted({d.target for d in group}))
+                if code != 0:
+                    return "does not compile", output
+                for detector, (red, said) in zip(group, pool.map(self.is_red, group)):
+                    if red:
+                        return detector, said
+        return None, ""
+
+    def check_green(self, detectors):
+        """Without a patch. None, or the one that is red all the same."""
+        left = [d for d in detectors if d.name not in self.green]
+        detector, said = self.first_red(left)
+        if detector is not None:
+            return detector, said
+        self.green.update(d.name for d in left)
+        return None, ""
+
+    def plant(self, patch):
+        """(found by, seconds, words)"""
+        begun = time.monotonic()
+        self.tree.refresh()
+        refused = self.tree.apply(patch)
+        if refused is not None:
+            return "NOT APPLIED", time.monotonic() - begun, refused
+        detector, said = self.first_red(self.order(patch))
+        seconds = time.monotonic() - begun
+        if detector is None:
+            return "NOT FOUND", seconds, ""
+        if detector == "does not compile":
+            errors = [line for line in said.splitlines() if "error" in line]
+            return "NOT COMPILED", seconds, errors[0] if errors else said[-300:]
+        return detector, seconds, ""
+
+
+def broken(detector, said):
+    name = detector if isinstance(detector, str) else detector.name
+    print(f"the harness is broken: without any patch '{name}' is red\n" + "\n".join(said.splitlines()[-30:]))
+    return 1
+
+
+def table_line(patch, found, seconds, words):
+    name = found if isinstance(found, str) else found.name
+    return f"{patch.name:<40} {patch.promise:<8} {name:<28} {seconds:6.1f}" + (f"  {words}" if words else "")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("patches", nargs="*")
+    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seed", type=int, default=datetime.date.today().toordinal())
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--tree", default=str(TOP / "build/planted/tree"))
+    parser.add_argument("--detector", default="")
+    parser.add_argument("--list", action="store_true")
+    args = parser.parse_args()
+    patches = chosen_patches(args)
+    if args.list:
+        for patch in patches:
+            print(f"{patch.name:<40} {patch.promise:<8} {patch.what}")
+        return 0
+    if not patches:
+        print("planted.py: there is no patch")
+        return 1
+    harness = Harness(args)
+    begun = time.monotonic()
+    harness.tree.refresh()
+    code, said = harness.tree.configure()
+    if code != 0:
+        return broken("cmake", said)
+    total = len(patches)
+    if args.seconds is not None:
+        random.Random(args.seed).shuffle(patches)
+    else:
+        detector, said = harness.check_green(harness.detectors)
+        if detector is not None:
+            return broken(detector, said)
+    print(f"{'patch':<40} {'promise':<8} {'found by':<28} {'s':>6}", flush=True)
+    lines, found_count, tried = [], 0, 0
+    for patch in patches:
+        if args.seconds is not None and tried >= 2 and time.monotonic() - begun > args.seconds:
+            break
+        tried += 1
+        found, seconds, words = harness.plant(patch)
+        lines.append(table_line(patch, found, seconds, words))
+        print(lines[-1], flush=True)
+        if isinstance(found, str):
+            continue
+        # Red with the patch counts only if it is green without.
+        harness.tree.refresh()
+        detector, said = harness.check_green([found])
+        if detector is not None:
+            return broken(detector, said)
+        found_count += 1
+    harness.tree.refresh()
+    ok = found_count == tried
+    last = f"{'ok' if ok else 'not ok'} planted defects: {found_count} of {tried} found" + (f", of {total} that there are" if tried < total else "")
+    print(last)
+    (TOP / "build/planted").mkdir(parents=True, exist_ok=True)
+    (TOP / "build/planted/table.txt").write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
+    if os.environ.get("MW_SUMMARY"):
+        with open(os.environ["MW_SUMMARY"], "a", encoding="utf-8") as file:
+            file.write(f"planted defects|{tried}|{tried - found_count}|{found_count} of {tried} found|{'ok' if ok else 'FAILED'}\n")
+    return 0 if ok else 1
+
+
+sys.exit(main())
