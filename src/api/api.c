@@ -29,7 +29,8 @@ struct mw_api {
     struct follower *followers;
     struct mw_api_call *waiting; /* posted, not answered yet: suspended */
     int fd;
-    bool resumed; /* a connection goes on: run once more before sleeping */
+    size_t body_bytes; /* of all calls */
+    bool resumed;      /* a connection goes on: run once more before sleeping */
 };
 
 struct mw_api_call {
@@ -38,7 +39,8 @@ struct mw_api_call {
     struct MHD_Connection *connection;
     struct mw_buf body;
     bool too_large;
-    bool posted; /* handed over; waits suspended */
+    bool too_many; /* its body would be over what all may hold: it is not kept */
+    bool posted;   /* handed over; waits suspended */
     bool answered;
     unsigned status;
     struct mw_buf answer;
@@ -388,6 +390,9 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     enum mw_request_kind kind = kind_of(url);
     if (call->too_large)
         return refuse(call->connection, 413, MW_E_LIMIT, "the body is too large");
+    if (call->too_many)
+        return refuse(call->connection, 429, MW_E_LIMIT,
+                      "too much is on its way in: nothing was done, ask again");
     if (!is_json(type))
         return refuse(call->connection, 415, MW_E_INPUT, "content-type is application/json");
     if (strcmp(url, "/v1/shutdown") == 0) {
@@ -461,8 +466,11 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     if (*upload_len > 0) {
         call->too_large = call->too_large || call->body.len + *upload_len > MW_API_BODY_BYTES_MAX;
-        if (!call->too_large)
+        call->too_many = call->too_many || api->body_bytes + *upload_len > MW_API_BODIES_BYTES_MAX;
+        if (!call->too_large && !call->too_many) {
             mw_buf_put(&call->body, (struct mw_str){upload, *upload_len});
+            api->body_bytes += *upload_len;
+        }
         *upload_len = 0;
         return MHD_YES;
     }
@@ -488,6 +496,7 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
         return;
     if (call->posted && !call->answered)
         forget_waiting(call);
+    call->api->body_bytes -= call->body.len;
     mw_heap_buf_free(&call->body);
     mw_heap_buf_free(&call->answer);
     free(call);

@@ -3,7 +3,7 @@
  *
  * Owns:     libmicrohttpd's daemon on a socket that it is given, request limits, streaming of records.
  * Does not: decide, wait for the disk (the host answers when it may), read the journal's files but through the port's reader.
- * Limits:   MW_API_BODY_BYTES_MAX a body; MW_API_CONNECTIONS_MAX connections.
+ * Limits:   MW_API_BODY_BYTES_MAX a body; MW_API_CONNECTIONS_MAX connections; MW_API_BODIES_BYTES_MAX all bodies together (429).
  */
 #ifndef MW_API_H
 #define MW_API_H
@@ -12,6 +12,8 @@
 
 #define MW_API_BODY_BYTES_MAX ((size_t)4 << 20)
 #define MW_API_CONNECTIONS_MAX 1024u
+#define MW_API_BODIES_BYTES_MAX                                                                    \
+    ((size_t)32 << 20) /* of all requests that are on their way in or wait */
 
 struct mw_api;
 struct mw_api_call; /* one request that waits for its answer */

@@ -66,6 +66,20 @@ static void *cut_larger(struct mw_mem *mem, unsigned index)
     return block;
 }
 
+static size_t limit_of(const struct mw_mem *mem)
+{
+    return mem->ceiling_bytes > 0 && mem->ceiling_bytes < mem->size_bytes ? mem->ceiling_bytes
+                                                                          : mem->size_bytes;
+}
+
+static bool has_larger(const struct mw_mem *mem, unsigned index)
+{
+    for (unsigned larger = index + 1; larger < MW_MEM_CLASS_COUNT; larger++)
+        if (mem->free_lists[larger] != NULL)
+            return true;
+    return false;
+}
+
 void *mw_mem_alloc(struct mw_mem *mem, size_t size_bytes)
 {
     unsigned index = class_of(size_bytes);
@@ -73,7 +87,8 @@ void *mw_mem_alloc(struct mw_mem *mem, size_t size_bytes)
     void *block;
     if (mem->free_lists[index] != NULL) {
         block = take_back(mem, index);
-    } else if (block_bytes <= mem->size_bytes - mem->fresh_at) {
+    } else if (mem->fresh_at + block_bytes <= limit_of(mem) ||
+               (!has_larger(mem, index) && block_bytes <= mem->size_bytes - mem->fresh_at)) {
         block = mem->region + mem->fresh_at;
         mem->fresh_at += block_bytes;
     } else {
@@ -95,7 +110,8 @@ void mw_mem_free(struct mw_mem *mem, void *block, size_t size_bytes)
 
 size_t mw_mem_room(const struct mw_mem *mem)
 {
-    return mem->size_bytes - mem->fresh_at + mem->spare_bytes;
+    size_t limit = limit_of(mem);
+    return (limit > mem->fresh_at ? limit - mem->fresh_at : 0) + mem->spare_bytes;
 }
 
 static void pool_grow(struct mw_pool *pool, struct mw_mem *mem, size_t want_bytes)

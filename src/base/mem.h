@@ -20,6 +20,8 @@ struct mw_mem {
     size_t used_bytes; /* in blocks that are out now */
     size_t
         spare_bytes; /* in large blocks that came back: they are cut up when nothing fresh is left */
+    size_t
+        ceiling_bytes; /* room counts up to here, and what came back is cut up before more is taken; 0: the whole region */
     void *free_lists[MW_MEM_CLASS_COUNT];
 };
 

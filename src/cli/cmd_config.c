@@ -36,6 +36,10 @@ int mw_cmd_config_show(struct mw_cli *cli)
         getenv("MILLWRIGHT_FACTORY") != NULL ? "MILLWRIGHT_FACTORY" : "beside the program");
     put(&json, "colours", getenv("NO_COLOR") != NULL ? "off" : "on a terminal",
         getenv("NO_COLOR") != NULL ? "NO_COLOR" : "default");
+    const char *memory = getenv("MILLWRIGHT_MEMORY_MB");
+    put(&json, "memory", memory != NULL ? memory : "4096",
+        memory != NULL ? "MILLWRIGHT_MEMORY_MB, in MiB; for a host that starts now"
+                       : "default, in MiB (MILLWRIGHT_MEMORY_MB)");
     for (size_t i = 0; i < MW_COUNT(passed); i++)
         put(&json, passed[i], getenv(passed[i]), "environment, given to the host");
     put(&json, "MONGODB_URL", getenv("MONGODB_URL") != NULL ? "set" : NULL,

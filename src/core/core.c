@@ -96,9 +96,7 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
     core->ask_change_count = 0;
     if (answer_at_once(core, request, ret_result))
         return;
-    if (mw_mem_room(&core->world.mem) < MW_STEP_MEMORY_BYTES &&
-        mw_request_info(request->kind)->from == MW_FROM_CALLER &&
-        request->kind != MW_REQ_CANCEL_TRACE) {
+    if (mw_mem_room(&core->world.mem) < MW_STEP_MEMORY_BYTES && mw_request_begins(request->kind)) {
         ret_result->rc = MW_E_LIMIT;
         ret_result->refusal = MW_STR("the memory ceiling is reached: try later");
         return;

@@ -341,6 +341,10 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
         refuse(call, &err, "");
         return;
     }
+    if (mw_host_admits(host, kind, &err) != MW_OK) {
+        refuse(call, &err, "");
+        return;
+    }
     remember_path(host, caller_path);
     /* New work runs by the definitions as they stand on the disk now. */
     if (has_document(kind)) {

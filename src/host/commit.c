@@ -156,6 +156,25 @@ static bool is_still_full(struct mw_host *host)
     return host->full;
 }
 
+enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind, struct mw_err *err)
+{
+    if (mw_request_info(kind)->from != MW_FROM_CALLER)
+        return MW_OK;
+    if (host->pending_count >= MW_PENDING_MAX)
+        return MW_FAIL(err, MW_E_LIMIT,
+                       "too many requests wait: nothing was done, ask again later");
+    if (!mw_request_begins(kind))
+        return MW_OK;
+    if (is_still_full(host))
+        return MW_FAIL(err, MW_E_FULL,
+                       "the disk is full: nothing was done; make room and ask again");
+    if (mw_mem_room(&host->core.world.mem) < MW_STEP_MEMORY_BYTES)
+        return MW_FAIL(err, MW_E_LIMIT,
+                       "what is on its way fills the memory that MILLWRIGHT_MEMORY_MB allows: "
+                       "nothing was done, ask again later");
+    return MW_OK;
+}
+
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user)
 {
@@ -165,15 +184,9 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
         put_in_quarantine(host, post);
         return;
     }
-    bool from_caller = mw_request_info(post->request.kind)->from == MW_FROM_CALLER;
-    bool frees =
-        post->request.kind == MW_REQ_CANCEL_TRACE || post->request.kind == MW_REQ_PAUSE_TRACE;
-    if (from_caller && !frees && is_still_full(host)) {
-        answer_now(post, MW_E_FULL, "the disk is full: nothing was done; make room and ask again");
-        return;
-    }
-    if (from_caller && host->pending_count >= MW_PENDING_MAX) {
-        answer_now(post, MW_E_LIMIT, "too many requests wait: ask again later");
+    struct mw_err err = {0};
+    if (mw_host_admits(host, post->request.kind, &err) != MW_OK) {
+        answer_now(post, err.rc, err.text);
         return;
     }
     if (host->pending != NULL || host->filling->lines.len > MW_FRAME_SOFT_MAX) {
@@ -182,6 +195,7 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
         host->pending_count++;
         return;
     }
+    mw_pins_trim(host);
     decide(host, post);
     hand_over(host);
 }

@@ -34,6 +34,21 @@ static uint64_t idle_ms(void)
                                                                                : MW_IDLE_EXIT_MS;
 }
 
+/* How much the core may hold (P09). */
+static enum mw_rc read_ceiling(struct mw_host *host, struct mw_err *err)
+{
+    const char *text = getenv("MILLWRIGHT_MEMORY_MB");
+    uint64_t mebibytes = MW_REGION_BYTES >> 20;
+    if (text != NULL && *text != '\0' &&
+        (!mw_str_to_u64(mw_str_of(text), &mebibytes) || mebibytes < MW_MEMORY_MB_MIN ||
+         mebibytes > MW_REGION_BYTES >> 20))
+        return MW_FAIL(err, MW_E_CONFIG,
+                       "MILLWRIGHT_MEMORY_MB is a number from %u to %lu, not '%s'",
+                       MW_MEMORY_MB_MIN, (unsigned long)(MW_REGION_BYTES >> 20), text);
+    host->memory_bytes = (size_t)mebibytes << 20;
+    return MW_OK;
+}
+
 const char *mw_build_id(void)
 {
     static char text[64];
@@ -85,6 +100,7 @@ static void after_replay(uv_work_t *work, int status)
         return;
     }
     mw_poison_replay_over(host);
+    host->core.world.mem.ceiling_bytes = host->memory_bytes; /* what is there already stays */
     mw_host_commit_start(host);
     begin_work(host, sha256);
     host->replaying = false;
@@ -127,7 +143,9 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     host->workspace_fd = -1;
     host->mask = mw_mask_make();
     host->replaying = true;
-    enum mw_rc rc = open_workspace(host, workspace, &err);
+    enum mw_rc rc = read_ceiling(host, &err);
+    if (rc == MW_OK)
+        rc = open_workspace(host, workspace, &err);
     if (rc == MW_OK)
         rc = open_journal(host, &err);
     if (rc == MW_OK)

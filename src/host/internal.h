@@ -16,11 +16,13 @@
 
 #include <uv.h>
 
-#define MW_REGION_BYTES ((size_t)4 << 30) /* the memory ceiling; reserved, backed when touched */
+#define MW_REGION_BYTES ((size_t)4 << 30) /* address space; the ceiling is MILLWRIGHT_MEMORY_MB */
 #define MW_STEP_ARENA_BYTES ((size_t)256 << 20)
 #define MW_FRAME_SOFT_MAX                                                                          \
     ((size_t)4 << 20) /* a fuller frame takes no more steps until it is written */
 #define MW_PENDING_MAX 4096u
+#define MW_PINNED_BYTES ((size_t)32 << 20) /* of documents in memory */
+#define MW_MEMORY_MB_MIN 64u               /* of MILLWRIGHT_MEMORY_MB; the most is the region */
 #define MW_IDLE_EXIT_MS 60000u
 
 struct mw_host;
@@ -92,6 +94,7 @@ struct mw_host {
     char *program;        /* our own absolute path */
     char *path;           /* PATH for children: the last caller's */
     struct mw_mask *mask; /* values that never go into a request */
+    size_t memory_bytes;  /* ceiling of what the core holds */
     struct mw_core core;
     const struct mw_journal_ops *ops;
     void *journal;
@@ -123,7 +126,8 @@ struct mw_host {
     uv_timer_t clock;        /* while a timer is armed: was the clock set? */
     int64_t clock_offset_us; /* UTC less the monotonic clock, when it was last looked */
     /* definitions */
-    struct mw_pin *pins;
+    struct mw_pin *pins; /* the one that was asked for last comes first */
+    size_t pinned_bytes; /* of documents */
     /* life */
     uv_timer_t idle;
     uv_signal_t signals[3];
@@ -176,6 +180,9 @@ struct mw_post *mw_post_make(const struct mw_host *host, enum mw_request_kind ki
                              struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
                              struct mw_err *err);
 void mw_post_discard(struct mw_post *post);
+/* Before anything is made or written for it: MW_E_LIMIT, MW_E_FULL when a request of a caller cannot be taken now (P09, P10). */
+MW_MUST enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind,
+                                  struct mw_err *err);
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user);
 /* From inside: a body made by ourselves. */
@@ -213,6 +220,8 @@ MW_MUST enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW
                                         struct mw_err *err);
 MW_MUST enum mw_rc mw_pins_keep_document(struct mw_host *host, struct mw_str text,
                                          char ret_sha256[MW_SHA256_HEX], struct mw_err *err);
+/* Lets go of the documents that were not asked for longest, down to MW_PINNED_BYTES: they are read from the disk again. Not within a step. */
+void mw_pins_trim(struct mw_host *host);
 /* Posts the agents' definitions found in factory/agents and the workspace's agents/. */
 void mw_pins_register_agents(struct mw_host *host);
 

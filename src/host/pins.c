@@ -24,10 +24,35 @@ static const char *const kinds[] = {"workflows", "journeys", "plans", "coordinat
 
 static struct mw_pin *find(struct mw_host *host, struct mw_str sha256)
 {
-    struct mw_pin *pin = host->pins;
-    while (pin != NULL && !mw_str_is(sha256, pin->sha256))
-        pin = pin->next;
+    struct mw_pin **at = &host->pins;
+    while (*at != NULL && !mw_str_is(sha256, (*at)->sha256))
+        at = &(*at)->next;
+    struct mw_pin *pin = *at;
+    if (pin != NULL && at != &host->pins) {
+        *at = pin->next;
+        pin->next = host->pins;
+        host->pins = pin;
+    }
     return pin;
+}
+
+void mw_pins_trim(struct mw_host *host)
+{
+    if (host->pinned_bytes <= MW_PINNED_BYTES)
+        return;
+    size_t kept = 0;
+    for (struct mw_pin **at = &host->pins; *at != NULL;) {
+        struct mw_pin *pin = *at;
+        kept += pin->catalogue == NULL ? pin->arena.used_bytes : 0;
+        if (pin->catalogue != NULL || kept <= MW_PINNED_BYTES / 2) {
+            at = &pin->next;
+            continue;
+        }
+        *at = pin->next;
+        host->pinned_bytes -= pin->arena.used_bytes;
+        mw_heap_arena_free(&pin->arena);
+        free(pin);
+    }
 }
 
 static struct mw_pin *add(struct mw_host *host, const char *sha256, size_t arena_bytes)
@@ -110,8 +135,10 @@ static struct mw_pin *pin_document(struct mw_host *host, struct mw_str text, con
 {
     struct mw_pin *pin = add(host, sha256, text.len * 40 + 65536);
     struct mw_str copy = mw_arena_copy(&pin->arena, text);
-    if (mw_json_parse(&pin->arena, copy, &pin->tape, NULL) == MW_OK)
+    if (mw_json_parse(&pin->arena, copy, &pin->tape, NULL) == MW_OK) {
+        host->pinned_bytes += pin->arena.used_bytes;
         return pin;
+    }
     drop(host, pin);
     return NULL;
 }

@@ -113,6 +113,9 @@ struct mw_request {
 
 const struct mw_event_info *mw_event_info(enum mw_event_kind kind);
 const struct mw_request_info *mw_request_info(enum mw_request_kind kind);
+/* A caller's request that begins something, or makes what is there larger: refused while memory or disk are short. What ends, pauses or
+ * answers is taken then too. */
+bool mw_request_begins(enum mw_request_kind kind);
 /* By wire name; MW_REQUEST_COUNT when there is none. */
 enum mw_request_kind mw_request_by_name(struct mw_str name);
 enum mw_event_kind mw_event_by_kind(struct mw_str kind);

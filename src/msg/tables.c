@@ -62,6 +62,14 @@ const struct mw_request_info *mw_request_info(enum mw_request_kind kind)
     return &request_table[kind];
 }
 
+bool mw_request_begins(enum mw_request_kind kind)
+{
+    return mw_request_info(kind)->from == MW_FROM_CALLER && kind != MW_REQ_CANCEL_TRACE &&
+           kind != MW_REQ_PAUSE_TRACE && kind != MW_REQ_ANSWER_ITEM &&
+           kind != MW_REQ_REJECT_DRAFT && kind != MW_REQ_REMOVE_AGENT &&
+           kind != MW_REQ_REMOVE_MEMORY;
+}
+
 enum mw_request_kind mw_request_by_name(struct mw_str name)
 {
     unsigned kind = 0;

@@ -206,6 +206,7 @@ class World:
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
         self.started.append(process)
         until(lambda: self.host() or process.poll() is not None, 20, "a host")
+        want(process.poll() is None, f"no host: {process.stderr.read() if process.poll() is not None else ''}")
         return process
 
     # ---- what it wrote

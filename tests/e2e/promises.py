@@ -3,7 +3,7 @@
 import json
 import os
 
-from crash_lib import PROGRAM, World, alive, agent_text, finish, prove, until, want
+from crash_lib import PROGRAM, Unix, World, alive, agent_text, finish, prove, until, want
 
 WORKFLOW = """\
 workflow: {name}
@@ -252,6 +252,70 @@ def micros_of(text):
     return int(moment.timestamp()) * 1000000 + moment.microsecond
 
 
+# ---- back-pressure
+
+MEMORY_MB = 64
+
+
+def peak_mb(pid):
+    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) / 1024
+
+
+def tenfold_load(worlds):
+    """Ten times what memory allows: what is accepted is all done, what is refused hears 429 with Retry-After and left nothing behind."""
+    import threading
+
+    world = World(worlds, env={"MILLWRIGHT_MEMORY_MB": str(MEMORY_MB)})
+    one_task(world, skill="DecideThing", timeout="1h")
+    world.agent("clerk", "agent_id: clerk\nagent_type: Clerk\nskills: [DecideThing]\ndomains: [\"*\"]\ncapacity: 1000\nbackend: {kind: human}\n")
+    host = world.serve().pid
+    prompt = "x" * 60000
+    accepted, refused, wrong = [], [], []
+    enough = threading.Event()
+
+    def load():
+        connection = Unix(world.path("millwright.sock"), 60)
+        while not enough.is_set():
+            connection.request("POST", "/v1/requests/StartRun", json.dumps({"workflow": "Lone", "prompt": prompt}), {"content-type": "application/json"})
+            answer = connection.getresponse()
+            body = json.loads(answer.read())
+            if answer.status == 200:
+                accepted.append(body["traceId"])
+            elif answer.status == 429 and answer.headers["retry-after"] and "MEMORY_MB" in body["error"]["message"]:
+                refused.append(answer.status)
+            else:
+                wrong.append((answer.status, body))
+            if wrong or (refused and len(refused) >= 9 * len(accepted)) or len(accepted) > 20000:
+                enough.set()
+        connection.close()
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(240)
+    want(not wrong, f"{wrong[:2]}")
+    want(len(accepted) > 100 and len(refused) >= 9 * len(accepted), f"{len(accepted)} accepted, {len(refused)} refused")
+    want(peak_mb(host) < MEMORY_MB + 48, f"the host took {peak_mb(host):.0f} MB")
+    opened = [r["traceId"] for r in world.kinds("trace.opened")]
+    want(sorted(opened) == sorted(accepted), f"{len(opened)} traces were opened, {len(accepted)} acknowledged")
+    # People's answers are taken all the same: they are what makes room.
+    answered = 0
+    for record in world.kinds("task.dispatched"):
+        status, answer = world.post("AnswerItem", item=record["taskId"], action="answer", payload={"well": True})
+        want(status == 200, f"answer {answered}: {answer}")
+        answered += 1
+    want(answered == len(accepted), f"{answered} people were asked for {len(accepted)} runs")
+    done = [r["traceId"] for r in world.kinds("trace.ended") if r["outcome"] == "completed"]
+    want(sorted(done) == sorted(accepted), f"{len(done)} of {len(accepted)} accepted runs are complete")
+    want(world.post("StartRun", workflow="Lone", prompt=prompt)[0] == 200, "there is room again, and new work is taken")
+    want(world.host() == host, "it is the same host")
+    world.verify()
+    print(f"    {len(accepted)} accepted, {len(refused)} refused, at most {peak_mb(host):.0f} MB", flush=True)
+
+
+prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
 prove("promise_P08_a_request_that_ends_the_host_twice_is_put_in_quarantine", poison_request)
