@@ -140,6 +140,11 @@ static bool has_left(struct MHD_Connection *connection)
     return info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
+bool mw_api_call_is_gone(const struct mw_api_call *call)
+{
+    return has_left(call->connection);
+}
+
 void mw_api_wake(struct mw_api *api)
 {
     for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
@@ -353,6 +358,21 @@ static enum mw_request_kind kind_of(const char *url)
                : MW_REQUEST_COUNT;
 }
 
+/* "/v1/agents/AGENT/VERB". */
+static bool is_of_worker(const char *url, struct mw_str *ret_agent, struct mw_str *ret_verb)
+{
+    static const char agents[] = "/v1/agents/";
+    if (strncmp(url, agents, sizeof(agents) - 1) != 0)
+        return false;
+    struct mw_str rest = mw_str_of(url + sizeof(agents) - 1);
+    size_t slash = mw_str_find(rest, '/', 0);
+    if (slash == SIZE_MAX)
+        return false;
+    *ret_agent = mw_str_sub(rest, 0, slash);
+    *ret_verb = mw_str_sub(rest, slash + 1, rest.len);
+    return true;
+}
+
 /* "application/json", perhaps with parameters. */
 static bool is_json(const char *type)
 {
@@ -406,9 +426,13 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
         mw_heap_buf_free(&body);
         return queued;
     }
-    if (kind == MW_REQUEST_COUNT)
+    struct mw_str agent, verb;
+    if (is_of_worker(url, &agent, &verb))
+        api->ops->worker(api->host, agent, verb, mw_buf_str(&call->body), call);
+    else if (kind == MW_REQUEST_COUNT)
         return refuse(call->connection, 404, MW_E_MISSING, "no such request");
-    api->ops->post(api->host, kind, mw_buf_str(&call->body), mw_str_of(path), call);
+    else
+        api->ops->post(api->host, kind, mw_buf_str(&call->body), mw_str_of(path), call);
     if (call->answered)
         return send_body(call->connection, call->status, mw_buf_str(&call->answer));
     call->posted = true;

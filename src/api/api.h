@@ -45,6 +45,9 @@ struct mw_api_ops {
     enum mw_rc (*records)(void *host, uint64_t after, const struct mw_api_wanted *wanted,
                           size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
                           struct mw_err *err);
+    /* POST /v1/agents/AGENT/VERB: what a worker says (docs/agents.md). Answers later or at once; everything is borrowed for the call. */
+    void (*worker)(void *host, struct mw_str agent, struct mw_str verb, struct mw_str body,
+                   struct mw_api_call *call);
 };
 
 MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
@@ -61,6 +64,8 @@ void mw_api_stop(struct mw_api *api);
 
 /* One answer a call; body is copied. */
 void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body);
+/* Of one that waits: its client has closed the connection. What is answered then nobody reads. */
+bool mw_api_call_is_gone(const struct mw_api_call *call);
 unsigned mw_api_status_of(enum mw_rc rc);
 /* {"error":{"code","message","pointer"}} */
 void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,

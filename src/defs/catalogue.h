@@ -260,7 +260,13 @@ const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalo
 
 /* An agent's definition (docs/agents.md), checked the same way. */
 /* Written into records by number: new ones go to the end. */
-enum mw_agent_kind { MW_AGENT_COMMAND, MW_AGENT_BUILTIN, MW_AGENT_HUMAN, MW_AGENT_ECHO };
+enum mw_agent_kind {
+    MW_AGENT_COMMAND,
+    MW_AGENT_BUILTIN,
+    MW_AGENT_HUMAN,
+    MW_AGENT_ECHO,
+    MW_AGENT_WORKER
+};
 
 struct mw_agent_def {
     struct mw_str id;
@@ -281,8 +287,9 @@ struct mw_agent_def {
     uint32_t pass_count;
     const struct mw_str *secrets; /* names of secrets that it gets as environment variables */
     uint32_t secret_count;
-    uint32_t deadline_ms;      /* of one attempt; 0: the policy's */
-    uint32_t idle_ms;          /* without output; 0: not looked at */
+    uint32_t deadline_ms; /* of one attempt; 0: the policy's */
+    uint32_t lease_ms; /* WORKER: how long it may be silent before its tasks are given to others */
+    uint32_t idle_ms;  /* without output; 0: not looked at */
     uint64_t output_bytes_max; /* 0: the host's */
     uint32_t files_max;        /* 0: the host's */
 };

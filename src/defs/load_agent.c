@@ -2,7 +2,10 @@
 #include "defs/load.h"
 
 #define AGENT_KEYS "agent_id agent_type skills domains tier capacity backend limits"
-#define BACKEND_KEYS "kind name argv answer environment profile"
+#define LEASE_DEFAULT_MS 30000u /* three heartbeats of 10 s (V-08) */
+#define LEASE_LEAST_MS 100u
+#define LEASE_LONGEST_MS 3600000u
+#define BACKEND_KEYS "kind name argv answer environment profile lease"
 
 static bool read_types(struct loader *l, uint32_t node, const char *what,
                        const struct mw_str **ret_items, uint32_t *ret_count)
@@ -93,6 +96,15 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
         agent->kind = MW_AGENT_ECHO;
         return load_keys(l, node, "kind", "an echo backend");
     }
+    if (mw_str_is(kind, "worker")) {
+        agent->kind = MW_AGENT_WORKER;
+        if (!load_keys(l, node, "kind lease", "a worker backend") ||
+            !load_duration(l, node, "lease", LEASE_DEFAULT_MS, &agent->lease_ms))
+            return false;
+        if (agent->lease_ms < LEASE_LEAST_MS || agent->lease_ms > LEASE_LONGEST_MS)
+            return load_refuse(l, load_key(l, node, "lease"), "'lease' is 100ms to 1h");
+        return true;
+    }
     if (mw_str_is(kind, "builtin")) {
         agent->kind = MW_AGENT_BUILTIN;
         return load_keys(l, node, "kind name profile", "a builtin backend") &&
@@ -102,8 +114,8 @@ static bool read_backend(struct loader *l, uint32_t node, struct mw_agent_def *a
     }
     if (!mw_str_is(kind, "command"))
         return load_refuse(l, kind_node,
-                           "there is no backend '%.*s'; kinds are command, builtin, echo "
-                           "and human",
+                           "there is no backend '%.*s'; kinds are command, builtin, echo, "
+                           "worker and human",
                            MW_STR_ARG(kind));
     agent->kind = MW_AGENT_COMMAND;
     return load_keys(l, node, "kind argv answer environment profile", "a command backend") &&

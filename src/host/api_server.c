@@ -1,6 +1,6 @@
 #include "api/api.h"
-#include "host/internal.h"
 #include "host/offline.h"
+#include "host/workers.h"
 #include "view/view.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static enum mw_rc records(void *self, uint64_t after, const struct mw_api_wanted
                           size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
                           struct mw_err *err);
 
-static const struct mw_api_ops api_ops = {post, hello, view, shut_down, records};
+static const struct mw_api_ops api_ops = {post, hello, view, shut_down, records, mw_workers_asked};
 
 /* ---- the socket and the loop ---- */
 

@@ -1,4 +1,4 @@
-#include "host/internal.h"
+#include "host/workers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +103,7 @@ void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *gone)
     else
         asks->newest = gone->older;
     asks->count--;
+    mw_worker_closed(host, gone);
     stop_timer(gone);
     free(gone->line);
     free(gone);
@@ -203,6 +204,8 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
     case MW_OPENS_AGENT:
         if (open->agent_kind == MW_AGENT_ECHO)
             mw_echo_begin(host, ask);
+        else if (open->agent_kind == MW_AGENT_WORKER)
+            mw_worker_begin(host, ask);
         else if (open->agent_kind != MW_AGENT_HUMAN)
             mw_attempt_begin(host, ask);
         return;
@@ -228,6 +231,7 @@ void mw_host_asks_start_all(struct mw_host *host)
         ask->started = true;
         ask = newer;
     }
+    mw_workers_serve(host);
 }
 
 /* A deadline that is farther away than this is left to the next host: it catches up (P07). */

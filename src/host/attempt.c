@@ -63,9 +63,10 @@ static void write_fact(struct mw_host *host, struct mw_json *json, const struct 
 }
 
 /* {"Type": payload} or {"Type": [payload, …]}, of the types that the definition names. */
-static struct mw_str context_text(struct mw_run_attempt *attempt, const struct mw_task_needs *needs,
-                                  const struct mw_fact **facts)
+struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
+                                 struct mw_arena *arena)
 {
+    const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     struct mw_buf buf = mw_heap_buf();
     struct mw_json json;
     mw_json_init(&json, &buf);
@@ -79,20 +80,21 @@ static struct mw_str context_text(struct mw_run_attempt *attempt, const struct m
         if (count > 1)
             mw_json_array(&json);
         for (uint32_t n = 0; n < count; n++)
-            write_fact(attempt->host, &json, facts[n]);
+            write_fact(host, &json, facts[n]);
         if (count > 1)
             mw_json_array_end(&json);
     }
     mw_json_object_end(&json);
-    struct mw_str text = mw_arena_copy(&attempt->arena, mw_buf_str(&buf));
+    struct mw_str text = mw_arena_copy(arena, mw_buf_str(&buf));
+    free(facts);
     mw_heap_buf_free(&buf);
     return text;
 }
 
 /* [{"kind","text"}, …], oldest first: as it is when the attempt begins. */
-static struct mw_str memory_text(struct mw_run_attempt *attempt)
+struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena)
 {
-    const struct mw_memory *memory = &attempt->host->core.memory;
+    const struct mw_memory *memory = &host->core.memory;
     struct mw_buf buf = mw_heap_buf();
     struct mw_json json;
     mw_json_init(&json, &buf);
@@ -105,7 +107,7 @@ static struct mw_str memory_text(struct mw_run_attempt *attempt)
         mw_json_object_end(&json);
     }
     mw_json_array_end(&json);
-    struct mw_str text = mw_arena_copy(&attempt->arena, mw_buf_str(&buf));
+    struct mw_str text = mw_arena_copy(arena, mw_buf_str(&buf));
     mw_heap_buf_free(&buf);
     return text;
 }
@@ -159,8 +161,8 @@ static bool read_needs(struct mw_run_attempt *attempt, struct mw_err *err)
     for (uint32_t i = 0; i < needs.owns_count; i++)
         attempt->owns[i] = mw_arena_copy(&attempt->arena, needs.owns[i]);
     const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
-    attempt->context = context_text(attempt, &needs, facts);
-    attempt->memory = memory_text(attempt);
+    attempt->context = mw_attempt_context(host, &needs, &attempt->arena);
+    attempt->memory = mw_attempt_memory(host, &attempt->arena);
     take_inputs(attempt, &needs, facts);
     free(facts);
     return true;

@@ -1,4 +1,5 @@
 #include "host/poison.h"
+#include "host/workers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -296,6 +297,7 @@ static void leave(struct mw_host *host, struct mw_frame *frame)
         post_free(post);
         post = next;
     }
+    mw_workers_serve(host);
 }
 
 /* Gives the filled frame to the writer, when it has nothing to do. A frame without records has nothing to wait for. */

@@ -1,5 +1,6 @@
 #include "agent/leftovers.h"
 #include "host/poison.h"
+#include "host/workers.h"
 #include "journal/files.h"
 
 #include <dirent.h>
@@ -388,8 +389,9 @@ static void on_idle(uv_timer_t *timer)
     struct mw_host *host = timer->loop->data;
     mw_host_api_look(host);
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
-    bool busy = mw_host_asks_busy(host) > 0 || host->attempts_running > 0 ||
-                host->writing != NULL || mw_host_api_connections(host) > 0;
+    bool busy = mw_host_asks_busy(host) > 0 || mw_workers_awake(host) ||
+                host->attempts_running > 0 || host->writing != NULL ||
+                mw_host_api_connections(host) > 0;
     busy = busy || (since >= idle_ms() && mw_host_snapshot_consider(host, true));
     if (!busy && since >= idle_ms()) {
         leave(host, 0);

@@ -72,6 +72,8 @@ struct mw_pin {
 };
 
 struct mw_run_attempt; /* attempt.c */
+struct mw_offer;       /* workers.c */
+struct mw_workers;
 
 /* An open ask as the host sees it. */
 struct mw_host_ask {
@@ -81,6 +83,7 @@ struct mw_host_ask {
     char *line; /* the asking record; NULL when nobody here will read it (a timer's, a person's) */
     uv_timer_t *timer;
     struct mw_run_attempt *attempt;
+    struct mw_offer *offer; /* a worker's: waiting for one, or leased */
     bool started;
     bool closed;
     bool held; /* an effect works for it, and forgets it when it has ended */
@@ -123,8 +126,9 @@ struct mw_host {
         uint32_t count;
     } asks;
     uint32_t attempts_running;
-    uv_timer_t clock;        /* while a timer is armed: was the clock set? */
-    int64_t clock_offset_us; /* UTC less the monotonic clock, when it was last looked */
+    uv_timer_t clock;           /* while a timer is armed: was the clock set? */
+    int64_t clock_offset_us;    /* UTC less the monotonic clock, when it was last looked */
+    struct mw_workers *workers; /* owned; NULL until an agent of that kind is asked or asks */
     /* definitions */
     struct mw_pin *pins; /* the one that was asked for last comes first */
     size_t pinned_bytes; /* of documents */
@@ -210,6 +214,10 @@ void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask);
 void mw_attempt_cancel(struct mw_run_attempt *attempt);
 /* echo.c: the agent that the host is itself. */
 void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
+/* What a task's definition wants it to know: JSON object of earlier payloads, JSON array of what the project remembers. In the arena. */
+struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
+                                 struct mw_arena *arena);
+struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
 /* effects.c: bundles and promotion. */
 void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask);
 /* pins.c */

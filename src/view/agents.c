@@ -26,7 +26,7 @@ static void put_texts(struct mw_json *json, const char *key, const struct mw_str
 
 enum mw_rc mw_view_put_agent(struct mw_view *view, const struct mw_view_agent *agent)
 {
-    static const char *const kinds[] = {"command", "builtin", "human", "echo"};
+    static const char *const kinds[] = {"command", "builtin", "human", "echo", "worker"};
     struct mw_json *json = &view->json;
     struct mw_agent_def loaded, *def = &loaded;
     enum mw_rc rc = load(view, agent, def);

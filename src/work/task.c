@@ -30,6 +30,7 @@ void mw_task_decide(const struct mw_world *world, const struct mw_work *work,
         decide_result(world, work, request, out);
         return;
     case MW_REQ_RECORD_FAILURE:
+    case MW_REQ_EXPIRE_LEASE: /* the attempt failed; what the host observed is in the body, as always */
         decide_failure(world, request, out);
         return;
     case MW_REQ_NOTE_TIMEOUT:

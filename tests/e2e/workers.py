@@ -1,0 +1,352 @@
+"""The worker transport from outside: one path for every agent, whoever dies. usage: workers.py PROGRAM [ROW]"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import rows_lib
+from rows_lib import Local, Workspace, case, ended, equal, finish
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def factory(place, lease="30s", attempts=3):
+    """factory/bench with the echo agent in another process."""
+    folder = pathlib.Path(place) / "factory"
+    shutil.copytree(TOP / "factory" / "bench", folder)
+    (folder / "agents" / "echo.yaml").write_text(
+        "agent_id: echo\nagent_type: Echo Agent\nskills: [EchoThing]\ndomains: [\"*\"]\ncapacity: 1024\n"
+        f"backend: {{kind: worker, lease: {lease}}}\n")
+    (folder / "policies" / "default.yaml").write_text(
+        f"policies:\n  - name: default\n    skills: [\"*\"]\n    attempts: {attempts}\n    reroutes: 0\n    backoff: {{base: 1ms, factor: 1, cap: 1ms}}\n"
+        "    timeout: 5m\n    escalate: false\nconcurrency: 1024\n")
+    return folder
+
+
+class Worker:
+    """A worker that does what the test says, one request at a time."""
+
+    def __init__(self, w, name, agent="echo"):
+        self.w, self.name, self.agent = w, name, agent
+
+    def say(self, verb, **body):
+        return self.w.ask("POST", f"/v1/agents/{self.agent}/{verb}", dict({"worker": self.name}, **body))
+
+    def good(self, verb, **body):
+        status, answer = self.say(verb, **body)
+        equal(status, 200, f"{verb}: {answer}")
+        return answer
+
+    def take(self, count=1, wait_ms=20000, **more):
+        return self.good("lease", max=count, waitMs=wait_ms, **more)["tasks"]
+
+    def answer(self, *tasks):
+        return self.good("answers", answers=[reply(task) for task in tasks])["answers"]
+
+
+def reply(task, **payload):
+    return {"taskId": task["taskId"], "fence": task["fence"], "type": task["expects"]["type"], "payload": dict(task["payload"], **payload)}
+
+
+def flow(w, coordinator="BenchOne", trace=None):
+    return w.post("StartCoordinator", dict({"coordinator": coordinator}, **({"traceId": trace} if trace else {})))["traceId"]
+
+
+def results(w, trace, type_="ThingEchoed"):
+    return [r for r in w.records(trace) if r["type"] == type_]
+
+
+@case("AG-17", "a worker takes a task with its envelope, answers, and its answer is the record that every agent makes")
+def serves(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    task = one.take()[0]
+    for key in ("traceId", "sessionId", "taskId", "taskType", "agentId", "messageId", "componentTag", "timestamp"):
+        assert task.get(key), f"the task has no {key}: {task}"
+    equal((task["attempt"], task["taskType"], task["payload"], task["expects"], task["domain"]),
+          (1, "EchoThing", {"step": 1}, {"type": "ThingEchoed"}, "*"), "task")
+    told = one.answer(task)
+    equal([t["status"] for t in told], ["recorded"], "answer")
+    records = w.until(ended(trace))
+    result = [r for r in records if r["type"] == "ThingEchoed"][0]
+    equal((result["agentId"], result["actor"], result["payload"]), ("echo", "agent:echo/one", {"step": 1}), "result")
+
+
+@case("AG-16", "a long poll waits for a task and gets it when it is recorded, not before")
+def long_poll(w):
+    folder = os.open(w.dir / ".millwright", os.O_RDONLY)
+    waits = Local(f"/proc/self/fd/{folder}/millwright.sock", 25)
+    waits.request("POST", "/v1/agents/echo/lease", json.dumps({"worker": "poll", "max": 4, "waitMs": 20000}), {"Content-Type": "application/json"})
+    trace = flow(w)
+    answer = waits.getresponse()
+    tasks = json.loads(answer.read())["tasks"]
+    equal([t["traceId"] for t in tasks], [trace], "tasks")
+    assert any(r["seq"] == tasks[0]["fence"] for r in w.records(trace)), "handed out before it was in the journal"
+    Worker(w, "poll").answer(tasks[0])
+    w.until(ended(trace))
+    waits.close()
+    os.close(folder)
+    equal(Worker(w, "poll").take(wait_ms=1), [], "a poll that ends empty")
+
+
+@case("AG-09", "two workers share what there is")
+def shares(w):
+    one, two = Worker(w, "one"), Worker(w, "two")
+    trace = flow(w, "BenchFan")
+    w.until(lambda r: r["type"] == "RouteTaskToAgent" and r["traceId"] == trace)
+    done = {"one": 0, "two": 0}
+    while sum(done.values()) < 100:
+        for worker in (one, two):
+            tasks = worker.take(10, wait_ms=2000 if sum(done.values()) < 100 else 0) if sum(done.values()) < 100 else []
+            if tasks:
+                worker.answer(*tasks)
+                done[worker.name] += len(tasks)
+    w.until(ended(trace))
+    assert min(done.values()) >= 30, f"not shared: {done}"
+    got = results(w, trace)
+    equal(len({r["taskId"] for r in got}), 100, "tasks with a result")
+    equal(len(got), 100, "results")
+    actors = {r["actor"] for r in got}
+    equal(actors, {"agent:echo/one", "agent:echo/two"}, "who")
+
+
+@case("P06", "a worker that is killed in the middle loses its lease, another does the task, and what the dead one would have said is evidence")
+def killed(w):
+    # A real process, killed -9 while it holds the task.
+    script = (
+        "import http.client, json, socket, sys, time\n"
+        "c = http.client.HTTPConnection('localhost')\n"
+        "c.sock = socket.socket(socket.AF_UNIX); c.sock.connect(sys.argv[1])\n"
+        "c.request('POST', '/v1/agents/echo/lease', json.dumps({'worker': 'doomed', 'waitMs': 20000}), {'Content-Type': 'application/json'})\n"
+        "print(json.dumps(json.loads(c.getresponse().read())['tasks'][0]), flush=True)\n"
+        "sys.stdin.read()\n")
+    child = subprocess.Popen([sys.executable, "-c", script, w.socket()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    trace = flow(w)
+    held = json.loads(child.stdout.readline())
+    child.kill()
+    child.wait()
+    again = Worker(w, "two").take()[0]
+    equal((again["taskId"], again["attempt"]), (held["taskId"], 2), "second attempt")
+    assert again["fence"] > held["fence"], "the same fence"
+    late = Worker(w, "doomed").answer(held)
+    equal([t["status"] for t in late], ["late"], "the dead one's answer")
+    equal([t["status"] for t in Worker(w, "two").answer(again)], ["recorded"], "answer")
+    records = w.until(ended(trace))
+    kinds = [r["type"] for r in records if r.get("traceId") == trace]
+    equal([kinds.count(k) for k in ("ThingEchoed", "TaskFailed", "TaskResultLate", "TaskCompleted")], [1, 1, 1, 1], "records")
+    failed = [r for r in records if r["type"] == "TaskFailed" and r["traceId"] == trace][0]
+    equal(failed["errorClass"], "timeout", "class")
+    assert "not heard" in failed["reason"], failed["reason"]
+
+
+@case("P06", "heartbeats keep a lease; without them it ends, and the worker hears that it is gone")
+def heartbeats(w):
+    one = Worker(w, "slow")
+    trace = flow(w)
+    task = one.take()[0]
+    for _ in range(5):
+        equal(Worker(w, "idle").take(wait_ms=150), [], "a poll that passes the time; all of them are longer than a lease")
+        equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [], "gone")
+    records = w.until(lambda r: r["type"] == "TaskFailed" and r["traceId"] == trace)
+    equal(len([r for r in records if r["type"] == "TaskFailed" and r["traceId"] == trace]), 1, "failures")
+    equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [task["fence"]], "gone")
+    again = one.take()[0]
+    one.answer(again)
+    w.until(ended(trace))
+
+
+@case("AG-16", "an agent none of whose workers is heard is unhealthy, and healthy again with the first that comes")
+def health(w):
+    one = Worker(w, "one")
+    one.take(wait_ms=0)
+    after = w.hello()["durable"]
+    w.until(lambda r: r["type"] == "AgentHealthChanged" and r["payload"]["health"] == "Unhealthy", after)
+    one.take(wait_ms=0)
+    w.until(lambda r: r["type"] == "AgentHealthChanged" and r["payload"]["health"] == "Healthy", after)
+
+
+@case("P06", "kill -9 of the host: what its workers hold they keep, nothing is begun twice, every answer counts once")
+def host_killed(w):
+    one, two = Worker(w, "one"), Worker(w, "two")
+    trace = flow(w, "BenchFan")
+    given = {"one": one.take(20), "two": two.take(20)}
+    before = {t["fence"] for tasks in given.values() for t in tasks}
+    one.answer(*given["one"][:5])
+    w.kill()
+    w.start()
+    # Somebody who was not there before gets only what nobody holds.
+    fresh = Worker(w, "three").take(1024)
+    equal(before & {t["fence"] for t in fresh}, set(), "given to two")
+    got = one.good("heartbeat", holds=[t["fence"] for t in given["one"]])
+    equal(sorted(got["gone"]), sorted(t["fence"] for t in given["one"][:5]), "gone: what was recorded already")
+    for worker, tasks in ((one, given["one"][5:]), (two, given["two"]), (Worker(w, "three"), fresh)):
+        equal({t["status"] for t in worker.answer(*tasks)}, {"recorded"}, worker.name)
+    done = 40 + len(fresh)
+    while done < 100:
+        tasks = one.take(100)
+        one.answer(*tasks)
+        done += len(tasks)
+    w.until(ended(trace))
+    records = w.records(trace)
+    equal(len([r for r in records if r["type"] == "RouteTaskToAgent"]), 100, "attempts")
+    equal(len([r for r in records if r["type"] == "ThingEchoed"]), 100, "results")
+    equal([r["type"] for r in records if r["type"] in ("TaskFailed", "TaskResultLate", "TaskTimedOut")], [], "what should not be")
+
+
+@case("P06", "an answer that is sent again, because its host was killed before it said so, changes nothing the second time")
+def answered_twice(w):
+    one = Worker(w, "one")
+    trace = flow(w, "BenchSteps")
+    task = one.take()[0]
+    one.answer(task)
+    w.kill()
+    w.start()
+    equal([t["status"] for t in one.answer(task)], ["late"], "the second time")
+    for step in range(2, 11):
+        task = one.take()[0]
+        equal(task["payload"], {"step": step}, "order")
+        one.answer(task)
+    w.until(ended(trace))
+    equal(len(results(w, trace)), 10, "results")
+
+
+@case("P06", "a worker that comes back without its memory says so, and its task is tried again at once")
+def forgot(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    first = one.take()[0]
+    again = one.take(holds=[])
+    again = again or one.take()
+    equal((again[0]["taskId"], again[0]["attempt"]), (first["taskId"], 2), "second attempt")
+    one.answer(again[0])
+    w.until(ended(trace))
+
+
+@case("CL-09", "a flow that is cancelled takes the task out of its worker's hands")
+def cancelled(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    task = one.take()[0]
+    w.post("Cancel", {"traceId": trace})
+    w.until(ended(trace))
+    equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [task["fence"]], "gone")
+    told = one.answer(task)
+    equal(told[0]["status"], "refused", str(told))
+
+
+@case("P21", "what a worker may not say is refused whole, with its place, and nothing of it is done")
+def hostile(w):
+    one = Worker(w, "one")
+    trace = flow(w, "BenchSteps")
+    task = one.take()[0]
+    good = reply(task)
+    count = w.hello()["durable"]
+    bad = [
+        ("/worker", dict(worker="")), ("/worker", dict(worker="a/b")), ("/worker", dict(worker="x" * 65)), ("/worker", dict(worker=7)),
+        ("/max", dict(max=-1)), ("/max", dict(max=1025)), ("/max", dict(max="1")), ("/waitMs", dict(waitMs=60001)),
+        ("/holds", dict(holds=7)), ("/holds/1", dict(holds=[5, "x"])), ("/holds", dict(holds=list(range(1, 1026)))),
+        ("/mood", dict(mood=1)), ("/answers", dict(answers={})), ("/answers/0", dict(answers=[7])),
+        ("/answers", dict(answers=[good] * 1025)),
+        ("/answers/1/fence", dict(answers=[good, good])),
+        ("/answers/0", dict(answers=[dict(good, mood=1)])),
+        ("/answers/0/fence", dict(answers=[dict(good, fence=0)])), ("/answers/0/fence", dict(answers=[dict(good, fence=10 ** 12)])),
+        ("/answers/0/taskId", dict(answers=[dict(good, taskId="me")])), ("/answers/0/fence", dict(answers=[dict(good, taskId="t-1-2")])),
+        ("/answers/0/type", dict(answers=[dict(good, type="no type")])), ("/answers/0/type", dict(answers=[dict(good, type=7)])),
+        ("/answers/0/payload", dict(answers=[dict(good, payload=[])])), ("/answers/0/rationale", dict(answers=[dict(good, rationale=1)])),
+        ("/answers/0/usage", dict(answers=[dict(good, usage=[])])), ("/answers/0/error", dict(answers=[dict(good, error={})])),
+        ("/answers/0/error/class", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": {"class": "bad luck", "message": ""}}])),
+        ("/answers/0/error/message", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": {"class": "tool"}}])),
+        ("/answers/0/error", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": 7}])),
+    ]
+    for pointer, body in bad:
+        status, answer = one.say("lease", **body)
+        equal((status, answer.get("error", {}).get("pointer")), (400, pointer), f"{str(body)[:80]}: {answer}")
+    for path, text, status in (("/v1/agents/echo/lease", "[]", 400), ("/v1/agents/echo/lease", "{", 400), ("/v1/agents/echo/lease", '{"worker":"a","worker":"b"}', 400),
+                               ("/v1/agents/nobody/lease", '{"worker":"a"}', 404), ("/v1/agents/starter/lease", '{"worker":"a"}', 404),
+                               ("/v1/agents/echo/dance", '{"worker":"a"}', 404), ("/v1/agents//lease", '{"worker":"a"}', 404)):
+        folder = os.open(w.dir / ".millwright", os.O_RDONLY)
+        connection = Local(f"/proc/self/fd/{folder}/millwright.sock", 10)
+        connection.request("POST", path, text, {"Content-Type": "application/json"})
+        equal(connection.getresponse().status, status, f"{path} {text}")
+        connection.close()
+        os.close(folder)
+    equal(w.hello()["durable"], count, "records")
+    # A name that only the control plane may say goes the way of every agent's: the attempt fails, and the record says why.
+    one.good("answers", answers=[dict(good, type="ApprovalGranted")])
+    records = w.until(lambda r: r["type"] == "TaskFailed" and r["traceId"] == trace, count)
+    equal(records[-1]["errorClass"], "invalid_answer", "class")
+
+
+@case("P22", "a large payload is a body of its own, durable before the record that names it")
+def large(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    task = one.take()[0]
+    text = "x" * 200000
+    one.good("answers", answers=[reply(task, text=text)])
+    w.until(ended(trace))
+    digest = results(w, trace)[0]["payloadSha256"]
+    found = [p for p in (w.dir / ".millwright" / "blobs").rglob("*") if p.is_file() and p.name in digest or digest.endswith(p.name)]
+    assert found and json.loads(found[0].read_bytes())["text"] == text, f"no body {digest}"
+
+
+@case("CL-05", "the example worker does its work, and goes on after its host was killed")
+def example(w):
+    w.file("agents/worker.yaml", (TOP / "examples" / "worker.yaml").read_text())
+    w.file("coordinators/count.yaml", """coordinator: CountThem
+version: "1.0.0"
+command: StartCountThem
+completes_with: CountThemCompleted
+key: scope.traceId
+initial: Working
+states:
+  Working:
+    timeout: 1h
+    enter:
+      - group:
+          id: tasks
+          members:
+            - {id: t1, task: {skill: CountWords, expects: WordsCounted, payload: {text: "'one two three'"}}}
+    on:
+      - {group: tasks, go: Done}
+  Done: {final: true}
+""")
+    child = subprocess.Popen([sys.executable, str(TOP / "examples" / "worker.py"), w.socket(), "example"], stderr=subprocess.PIPE)
+    try:
+        for round_ in range(2):
+            trace = flow(w, "CountThem")
+            w.until(ended(trace))
+            equal(results(w, trace, "WordsCounted")[0]["payload"], {"words": 3}, f"result {round_}")
+            if round_ == 0:
+                w.kill()
+                w.start()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def main():
+    rows_lib.PROGRAM = os.path.abspath(sys.argv[1])
+    rows_lib.wanted = sys.argv[2] if len(sys.argv) > 2 else ""
+    with tempfile.TemporaryDirectory(prefix="workers-") as place:
+        short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
+        short.mkdir(), long_.mkdir()
+        for lease, folder, rows in (("30s", long_, (serves, long_poll, shares, host_killed, answered_twice, forgot, cancelled, hostile, large)),
+                                    ("400ms", short, (killed, heartbeats, health))):
+            used = factory(folder, lease)
+            for row in rows:
+                with Workspace("work", used) as w:
+                    (w.dir / ".millwright").mkdir(exist_ok=True)
+                    w.start()
+                    row(w)
+        with Workspace("work", factory(pathlib.Path(tempfile.mkdtemp(dir=place)))) as w:
+            (w.dir / ".millwright").mkdir(exist_ok=True)
+            w.start()
+            example(w)
+    return finish()
+
+
+sys.exit(main())
