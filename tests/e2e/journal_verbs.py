@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""Snapshots, extracts, positions and repairs from outside: a start from a shortened journal is the same start, whatever is wrong with a
+snapshot costs nothing but time, what is exported can be checked by a reader that shares no code, a repair says first and deletes nothing."""
+import hashlib
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+from crash_lib import NIGHT, PROGRAM, TOP, World, finish, prove, until, want
+
+READER = str(TOP / "tools/journal_reader.py")
+SEED = int(os.environ.get("MW_SEED", "1"))
+dice = random.Random(SEED)
+base = {}
+
+
+def with_history(worlds, env=None):
+    """A workspace in which an app was generated, accepted and promoted, and a question waits; no host runs."""
+    if not base:
+        first = World(worlds)
+        worlds.pop()
+        first.quick_tests(0)
+        for args in (("gen", "Build a TaskService with File storage", "--json"), ("accept",), ("promote",)):
+            code, _, err = first.run(*args)
+            want(code == 0, f"{args}: exit {code}: {err[-300:]}")
+        code, _, err = first.run("gen", "hello world", "--json")
+        want(code == 3, f"a question: exit {code}: {err[-300:]}")
+        stop(first)
+        base["folder"], base["world"] = first.folder, first
+    world = World(worlds, env=env)
+    shutil.rmtree(world.folder)
+    shutil.copytree(base["folder"], world.folder, symlinks=True)
+    shutil.rmtree(world.path("cache"), ignore_errors=True)
+    (pathlib.Path(world.path("log")) / "host.log").unlink(missing_ok=True)
+    return world
+
+
+def stop(world):
+    code, _, err = world.run("serve", "--stop")
+    want(code == 0, f"serve --stop: exit {code}: {err[-300:]}")
+    until(lambda: world.host() is None, 10, "the host has left")
+
+
+def logged(world, event):
+    place = pathlib.Path(world.path("log", "host.log"))
+    lines = [json.loads(line) for line in place.read_text().splitlines()] if place.exists() else []
+    return [line for line in lines if line["event"] == event]
+
+
+def said(world, *args, code=0):
+    """What a verb says with --json."""
+    found, out, err = world.run(*args, "--json")
+    want(found == code, f"{args}: exit {found}, not {code}: {err[-400:]}")
+    return json.loads(out)
+
+
+def snapshots(world):
+    folder = pathlib.Path(world.path("cache"))
+    return sorted(folder.glob("snapshot-*.jsonl")) if folder.exists() else []
+
+
+def settled(world):
+    view = json.loads(world.ask("GET", "/v1/views/state")[1])
+    return view if view["seq"] == view["durable"] else None
+
+
+def host_state(world):
+    """The state that a host started now holds, and that of all the records."""
+    host = world.serve()
+    view = until(lambda: settled(world), 20, "what it recorded at its start is durable")
+    live = view["sha256"]
+    host.terminate()
+    want(host.wait(10) == 0, f"the host's exit {host.returncode}")
+    verified = said(world, "verify")
+    return live, verified["state_sha256"], verified.get("snapshot")
+
+
+def read_by_reader(world, *args, code=0):
+    done = subprocess.run([sys.executable, READER, world.path("journal"), "--head", world.path("head"), *map(str, args)],
+                          capture_output=True, text=True, timeout=120, check=False)
+    want(done.returncode == code, f"the reader's exit {done.returncode}, not {code}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def digests(world):
+    """Every file of the workspace but the log and the socket: name and content."""
+    found = {}
+    for path in sorted(pathlib.Path(world.folder).rglob("*")):
+        name = str(path.relative_to(world.folder))
+        if path.is_file() and not path.is_symlink() and ".millwright/log" not in name:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+# ---- snapshots
+
+def used(worlds):
+    world = with_history(worlds)
+    whole = said(world, "verify")["state_sha256"]
+    made = said(world, "journal", "snapshot")
+    want(made["made"] and made["records"] < made["seq"], f"{made}")
+    want(not said(world, "journal", "snapshot")["made"], "the same one is made twice")
+    read_by_reader(world, "--snapshot", snapshots(world)[0])
+    live, replayed, snapshot = host_state(world)
+    want(logged(world, "snapshot.used"), "the start did not say that it used the snapshot")
+    want(not logged(world, "snapshot.ignored"), "the start ignored it")
+    want(live == replayed == whole, f"live {live}, replayed {replayed}, before {whole}")
+    want(snapshot["usable"] and snapshot["agrees"], f"verify says {snapshot}")
+    # The work goes on from there as from the whole journal.
+    item = said(world, "inbox")["items"][0]["item"]
+    code, _, err = world.run("answer", item, "Build a NoteService")
+    want(code == 0, f"answer: exit {code}: {err[-300:]}")
+    stop(world)
+    live, replayed, _ = host_state(world)
+    want(live == replayed != whole, "the answer changed nothing")
+
+
+def by_itself(worlds):
+    world = World(worlds, env={"MILLWRIGHT_SNAPSHOT_RECORDS": "25"})
+    world.quick_tests(0)
+    code, _, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    until(lambda: snapshots(world) and logged(world, "snapshot.made"), 20, "a snapshot that nobody asked for")
+    host = world.host()
+    os.kill(host, signal.SIGKILL)
+    until(lambda: world.host() is None, 10, "the host is dead")
+    live, replayed, snapshot = host_state(world)
+    want(logged(world, "snapshot.used"), "it was not used")
+    want(live == replayed and snapshot["agrees"], f"live {live}, replayed {replayed}, {snapshot}")
+    want(len(snapshots(world)) == 1, f"{snapshots(world)}")
+
+
+def never(worlds):
+    world = World(worlds, env={"MILLWRIGHT_SNAPSHOT_RECORDS": "0"}, idle_ms=300)
+    world.quick_tests(0)
+    code, _, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    until(lambda: world.host() is None, 10, "the host has left")
+    want(not snapshots(world), f"{snapshots(world)}")
+
+
+def before_leaving(worlds):
+    world = World(worlds, env={"MILLWRIGHT_SNAPSHOT_RECORDS": "1"}, idle_ms=300)
+    world.quick_tests(0)
+    code, _, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    until(lambda: world.host() is None, 20, "the host has left")
+    want(said(world, "verify")["snapshot"]["seq"] == world.count(), "the last snapshot is not of the last record")
+
+
+def change_byte(path, at):
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 4
+    path.write_bytes(data)
+
+
+def ignored(worlds):
+    def cut(path):
+        path.write_bytes(path.read_bytes()[:-200])
+
+    def empty(path):
+        path.write_bytes(b"")
+
+    def another_name(path):
+        path.rename(path.with_name("snapshot-00000000000000999999.jsonl"))
+
+    def of_another_journal(path):
+        other = World(worlds)
+        other.quick_tests(0)
+        code, _, err = other.gen("Build a NoteService with File storage")
+        want(code == 0, f"gen: exit {code}: {err[-300:]}")
+        stop(other)
+        want(said(other, "journal", "snapshot")["made"], "no other snapshot")
+        path.unlink()
+        shutil.copy(snapshots(other)[0], path.parent)
+
+    world = with_history(worlds)
+    whole = said(world, "verify")["state_sha256"]
+    changes = [("header", lambda path: change_byte(path, 40)), ("body", lambda path: change_byte(path, 2000)), ("cut", cut), ("empty", empty),
+               ("of another journal", of_another_journal)]
+    for name, change in changes:
+        shutil.rmtree(world.path("cache"), ignore_errors=True)
+        want(said(world, "journal", "snapshot")["made"], name)
+        change(snapshots(world)[0])
+        before = len(logged(world, "snapshot.ignored"))
+        live, replayed, snapshot = host_state(world)
+        want(len(logged(world, "snapshot.ignored")) == before + 1, f"{name}: the start did not say that it ignored it")
+        want(not snapshot["usable"] and snapshot["why"], f"{name}: verify says {snapshot}")
+        want(live == replayed == whole, f"{name}: live {live}, replayed {replayed}, before {whole}")
+    # One that another name makes the newest is still what its header says: nothing is lost by it.
+    shutil.rmtree(world.path("cache"), ignore_errors=True)
+    want(said(world, "journal", "snapshot")["made"], "renamed")
+    another_name(snapshots(world)[0])
+    live, replayed, _ = host_state(world)
+    want(live == replayed == whole, "renamed")
+
+
+def ahead(worlds):
+    """The journal was put back from a copy that is older than the snapshot."""
+    world = with_history(worlds)
+    copy = world.base + "/older"
+    shutil.copytree(world.path("journal"), copy)
+    head = pathlib.Path(world.path("head")).read_bytes()
+    item = said(world, "inbox")["items"][0]["item"]
+    code, _, err = world.run("answer", item, "Build a NoteService")
+    want(code == 0, f"answer: exit {code}: {err[-300:]}")
+    stop(world)
+    want(said(world, "journal", "snapshot")["made"], "no snapshot")
+    shutil.rmtree(world.path("journal"))
+    shutil.copytree(copy, world.path("journal"))
+    pathlib.Path(world.path("head")).write_bytes(head)
+    live, replayed, snapshot = host_state(world)
+    want(logged(world, "snapshot.ignored") and not logged(world, "snapshot.used"), "the start did not ignore it")
+    want(live == replayed and not snapshot["usable"], f"live {live}, replayed {replayed}, {snapshot}")
+
+
+def deleted(worlds):
+    world = with_history(worlds)
+    whole = said(world, "verify")["state_sha256"]
+    want(said(world, "journal", "snapshot")["made"], "no snapshot")
+    host = world.serve()
+    shutil.rmtree(world.path("cache"), ignore_errors=True)
+    item = said(world, "inbox")["items"][0]["item"]
+    code, _, err = world.run("answer", item, "Build a NoteService")
+    want(code == 0, f"answer after the cache was removed: exit {code}: {err[-300:]}")
+    want(said(world, "journal", "snapshot")["made"], "none beside a running host")
+    host.terminate()
+    want(host.wait(10) == 0, "the host")
+    live, replayed, snapshot = host_state(world)
+    want(live == replayed != whole and snapshot["agrees"], f"{snapshot}")
+
+
+def killed(worlds):
+    """The process that makes one dies at any moment: there is none, or a sound one; an older one stays."""
+    world = with_history(worlds)
+    whole = said(world, "verify")["state_sha256"]
+    begun = time.monotonic()
+    want(said(world, "journal", "snapshot")["made"], "none")
+    lasts = time.monotonic() - begun
+    none = sound = 0
+    for _ in range(200 if NIGHT else 25):
+        shutil.rmtree(world.path("cache"), ignore_errors=True)
+        process = subprocess.Popen([PROGRAM, "__snapshot", world.folder, "999999"], env=world.env, stderr=subprocess.DEVNULL)
+        world.started.append(process)
+        try:
+            process.wait(dice.random() * lasts)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+        if snapshots(world):
+            sound += 1
+            read_by_reader(world, "--snapshot", snapshots(world)[0])
+        else:
+            none += 1
+    live, replayed, _ = host_state(world)
+    want(live == replayed == whole, f"live {live}, replayed {replayed}, before {whole}")
+    want(said(world, "journal", "snapshot")["seq"] == world.count(), "what a dead one left is in the way")
+    want(none > 0, f"{none} without, {sound} with: it was never killed in time")
+
+
+# ---- extracts, segments, positions
+
+def exported(worlds):
+    world = with_history(worlds)
+    traces = sorted({record["traceId"] for record in world.records()})
+    want(len(traces) > 2, f"{traces}")
+    for trace in [None, *traces]:
+        code, out, err = world.run("journal", "export", *(["--trace", trace] if trace else []))
+        want(code == 0, f"export of {trace}: exit {code}: {err[-300:]}")
+        place = world.base + "/extract"
+        pathlib.Path(place).write_text(out)
+        read_by_reader(world, "--export", place)
+        records = [json.loads(line) for line in out.splitlines()[1:] if not line.startswith('{"frame":')]
+        want(records == [record for record in world.records() if trace in (None, record["traceId"])], f"{trace}: not the journal's records")
+    # What was changed or left out is noticed.
+    lines = out.splitlines(keepends=True)
+    body = [index for index, line in enumerate(lines) if index > 0 and not line.startswith('{"frame":')]
+    for name, changed in (("a record is missing", lines[: body[0]] + lines[body[0] + 1 :]),
+                          ("a record is changed", [line.replace('"seq":', '"seq": ') if i == body[-1] else line for i, line in enumerate(lines)]),
+                          ("the end is missing", lines[:-1]), ("cut in a line", lines[:-1] + [lines[-1][:-9]]),
+                          ("another frame", [line.replace('"offset":', '"offset":1') if line.startswith('{"frame":') else line for line in lines])):
+        pathlib.Path(place).write_text("".join(changed))
+        want("are the journal's" not in read_by_reader(world, "--export", place, code=65), name)
+    code, _, err = world.run("journal", "export", "--trace", "tr-of-nobody")
+    want(code == 69 and "tr-of-nobody" in err, f"a trace that is not there: exit {code}: {err}")
+
+
+def segments(worlds):
+    world = with_history(worlds)
+    rows = said(world, "journal", "segments")["segments"]
+    names = sorted(name for name in os.listdir(world.path("journal")) if name.endswith(".jsonl"))
+    want([row["name"] for row in rows] == names, f"{rows}")
+    want(sum(row["bytes"] for row in rows) == sum(os.path.getsize(world.path("journal", name)) for name in names), f"{rows}")
+    want(rows[-1]["last"] == world.count() and rows[0]["first"] == 1, f"{rows}")
+    code, out, err = world.run("journal", "position")
+    want(code == 0 and out.strip() == f"{rows[-1]['last']}:{rows[-1]['hash']}", f"{out} {err}")
+    position = out.strip()
+    read = read_by_reader(world)
+    want(rows[-1]["hash"] in read, "the reader has another hash")
+    item = said(world, "inbox")["items"][0]["item"]
+    code, _, err = world.run("answer", item, "Build a NoteService")
+    want(code == 0, f"answer: exit {code}: {err[-300:]}")
+    stop(world)
+    code, _, err = world.run("journal", "position", "--expect", position)
+    want(code == 0, f"a place that was kept: exit {code}: {err}")
+    # P04: cut at the border of a frame, with the head gone too: only who kept the position can tell.
+    last = said(world, "journal", "position")
+    name = world.path("journal", f"{last['segment']:020d}.jsonl")
+    code, kept, _ = world.run("journal", "position")
+    os.truncate(name, last["offset"])
+    os.unlink(world.path("head"))
+    code, _, err = world.run("verify")
+    want(code == 0, f"verify of a cut journal without its head: exit {code}: {err}")
+    code, _, err = world.run("journal", "position", "--expect", kept.strip())
+    want(code == 65, f"a place that is gone: exit {code}: {err}")
+    for word in ("7", "7:abc", "x:" + "0" * 64, "0:" + "0" * 64):
+        want(world.run("journal", "position", "--expect", word)[0] == 2, word)
+
+
+# ---- repair
+
+def repaired(worlds):
+    for turn in range(40 if NIGHT else 6):
+        world = with_history(worlds)
+        place = pathlib.Path(world.path("journal", "00000000000000000001.jsonl"))
+        whole = place.read_bytes()
+        records = world.records()
+        at = 0 if turn == 0 else dice.randrange(len(whole) // 2)
+        change_byte(place, at)
+        damaged = digests(world)
+        code, out, _ = world.run("doctor")
+        want(code == 65 and "repair --yes would" in out, f"byte {at}: doctor: exit {code}: {out}")
+        code, out, _ = world.run("journal", "repair")
+        want(code == 65 and "would: " in out and place.name in out, f"byte {at}: repair: exit {code}: {out}")
+        code, out, _ = world.run("journal", "repair", "--dry-run")
+        want(code == 65 and "would: " in out, f"byte {at}: --dry-run: exit {code}: {out}")
+        want(digests(world) == damaged, f"byte {at}: who only says has changed something")
+        want(world.run("status")[0] in (0, 65) and world.run("inbox", "--json")[0] in (0, 65), f"byte {at}: a look at it")
+        process = subprocess.run([PROGRAM, "__host", world.folder], env=world.env, capture_output=True, text=True, timeout=20, check=False)
+        want(process.returncode == 65, f"byte {at}: a start of a damaged journal: exit {process.returncode}: {process.stderr}")
+        code, out, _ = world.run("journal", "repair", "--yes")
+        want(code == 0 and "now: " in out, f"byte {at}: --yes: exit {code}: {out}")
+        left = place.read_bytes() if place.exists() else b""
+        asides = [path.read_bytes() for path in pathlib.Path(world.path("journal")).glob("*.damaged*")]
+        want(whole.startswith(left) and len(asides) == 1 and len(left) + len(asides[0]) == len(whole), f"byte {at}: something was deleted")
+        kept = world.records()
+        want(kept == records[: len(kept)], f"byte {at}: a record before the damage is missing")
+        want(len(left) <= at and len(kept) < len(records), f"byte {at}: a damaged record was kept")
+        read_by_reader(world)
+        code, out, _ = world.run("journal", "repair", "--yes")
+        want(code == 0 and "nothing to repair" in out, f"byte {at}: again: exit {code}: {out}")
+        world.verify()
+        live, replayed, _ = host_state(world)
+        want(live == replayed, f"byte {at}: after the repair live {live}, replayed {replayed}")
+        worlds.remove(world)
+        world.end()
+
+
+def held(worlds):
+    world = with_history(worlds)
+    host = world.serve()
+    code, _, err = world.run("journal", "repair", "--yes")
+    want(code == 75 and str(host.pid) in err, f"repair beside a host: exit {code}: {err}")
+    code, _, err = world.run("journal", "repair", "--yes", "--dry-run")
+    want(code == 2, f"--yes and --dry-run: exit {code}: {err}")
+    for verb in ("snapshot", "segments", "export", "position"):
+        code, _, err = world.run("journal", verb)
+        want(code == 0, f"{verb} beside a host: exit {code}: {err}")
+
+
+prove("journal_start_from_a_snapshot_is_the_same_start_P16", used)
+prove("journal_host_has_a_snapshot_made_and_uses_it_after_kill_9", by_itself)
+prove("journal_no_snapshot_when_told_so", never)
+prove("journal_snapshot_before_an_idle_host_leaves", before_leaving)
+prove("journal_damaged_or_foreign_snapshot_is_ignored_and_said", ignored)
+prove("journal_snapshot_ahead_of_the_journal_is_ignored", ahead)
+prove("journal_cache_removed_at_any_time_loses_nothing", deleted)
+prove("journal_snapshot_maker_killed_at_any_moment", killed)
+prove("journal_export_is_checked_by_another_reader_JR17_P03", exported)
+prove("journal_segments_and_positions_P04", segments)
+prove("journal_repair_says_first_and_deletes_nothing_P03", repaired)
+prove("journal_repair_beside_a_host_is_refused_P11", held)
+if base:
+    base["world"].end()
+finish()
