@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 
-.PHONY: all help setup demo check night bench fuzz format lint unit golden install clean
+.PHONY: all help setup demo check night bench fuzz coverage format lint unit golden install clean
 
 all: ## build/release/millwright
 	@tools/build.sh release millwright
@@ -29,6 +29,9 @@ bench: ## how fast, beside this machine's own limits
 
 fuzz: ## every fuzz target for SECONDS_EACH=60
 	@tools/fuzz.sh $(SECONDS_EACH)
+
+coverage: ## branches and MC/DC of journal, recovery, promotion, JSON, expressions; build/coverage/report.txt
+	@tools/coverage.sh
 
 format: ## clang-format over the C sources
 	@tools/format.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing of packages.txt.
 #
-#   setup.sh build|run|check|night     each part holds the ones before it
+#   setup.sh build|run|check|night|coverage     each part holds the ones before it; coverage those of check
 #
 # Quick and silent when nothing is missing. Exit 69 with the list when this machine cannot install (no apt-get, or neither root nor sudo).
 set -eu
@@ -13,8 +13,9 @@ build) parts=" build " ;;
 run) parts=" build run " ;;
 check) parts=" build run check " ;;
 night) parts=" build run check night " ;;
+coverage) parts=" build run check coverage " ;;
 *)
-    echo "setup.sh: '$upto' is none of build, run, check, night" >&2
+    echo "setup.sh: '$upto' is none of build, run, check, night, coverage" >&2
     exit 2
     ;;
 esac

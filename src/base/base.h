@@ -12,8 +12,12 @@
 #include <stdint.h>
 
 /* Our own mistakes only: stays on in every build. What a person, file, agent or socket sent is refused, never asserted. */
+#ifndef MW_COVERAGE
 #define MW_ASSERT(condition)                                                                       \
     ((condition) ? (void)0 : mw_assert_failed(#condition, __FILE__, __LINE__))
+#else /* coverage is measured: what can never fail is no branch that a test forgot */
+#define MW_ASSERT(condition) mw_assert_that((condition), #condition, __FILE__, __LINE__)
+#endif
 #define MW_UNREACHABLE(why) mw_assert_failed("unreachable: " why, __FILE__, __LINE__)
 #define MW_MUST __attribute__((warn_unused_result))
 #define MW_PRINTF(format_index, first_index)                                                       \
@@ -22,6 +26,13 @@
 #define MW_UNUSED __attribute__((unused))
 
 __attribute__((noreturn)) void mw_assert_failed(const char *condition, const char *file, int line);
+#ifdef MW_COVERAGE
+static inline void mw_assert_that(bool holds, const char *condition, const char *file, int line)
+{
+    if (!holds)
+        mw_assert_failed(condition, file, line);
+}
+#endif
 
 /* A code is a policy. The numbers are internal; mw_rc_exit_code gives the command line's. */
 enum mw_rc {
