@@ -10,15 +10,19 @@
 #include "host_callers.h"
 
 #include "author/author.h"
+#include "stage/promote.h"
 
 #define LOOK_RINGS_MAX 4096
+#define LOOK_BUNDLES_MAX 64
 
 struct look {
     mw_seq rung[LOOK_RINGS_MAX]; /* in this life */
     uint32_t rung_count;
     mw_seq began[LOOK_RINGS_MAX]; /* asks whose effect began in this life */
     uint32_t began_count;
-    uint64_t rings, steps, quiet_turns, blobs;
+    uint64_t rings, steps, quiet_turns, blobs, late, promotions;
+    char bundles[LOOK_BUNDLES_MAX][MW_SHA256_HEX]; /* that were ever to be promoted in this seed */
+    uint32_t bundle_count;
 };
 
 static struct look look;
@@ -207,6 +211,21 @@ static void look_at_ring(const struct mw_core *core, const struct mw_request *re
         look.rung[look.rung_count++] = request->fence;
 }
 
+/* The state's text but for its first line, which holds the last number. */
+static struct mw_str look_state(const struct mw_core *core, struct mw_buf *buf)
+{
+    buf->len = 0;
+    mw_core_dump(core, buf);
+    struct mw_str text = mw_buf_str(buf);
+    return mw_str_sub(text, mw_str_find(text, '\n', 0), text.len);
+}
+
+static bool look_is_late(const struct mw_core *core, const struct mw_request *request)
+{
+    return (request->kind == MW_REQ_RECORD_RESULT || request->kind == MW_REQ_RECORD_FAILURE) &&
+           mw_table_get(&core->world.asks, request->fence) == NULL;
+}
+
 WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *request,
            struct mw_buf *frame, struct mw_step_result *ret_result)
 {
@@ -224,6 +243,8 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     }
     if (request->kind == MW_REQ_RING_TIMER)
         look_at_ring(core, request);
+    bool late = look_is_late(core, request);
+    struct mw_str before = late ? look_state(core, &rig->dump_a) : MW_STR_NONE;
     size_t start = frame->len, first = rig->line_count, from = rig->journal.len;
     world.inside = true;
     __real_mw_core_step(core, request, frame, ret_result);
@@ -232,6 +253,11 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     rig_note_lines(rig, from);
     rig->core = *core;
     rig->result = *ret_result;
+    look.late += late;
+    WORLD_CHECK(!late || (rig->line_count <= first + 1 &&
+                          mw_str_eq(before, look_state(core, &rig->dump_b))),
+                "P06: the answer to ask %lu, which is over, changed the state",
+                (unsigned long)request->fence);
     WORLD_CHECK(!ret_result->duplicate || rig->line_count == first,
                 "P05: a repeat left %zu records", rig->line_count - first);
     oracle_after_step(rig, first, request);
@@ -268,6 +294,38 @@ WORLD_WRAP(void, mw_stage_begin, struct mw_host *host, struct mw_host_ask *ask)
 {
     look_at_begin(host, ask);
     __real_mw_stage_begin(host, ask);
+}
+
+/* P12: the app root is absent, or one whole tree that was to be put there. */
+static void look_at_app(const char *wanted)
+{
+    struct mw_tree tree;
+    struct mw_err err = {0};
+    char sha256[MW_SHA256_HEX];
+    if (disk_find(DISK_ROOT "/ws/app") == NULL) {
+        WORLD_CHECK(wanted == NULL, "P12: version %s was promoted, and there is no app", wanted);
+        return;
+    }
+    const struct mw_tree_scan observe = {.observe = true};
+    enum mw_rc rc = mw_tree_scan(AT_FDCWD, DISK_ROOT "/ws/app", &observe, &tree, &err);
+    WORLD_CHECK(rc == MW_OK, "P12: %s", err.text);
+    mw_tree_digest(&tree, sha256);
+    mw_tree_free(&tree);
+    bool known = false;
+    for (uint32_t i = 0; i < look.bundle_count; i++)
+        known = known || strcmp(look.bundles[i], sha256) == 0;
+    WORLD_CHECK(known, "P12: the app is %s, which nobody promoted", sha256);
+    WORLD_CHECK(wanted == NULL || strcmp(wanted, sha256) == 0,
+                "P12: %s was promoted, and the app is %s", wanted, sha256);
+}
+
+WORLD_WRAP(enum mw_rc, mw_promote_run, const struct mw_promote *promote,
+           struct mw_promoted *ret_promoted, struct mw_err *err)
+{
+    assert_true(look.bundle_count < LOOK_BUNDLES_MAX);
+    snprintf(look.bundles[look.bundle_count++], MW_SHA256_HEX, "%s", promote->source_sha256);
+    look.promotions++;
+    return __real_mw_promote_run(promote, ret_promoted, err);
 }
 
 static void look_at_start(struct agent_child *child)
@@ -318,6 +376,8 @@ static void look_at_answer(const struct mw_api_call *call, unsigned status,
     const char *kind = mw_request_info(call->kind)->name;
     WORLD_CHECK(status != 200 || !world.latched, "P02: %s is acknowledged after a failed sync",
                 kind);
+    WORLD_CHECK(status != 507 || disk.room_bytes != SIZE_MAX || world.host->writing != NULL,
+                "P10: %s is refused for want of room, and there is room", kind);
     WORLD_CHECK(status != 200 || last <= world.sure_seq,
                 "P01: %s is acknowledged and record %lu is not durable", kind, (unsigned long)last);
     if (!call->again)

@@ -107,6 +107,15 @@ static void world_leave_in_peace(struct mw_host *host)
                     "item %zu never ended", i);
 }
 
+/* What the records say is promoted is what stands. */
+static void world_compare_app(const struct mw_host *host)
+{
+    struct mw_str promoted = host->core.session.promoted_sha256;
+    char wanted[MW_SHA256_HEX];
+    snprintf(wanted, sizeof wanted, "%.*s", MW_STR_ARG(promoted));
+    look_at_app(promoted.len > 0 ? wanted : NULL);
+}
+
 static void look_between_turns(void)
 {
     struct mw_host *host = world.host;
@@ -129,7 +138,10 @@ static void look_between_turns(void)
         host->attempts_running > 0 || host->snapshot.running)
         return;
     world.rests++;
+    world.inside = false;
     world_leave_in_peace(host);
+    world_compare_app(host);
+    world.inside = true;
     if (world_chance(50))
         loop.signal_call(loop.signal, 15); /* else it leaves by itself, after an idle minute */
 }
@@ -161,6 +173,7 @@ static void world_live(void)
         world.points_left = world_chance(30) ? world_below(250) : world_below(2500);
     }
     world_note("a host starts", world.lives, world.sure_seq);
+    look_at_app(NULL);
     if (setjmp(world.out) == 0) {
         world.inside = true;
         world.exit_code = mw_host_run(&world_host, DISK_ROOT "/ws");
@@ -190,12 +203,15 @@ static void world_live(void)
 static void world_choose_mood(void)
 {
     struct world_mood *mood = &world.mood;
-    *mood = (struct world_mood){.lives = world_below(4),
-                                .power_percent = world_chance(50) ? 50 : 0,
+    bool fails = world_chance(25);
+    *mood = (struct world_mood){.lives = world_below(4) + 2 * fails,
+                                .power_percent = fails              ? 80
+                                                 : world_chance(50) ? 50
+                                                                    : 0,
                                 .bad_percent = world_chance(70) ? 25 : 0,
                                 .clock_permille = world_chance(40) ? 15 : 0,
-                                .full_permille = world_chance(30) ? 12 : 0,
-                                .fault_permille = world_chance(25) ? 8 : 0,
+                                .full_permille = world_chance(30) ? 15 : 0,
+                                .fault_permille = fails ? 12 : 0,
                                 .stall_permille = world_chance(40) ? 15 : 0,
                                 .leave_permille = world_chance(30) ? 5 : 0,
                                 .caller_permille = 20 + world_below(150),
@@ -248,6 +264,7 @@ static void world_begin(uint64_t seed)
                            .loud = getenv("MW_LOUD") != NULL};
     world_choose_mood();
     world.turns_left = world.mood.turns;
+    look.bundle_count = 0;
     agents_begin();
     callers_begin();
     disk_begin();
@@ -287,6 +304,8 @@ enum total {
     TOTAL_CHILDREN,
     TOTAL_RINGS,
     TOTAL_BLOBS,
+    TOTAL_LATE,
+    TOTAL_PROMOTIONS,
     TOTAL_QUIET,
     TOTAL_PLANS,
     TOTAL_KINDS = TOTAL_PLANS + AGENT_PLANS
@@ -339,6 +358,8 @@ static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worke
     totals[TOTAL_CHILDREN] += agents.started;
     totals[TOTAL_RINGS] += look.rings;
     totals[TOTAL_BLOBS] += look.blobs;
+    totals[TOTAL_LATE] += look.late;
+    totals[TOTAL_PROMOTIONS] += look.promotions;
     totals[TOTAL_QUIET] += look.quiet_turns;
     for (unsigned plan = 0; plan < AGENT_PLANS; plan++)
         totals[TOTAL_PLANS + plan] += agents.plans[plan];
@@ -350,12 +371,13 @@ static void p01_p02_p05_p06_p07_p16_p22_the_host_keeps_its_promises(void **state
     uint64_t totals[SEEDS_TOTALS] = {0};
     (void)state;
     seeds_run(play_seeds, 300, totals);
-    print_message("%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
-                  "%lu children, %lu timers, %lu blobs named, %lu settled turns\n",
-                  totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS],
-                  totals[TOTAL_ACKS], totals[TOTAL_REPEATS], totals[TOTAL_REFUSED],
-                  totals[TOTAL_CHILDREN], totals[TOTAL_RINGS], totals[TOTAL_BLOBS],
-                  totals[TOTAL_QUIET]);
+    print_message(
+        "%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
+        "%lu children, %lu timers, %lu blobs named, %lu late answers, %lu promotions, %lu settled "
+        "turns\n",
+        totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS], totals[TOTAL_ACKS],
+        totals[TOTAL_REPEATS], totals[TOTAL_REFUSED], totals[TOTAL_CHILDREN], totals[TOTAL_RINGS],
+        totals[TOTAL_BLOBS], totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS], totals[TOTAL_QUIET]);
     for (unsigned kind = 0; kind < MW_EVENT_COUNT && getenv("MW_SEED") == NULL; kind++)
         if (totals[TOTAL_KINDS + kind] == 0)
             print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
