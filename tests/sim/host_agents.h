@@ -57,6 +57,7 @@ enum pipe_end { PIPE_OUT, PIPE_PID, PIPE_REPORT, PIPE_CONTROL, PIPE_API };
 
 struct agents {
     struct agent_child children[AGENTS_MAX];
+    uint32_t count; /* children behind it are free */
     int pids;
     uint64_t started, plans[AGENT_PLANS];
 };
@@ -65,11 +66,12 @@ static struct agents agents;
 
 static void agents_begin(void)
 {
-    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+    for (uint32_t i = 0; i < agents.count; i++) {
         mw_heap_buf_free(&agents.children[i].out);
         mw_heap_buf_free(&agents.children[i].report);
     }
-    memset(agents.children, 0, sizeof agents.children);
+    memset(agents.children, 0, agents.count * sizeof agents.children[0]);
+    agents.count = 0;
     agents.pids = 1000;
 }
 
@@ -81,7 +83,7 @@ static bool agent_lives(const struct agent_child *child)
 static int64_t agents_next_ns(void)
 {
     int64_t next = WORLD_FAR_NS;
-    for (uint32_t i = 0; i < AGENTS_MAX; i++)
+    for (uint32_t i = 0; i < agents.count; i++)
         if (agent_lives(&agents.children[i]) && agents.children[i].next_ns < next)
             next = agents.children[i].next_ns;
     return next;
@@ -250,8 +252,9 @@ static void agents_turn(void)
 {
     bool was = world.inside;
     world.inside = false;
-    for (uint32_t i = 0, from = world_below(AGENTS_MAX); i < AGENTS_MAX; i++) {
-        struct agent_child *child = &agents.children[(from + i) % AGENTS_MAX];
+    uint32_t from = agents.count > 0 ? world_below(agents.count) : 0;
+    for (uint32_t i = 0; i < agents.count; i++) {
+        struct agent_child *child = &agents.children[(from + i) % agents.count];
         if (!agent_lives(child) || child->next_ns > world.now_ns)
             continue;
         if (child->exited)
@@ -339,6 +342,8 @@ WORLD_WRAP(enum mw_rc, mw_exec_start, const struct mw_exec_spec *spec,
         if (!agents.children[i].used)
             child = &agents.children[i];
     WORLD_CHECK(child != NULL, "more than %d children", AGENTS_MAX);
+    if (child - agents.children >= (ptrdiff_t)agents.count)
+        agents.count = (uint32_t)(child - agents.children) + 1;
     *child = (struct agent_child){.used = true,
                                   .pid = ++agents.pids,
                                   .life = world.lives,
@@ -366,7 +371,7 @@ WORLD_WRAP(enum mw_rc, mw_exec_start, const struct mw_exec_spec *spec,
 
 static struct agent_child *agent_of(int pid)
 {
-    for (uint32_t i = 0; i < AGENTS_MAX; i++)
+    for (uint32_t i = 0; i < agents.count; i++)
         if (agents.children[i].used && agents.children[i].pid == pid)
             return &agents.children[i];
     return NULL;
@@ -518,7 +523,7 @@ static void pipe_close(struct disk_fd *fd)
 /* Supervisors notice it and end what they run within a second; one in five is slow. A power cut ends everything. */
 static void agents_host_gone(bool power)
 {
-    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+    for (uint32_t i = 0; i < agents.count; i++) {
         struct agent_child *child = &agents.children[i];
         if (!child->used)
             continue;

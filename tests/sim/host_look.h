@@ -343,7 +343,7 @@ static void look_at_start(struct agent_child *child)
     WORLD_CHECK(child->ask <= world.sure_seq && !found->closed,
                 "P06: a child for ask %lu, which is closed or not durable",
                 (unsigned long)child->ask);
-    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+    for (uint32_t i = 0; i < agents.count; i++) {
         const struct agent_child *other = &agents.children[i];
         if (other == child || !agent_lives(other))
             continue;
@@ -446,7 +446,7 @@ static void look_at_asks(struct mw_host *host)
 
 static void look_at_children(struct mw_host *host)
 {
-    for (uint32_t i = 0; i < AGENTS_MAX; i++) {
+    for (uint32_t i = 0; i < agents.count; i++) {
         const struct agent_child *child = &agents.children[i];
         if (!agent_lives(child) || child->life != world.lives || child->exited || child->told)
             continue;

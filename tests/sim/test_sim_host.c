@@ -288,7 +288,7 @@ static void world_play(uint64_t seed)
         WORLD_CHECK(world.lives < WORLD_LIVES_MAX, "the host starts again and again");
         world_live();
     }
-    for (uint32_t i = 0; i < AGENTS_MAX; i++)
+    for (uint32_t i = 0; i < agents.count; i++)
         WORLD_CHECK(!agents.children[i].used || agents.children[i].life < world.lives, "%s runs on",
                     agents.children[i].folder);
     world_note("over", world.sure_seq, world.sure.len);
