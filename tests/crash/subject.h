@@ -47,6 +47,9 @@ extern const char *const subject_promote_branches[];
 /* recover, verify, recover, the same again; resume, recover, verify. */
 int subject_check(const struct subject *subject, struct mw_str acks);
 
+/* Appends to the journal until it refuses, as `append` does: for a disk that fails by itself. */
+int subject_append_until_it_fails(uint64_t seed);
+
 /* ---- for the scenarios ---- */
 
 extern const struct subject subject_journal[];

@@ -46,8 +46,11 @@ struct strike {
 };
 struct traced {
     struct strike strikes[2];
-    int status;  /* out: of waitpid; killed by the strike: SIGKILL */
-    bool killed; /* out */
+    bool after_sigterm;                        /* stops count from the delivery of SIGTERM on */
+    void (*started)(void *context, pid_t pid); /* before the child does anything; may be NULL */
+    bool sigterm_seen;                         /* out */
+    int status;                                /* out: of waitpid; killed by the strike: SIGKILL */
+    bool killed;                               /* out */
 };
 /* False: this machine does not let a process be traced, or is not one whose registers we know. */
 bool trace_possible(void);

@@ -1,4 +1,4 @@
-/* sweep_trace.c - the tracer: a forked child that is stopped at each system call, so that nothing in the product knows of it. */
+/* sweep_trace.c - the tracer: a forked child whose threads stop at each system call, so that nothing in the product knows of it. */
 #include "sweep.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 
 #define CHILD_SECONDS 60 /* whoever is not ready by then hangs: SIGALRM says so */
 #define HOLD_NS 1000000L
+#define THREADS_MAX 256
 
 const char *const call_class_names[CALL_CLASSES] = {
     [CALLS_WRITE] = "write",   [CALLS_SYNC] = "sync",   [CALLS_OPEN] = "open",
@@ -78,7 +79,8 @@ static bool is_of(enum call_class calls, long number, const uint64_t args[6])
 
 static void set_register(pid_t pid, size_t offset, long value)
 {
-    MW_ASSERT(ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) == 0);
+    if (ptrace(PTRACE_POKEUSER, pid, (void *)offset, (void *)value) != 0)
+        MW_ASSERT(errno == ESRCH); /* it was killed meanwhile */
 }
 #define REGISTER(name) offsetof(struct user_regs_struct, name)
 
@@ -98,6 +100,14 @@ static void hold(void)
     (void)nanosleep(&time, NULL); /* a shorter one is as good */
 }
 
+/* Pipes and event counters are not what fills up. */
+static bool is_file(pid_t pid, uint64_t fd)
+{
+    char path[64], name[8];
+    (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, (int)fd);
+    return readlink(path, name, sizeof name) > 0 && name[0] == '/';
+}
+
 static void at_entry(struct traced *traced, pid_t pid, struct running *running,
                      const struct __ptrace_syscall_info *info)
 {
@@ -107,7 +117,8 @@ static void at_entry(struct traced *traced, pid_t pid, struct running *running,
     for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
         struct strike *strike = &traced->strikes[i];
         if (strike->kind == STRIKE_NONE || strike->kind == STRIKE_KILL ||
-            !is_of(strike->calls, running->number, args))
+            !is_of(strike->calls, running->number, args) ||
+            (running->number == SYS_write && !is_file(pid, args[0])))
             continue;
         long seen = ++strike->seen;
         if (strike->at == 0 || seen < strike->at ||
@@ -160,51 +171,108 @@ static bool looks_at_calls(const struct traced *traced)
     return false;
 }
 
-static void end_by_kill(struct traced *traced, pid_t pid)
+/* The threads of the traced process, with the call that each is in. */
+struct threads {
+    pid_t pid[THREADS_MAX];
+    struct running running[THREADS_MAX];
+    size_t count;
+};
+
+static struct running *running_of(struct threads *threads, pid_t pid, bool *ret_new)
 {
-    MW_ASSERT(kill(pid, SIGKILL) == 0);
-    MW_ASSERT(waitpid(pid, &traced->status, 0) == pid);
-    traced->killed = true;
+    *ret_new = false;
+    for (size_t i = 0; i < threads->count; i++)
+        if (threads->pid[i] == pid)
+            return &threads->running[i];
+    MW_ASSERT(threads->count < THREADS_MAX);
+    *ret_new = true;
+    threads->pid[threads->count] = pid;
+    threads->running[threads->count] = (struct running){0};
+    return &threads->running[threads->count++];
 }
 
-static void follow(struct traced *traced, pid_t pid)
+/* The kernel ends all threads; the leader's end is told when the others' have been heard. */
+static void end_by_kill(struct traced *traced, pid_t leader)
 {
-    struct running running = {0};
-    bool looks = looks_at_calls(traced), stops = false;
-    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++)
-        stops = stops || traced->strikes[i].kind == STRIKE_KILL;
-    int signal_to_give = 0;
+    MW_ASSERT(kill(leader, SIGKILL) == 0);
+    traced->killed = true;
     for (;;) {
-        MW_ASSERT(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)signal_to_give) == 0);
-        signal_to_give = 0;
-        MW_ASSERT(waitpid(pid, &traced->status, 0) == pid);
-        if (!WIFSTOPPED(traced->status))
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL);
+        MW_ASSERT(pid > 0);
+        if (WIFSTOPPED(status)) {
+            (void)ptrace(PTRACE_CONT, pid, NULL, NULL); /* it may be gone already */
+        } else if (pid == leader) {
+            traced->status = status;
             return;
-        if (WSTOPSIG(traced->status) != (SIGTRAP | 0x80)) {
-            signal_to_give = WSTOPSIG(traced->status);
+        }
+    }
+}
+
+/* True: this stop is the one at which the process is killed. */
+static bool kills_here(struct traced *traced)
+{
+    for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
+        struct strike *strike = &traced->strikes[i];
+        if (strike->kind != STRIKE_KILL || (traced->after_sigterm && !traced->sigterm_seen))
+            continue;
+        strike->hit = strike->hit || ++strike->seen == strike->at;
+        if (strike->hit)
+            return true;
+    }
+    return false;
+}
+
+/* A system call's entry or exit. True: the process is to end here. */
+static bool at_call(struct traced *traced, pid_t pid, struct running *running, bool looks)
+{
+    if (kills_here(traced))
+        return true;
+    if (!looks)
+        return false;
+    struct __ptrace_syscall_info info;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) <= 0)
+        return false; /* it was killed meanwhile */
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+        at_entry(traced, pid, running, &info);
+    else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
+        at_exit_of_call(pid, running);
+    return info.op == PTRACE_SYSCALL_INFO_EXIT && running->kill;
+}
+
+static void follow(struct traced *traced, pid_t leader)
+{
+    struct threads threads = {.pid = {leader}, .count = 1};
+    bool looks = looks_at_calls(traced), is_new;
+    int status, give = 0;
+    pid_t pid = leader;
+    for (;;) {
+        if (pid > 0 && ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(long)give) != 0)
+            MW_ASSERT(errno == ESRCH); /* a thread that ended, or was ended, at this very moment */
+        give = 0;
+        pid = waitpid(-1, &status, __WALL);
+        MW_ASSERT(pid > 0);
+        if (!WIFSTOPPED(status)) {
+            if (pid == leader) {
+                traced->status = status;
+                return;
+            }
+            pid = 0; /* a thread's end, or somebody else's */
             continue;
         }
-        for (size_t i = 0; stops && i < MW_COUNT(traced->strikes); i++) {
-            struct strike *strike = &traced->strikes[i];
-            if (strike->kind != STRIKE_KILL || ++strike->seen != strike->at)
+        struct running *running = running_of(&threads, pid, &is_new);
+        int signal_number = WSTOPSIG(status);
+        if (signal_number == (SIGTRAP | 0x80)) {
+            if (!at_call(traced, pid, running, looks))
                 continue;
-            strike->hit = true;
-            end_by_kill(traced, pid);
+            end_by_kill(traced, leader);
             return;
         }
-        if (!looks)
+        /* A new thread begins with a stop of its own; a clone and an exec are told by SIGTRAP. */
+        if (status >> 16 != 0 || (is_new && signal_number == SIGSTOP) || signal_number == SIGTRAP)
             continue;
-        struct __ptrace_syscall_info info;
-        MW_ASSERT(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0);
-        if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-            at_entry(traced, pid, &running, &info);
-            continue;
-        }
-        at_exit_of_call(pid, &running);
-        if (running.kill) {
-            end_by_kill(traced, pid);
-            return;
-        }
+        traced->sigterm_seen = traced->sigterm_seen || signal_number == SIGTERM;
+        give = signal_number;
     }
 }
 
@@ -248,7 +316,7 @@ void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(vo
         traced->strikes[i].seen = 0;
         traced->strikes[i].hit = traced->strikes[i].hit_sync = false;
     }
-    traced->killed = false;
+    traced->killed = traced->sigterm_seen = false;
     pid_t pid = fork();
     MW_ASSERT(pid >= 0);
     if (pid == 0) {
@@ -259,7 +327,10 @@ void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(vo
     }
     MW_ASSERT(waitpid(pid, &traced->status, 0) == pid && WIFSTOPPED(traced->status));
     MW_ASSERT(ptrace(PTRACE_SETOPTIONS, pid, NULL,
-                     (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) == 0);
+                     (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD |
+                                    PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)) == 0);
+    if (traced->started != NULL)
+        traced->started(context, pid);
     follow(traced, pid);
 }
 
