@@ -164,8 +164,9 @@ static bool call_string(struct expr_eval *eval, const struct expr_node *node,
     else if (value->type != MW_VALUE_NUMBER && value->type != MW_VALUE_STRING)
         return mismatch(eval, node, "string", value);
     *ret_value = expr_text(MW_VALUE_STRING, text);
-    return !eval->arena->exhausted ||
-           expr_fail(eval, node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
+    if (!eval->arena->exhausted)
+        return true;
+    return expr_fail(eval, node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
 }
 
 static bool call_bool(struct expr_eval *eval, const struct expr_node *node,

@@ -336,6 +336,7 @@ bool expr_call_format(struct expr_eval *eval, const struct expr_node *node,
         at++;
     }
     *ret_value = expr_text(MW_VALUE_STRING, mw_arena_text_keep(eval->arena, &format.buf));
-    return !eval->arena->exhausted ||
-           expr_fail(eval, node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
+    if (!eval->arena->exhausted)
+        return true;
+    return expr_fail(eval, node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
 }

@@ -215,7 +215,9 @@ static bool parse_group(struct regex *regex)
     if (!parse_alternatives(regex))
         return false;
     regex->depth--;
-    return take(regex, ")") || refuse(regex, "a group without )");
+    if (take(regex, ")"))
+        return true;
+    return refuse(regex, "a group without )");
 }
 
 static bool append_character(struct regex *regex, uint32_t point)

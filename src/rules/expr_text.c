@@ -108,8 +108,9 @@ static bool put(struct call *call, struct mw_str text)
 static bool give_built(struct call *call, struct mw_value *ret_value)
 {
     *ret_value = expr_text(MW_VALUE_STRING, mw_arena_text_keep(call->eval->arena, &call->buf));
-    return !call->eval->arena->exhausted ||
-           expr_fail(call->eval, call->node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
+    if (!call->eval->arena->exhausted)
+        return true;
+    return expr_fail(call->eval, call->node, MW_EXPR_LIMIT, MW_STR("no memory left for the value"));
 }
 
 static bool give_part(struct mw_value *ret_value, struct mw_str text, size_t from, size_t to)

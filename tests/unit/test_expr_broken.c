@@ -15,9 +15,10 @@
 
 #include "rules/expr.h"
 
+/* Behind it come n (0 to 99), wide (k0 to k99) and long (318 letters and zz). */
 #define DOCUMENT                                                                                   \
     "{\"r\":{\"a\":1,\"b\":[1,2,{\"c\":null}],\"in\":true,\"x-y\":\"z\",\"f\":false,\"d\":1.5,"    \
-    "\"m\":{\"a\":[1,2],\"b\":{\"k\":1}}}}"
+    "\"m\":{\"a\":[1,2],\"b\":{\"k\":1}}}"
 
 static const char *const corpus[] = {
     "r.a == 1 && !(r.b[0] > 2) || not has(r.m.a)",
@@ -42,6 +43,25 @@ struct tried {
     char json[1024];
 };
 
+static struct mw_str document(void)
+{
+    static char text[8192];
+    static size_t len;
+    if (len > 0)
+        return (struct mw_str){text, len};
+    len = (size_t)snprintf(text, sizeof text, "%s,\"n\":[0", DOCUMENT);
+    for (int i = 1; i < 100; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",%d", i);
+    len += (size_t)snprintf(text + len, sizeof text - len, "],\"wide\":{\"k0\":0");
+    for (int i = 1; i < 100; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",\"k%d\":0", i);
+    len += (size_t)snprintf(text + len, sizeof text - len, "},\"long\":\"%0318d", 0);
+    for (size_t at = len - 318; at < len; at++)
+        text[at] = 'a';
+    len += (size_t)snprintf(text + len, sizeof text - len, "zz\"}");
+    return (struct mw_str){text, len};
+}
+
 static void try_text(struct mw_str text, size_t memory_bytes, struct tried *ret)
 {
     struct mw_arena arena;
@@ -52,10 +72,10 @@ static void try_text(struct mw_str text, size_t memory_bytes, struct tried *ret)
     const struct mw_expr *expr = NULL;
     struct mw_expr_use use;
     mw_arena_init(&arena, memory, sizeof memory);
-    assert_int_equal(mw_json_parse(&arena, MW_STR(DOCUMENT), &tape, NULL), MW_OK);
+    assert_int_equal(mw_json_parse(&arena, document(), &tape, NULL), MW_OK);
     if (arena.used_bytes + memory_bytes < sizeof memory)
         arena.size_bytes = arena.used_bytes + memory_bytes;
-    struct mw_expr_root root = {MW_STR("r"), &tape, mw_node_get(&tape, 0, "r")};
+    struct mw_expr_root root = {MW_STR(""), &tape, 0};
     memset(ret, 0, sizeof *ret);
     ret->compiled = mw_expr_compile(&arena, text, &expr, &err);
     if (ret->compiled != MW_OK) {
@@ -375,12 +395,86 @@ static void corners_are_as_documented(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* The target after so many steps that few are left. */
+static enum mw_rc after_steps(unsigned loops, unsigned words, const char *target)
+{
+    static char text[MW_EXPR_TEXT_MAX];
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_value value = {.type = MW_VALUE_NULL};
+    struct mw_err err = {.rc = MW_OK};
+    const struct mw_expr *expr;
+    size_t len = 0;
+    for (unsigned i = 0; i < 9; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "n.all(x, n.all(y, true)) && ");
+    for (unsigned i = 0; i < loops; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "n.all(x, true) && ");
+    for (unsigned i = 0; i < words; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "true && ");
+    (void)snprintf(text + len, sizeof text - len, "%s", target);
+    mw_arena_init(&arena, memory, sizeof memory);
+    assert_int_equal(mw_json_parse(&arena, document(), &tape, NULL), MW_OK);
+    struct mw_expr_root root = {MW_STR(""), &tape, 0};
+    enum mw_rc rc = mw_expr_compile(&arena, mw_str_of(text), &expr, &err);
+    if (rc == MW_OK)
+        rc = mw_expr_eval(expr, &root, 1, &arena, &value, &err);
+    if (rc != MW_E_LIMIT && (rc != MW_OK || value.type != MW_VALUE_BOOL || !value.boolean))
+        fail_msg("%s: %s", target, err.text);
+    return rc;
+}
+
+/* Wherever in an evaluation the steps run out, it is the limit and nothing else, and nothing absorbs it. */
+static void steps_run_out_anywhere(void **state)
+{
+    static const char *const targets[] = {
+        "true",
+        "n[60] == 60",
+        "r.m.a[1] == 2",
+        "wide.k40 == 0 && has(wide.k41) && wide['k42'] == 0",
+        "'k43' in wide && wide contains 'k44'",
+        "[1, 2, [3, 4]] == [1, 2, [3, 4]]",
+        "{'a': [1], 'b': 2} == {'b': 2, 'a': [1]}",
+        "n == n && 40 in n && n.contains(41)",
+        "n + [1] != [] && {'a': 1, 'b': 2, 'c': n}.a == 1",
+        "long < long + 'a' && size(long) == 320 && long contains 'zz'",
+        "long + long != '' && long.startsWith(long) && long.endsWith(long)",
+        "n.map(x, x)[1] == 1 && n.filter(x, x > 90).size() == 9 && n.exists_one(x, x == 4)",
+        "r.m.transformMap(k, v, v) == r.m",
+        "holds(n.exists(x, x == 50)) && !(1 in [2, 3])",
+        "long.indexOf('zz') == 318 && long.replace('a', 'b').size() == 320",
+        "long.split('a').size() == 319 && long.split('').join('-').size() == 639",
+        "'%s %s %x %.3f'.format([r.m, [1, 'a'], long, 1.5]).size() > 600",
+        "long.matches('^(a|b)*zz$') && long.reverse().startsWith('zz')",
+        "long.lowerAscii() == long && strings.quote(long).size() == 322 && long.trim() == long",
+    };
+    unsigned loops = 0;
+    (void)state;
+    while (after_steps(loops, 0, "true") == MW_OK)
+        loops++;
+    assert_true(loops > 20);
+    for (size_t i = 0; i < MW_COUNT(targets); i++) {
+        unsigned limits = 0;
+        assert_int_equal(after_steps(0, 0, targets[i]), MW_OK);
+        /* From far away in great steps, from near in small ones; the night looks at each. */
+        bool far = after_steps(loops - 2, 0, targets[i]) == MW_E_LIMIT;
+        unsigned step = getenv("MW_NIGHT") != NULL ? 1 : far ? 23 : 4;
+        for (unsigned words = i % step; words < (far ? 1000 : 260); words += step) {
+            enum mw_rc rc = after_steps(loops - (far ? 8 : 2), words, targets[i]);
+            if (limits > 0)
+                assert_int_equal(rc, MW_E_LIMIT); /* with less still less */
+            limits += rc == MW_E_LIMIT;
+        }
+        assert_true(limits > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_broken_expression_is_evaluated_or_refused_at_its_column),
         cmocka_unit_test(memory_is_enough_or_a_limit),
         cmocka_unit_test(corners_are_as_documented),
+        cmocka_unit_test(steps_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
