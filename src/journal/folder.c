@@ -143,6 +143,9 @@ enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,
     enum mw_rc rc = copy_range(folder, from_fd, from, to, to_fd, 0, err);
     if (rc == MW_OK && folder->sys->fsync(to_fd) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", to_name);
+    /* What is put aside has its name before the caller cuts it off where it was. */
+    if (rc == MW_OK && !replace)
+        rc = sync_folder(folder, err);
     (void)close(from_fd); /* was only read */
     (void)close(to_fd);   /* synced, or failed already */
     if (rc == MW_E_FULL)

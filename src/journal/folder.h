@@ -43,7 +43,7 @@ MW_MUST enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *r
 MW_MUST enum mw_rc mw_survey_each(const struct mw_folder *folder, mw_journal_on_record on_record,
                                   void *context, struct mw_survey *ret_survey, struct mw_err *err);
 
-/* Copies [from, to) of a file of the journal's folder into a new file there and syncs it. replace: over an old one of that name. */
+/* Copies [from, to) of a file of the journal's folder into a new file there, durably. replace: over an old one of that name; the name is not synced then. */
 MW_MUST enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,
                                   uint64_t from, uint64_t to, const char *to_name, bool replace,
                                   struct mw_err *err);

@@ -155,7 +155,9 @@ enum mw_rc mw_snapshot_begin(struct mw_snapshot_writer *writer, const struct mw_
         return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "create a snapshot");
     enum mw_rc rc = MW_OK;
     if (flock(fresh.fd, LOCK_EX | LOCK_NB) != 0)
-        rc = MW_FAIL(err, MW_E_CONFLICT, "a snapshot is being written already");
+        rc = errno == EWOULDBLOCK
+                 ? MW_FAIL(err, MW_E_CONFLICT, "a snapshot is being written already")
+                 : MW_FAIL_SYS(err, MW_E_IO, "lock a snapshot");
     else if (fresh.sys->ftruncate(fresh.fd, 0) != 0) /* what a writer that died has left */
         rc = MW_FAIL_SYS(err, mw_journal_rc_of(errno), "empty an unfinished snapshot");
     if (rc != MW_OK) {

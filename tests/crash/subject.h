@@ -43,6 +43,7 @@ const struct subject *subject_find(const char *name);
 extern const char *const subject_journal_branches[];
 extern const char *const subject_blob_branches[];
 extern const char *const subject_promote_branches[];
+extern const char *const subject_upkeep_branches[];
 
 /* recover, verify, recover, the same again; resume, recover, verify. */
 int subject_check(const struct subject *subject, struct mw_str acks);
@@ -54,8 +55,10 @@ int subject_append_until_it_fails(uint64_t seed);
 
 extern const struct subject subject_journal[];
 extern const struct subject subject_promotion[];
+extern const struct subject subject_upkeep[];
 extern const size_t subject_journal_count;
 extern const size_t subject_promotion_count;
+extern const size_t subject_upkeep_count;
 
 /* One line, one write. */
 void subject_say(const char *format, ...) MW_PRINTF(1, 2);
