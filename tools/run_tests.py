@@ -4,9 +4,10 @@
 run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
     [--only TEXT]     those whose name holds TEXT
-    [--skip TEXT]     but not those whose name holds TEXT
+    [--skip TEXT]     but not those whose name holds TEXT; may be said several times
     [--jobs N]        at once; default: the machine's cores
     [--timeout S]     for one program; default 300 (scripts 900), with MW_NIGHT set 7200
+    [--under COMMAND] each program as the last words of this one: a checker such as valgrind
     [--tally FILE]    appends 'passed failed skipped' for whoever adds up
 
 A cmocka program counts by its summary; a script by its lines `ok NAME`, `not ok NAME`, `skipped: WHY`. A program that says nothing counts
@@ -88,16 +89,18 @@ def main():
     parser.add_argument("--scripts")
     parser.add_argument("--program")
     parser.add_argument("--only", default="")
-    parser.add_argument("--skip", default="\0")
+    parser.add_argument("--skip", action="append", default=[])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=int)
+    parser.add_argument("--under", default="")
     parser.add_argument("--tally")
     args = parser.parse_args()
     if not args.scripts and not args.build:
         parser.error("--build or --scripts is needed")
     if args.timeout is None:
         args.timeout = 7200 if os.environ.get("MW_NIGHT") else 900 if args.scripts else 300
-    chosen = [entry for entry in programs(args) if args.only in entry[0] and args.skip not in entry[0]]
+    chosen = [(name, args.under.split() + command, folder) for name, command, folder in programs(args)
+              if args.only in name and not any(text in name for text in args.skip)]
     totals = [0, 0, 0]
     with concurrent.futures.ThreadPoolExecutor(max_workers=args.jobs) as pool:
         waiting = [pool.submit(run, *entry, args.timeout) for entry in chosen]
