@@ -44,6 +44,7 @@ extern const char *const subject_journal_branches[];
 extern const char *const subject_blob_branches[];
 extern const char *const subject_promote_branches[];
 extern const char *const subject_upkeep_branches[];
+extern const char *const subject_shorten_branches[];
 
 /* recover, verify, recover, the same again; resume, recover, verify. */
 int subject_check(const struct subject *subject, struct mw_str acks);
@@ -56,9 +57,11 @@ int subject_append_until_it_fails(uint64_t seed);
 extern const struct subject subject_journal[];
 extern const struct subject subject_promotion[];
 extern const struct subject subject_upkeep[];
+extern const struct subject subject_shorten[];
 extern const size_t subject_journal_count;
 extern const size_t subject_promotion_count;
 extern const size_t subject_upkeep_count;
+extern const size_t subject_shorten_count;
 
 /* One line, one write. */
 void subject_say(const char *format, ...) MW_PRINTF(1, 2);

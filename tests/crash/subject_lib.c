@@ -14,7 +14,8 @@ const struct subject *subject_all(size_t *ret_count)
 {
     static struct subject all[32];
     size_t count = 0;
-    MW_ASSERT(subject_journal_count + subject_promotion_count + subject_upkeep_count <=
+    MW_ASSERT(subject_journal_count + subject_promotion_count + subject_upkeep_count +
+                  subject_shorten_count <=
               MW_COUNT(all));
     for (size_t i = 0; i < subject_journal_count; i++)
         all[count++] = subject_journal[i];
@@ -22,6 +23,8 @@ const struct subject *subject_all(size_t *ret_count)
         all[count++] = subject_promotion[i];
     for (size_t i = 0; i < subject_upkeep_count; i++)
         all[count++] = subject_upkeep[i];
+    for (size_t i = 0; i < subject_shorten_count; i++)
+        all[count++] = subject_shorten[i];
     *ret_count = count;
     return all;
 }

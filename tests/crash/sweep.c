@@ -625,7 +625,8 @@ static void print_lines(void)
 static void begin(void)
 {
     static const char *const *const lists[] = {subject_journal_branches, subject_blob_branches,
-                                               subject_promote_branches, subject_upkeep_branches};
+                                               subject_promote_branches, subject_upkeep_branches,
+                                               subject_shorten_branches};
     sweep.scenarios = subject_all(&sweep.scenario_count);
     MW_ASSERT(sweep.scenario_count <= SCENARIOS_MAX);
     for (size_t list = 0; list < MW_COUNT(lists); list++)
