@@ -666,7 +666,7 @@ static void plan(const char *kind, const struct subject *subject, uint64_t seed)
             continue;
         bool seeded = seed != UINT64_MAX;
         /* The ways in which a journal may have ended are ten seeds of one scenario. */
-        uint64_t seeds = seeded ? 1 : sweep.night ? (i == KILL ? 40 : i == FAULT ? 10 : 20) : 1;
+        uint64_t seeds = seeded ? 1 : sweep.night ? (i == KILL ? 18 : i == FAULT ? 8 : 10) : 1;
         add_tasks((enum kind)i, subject, seeded ? seed : 1, seeds);
         const struct subject *endings = subject_find("recover");
         if (!seeded && !sweep.night && (subject == NULL || subject == endings) && i != TWO_FAULTS)
