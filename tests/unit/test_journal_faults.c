@@ -1,0 +1,357 @@
+/*
+ * Every system call of the journal fails once, in every way that such calls fail: while it is opened fresh, after an orderly end, after a torn
+ * one, while it is appended to, closed, read, checked and repaired. The caller hears a code that tells it what to do; what was acknowledged
+ * before is there afterwards (P01, P02, P03, P10); a call that was only interrupted is made again.
+ */
+#include "../crash/journal_rig.h"
+#include "journal/doctor.h"
+#include "posix/file.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/file.h>
+
+#include <cmocka.h>
+
+static const struct mw_journal_ops *const ops = &mw_journal_files;
+static const struct mw_journal_options quick = {
+    .segment_bytes = 3000, .reserve_bytes = 4096, .sys = &rig_quick};
+static const struct mw_journal_options rigged = {
+    .segment_bytes = 3000, .reserve_bytes = 4096, .sys = &rig_sys};
+static const struct mw_journal_options looking = {.read_only = true, .sys = &rig_sys};
+static const struct mw_journal_options checking = {.verify_only = true, .sys = &rig_sys};
+static char dir[64];
+static uint64_t acked;
+static unsigned struck;
+
+/* The calls that do not go through the journal's table, by the linker (test_journal_faults.wraps). */
+static struct {
+    long at;
+    long calls;
+    int error;
+    bool hit;
+} outside;
+
+static bool strikes_outside(void)
+{
+    if (outside.at == 0 || ++outside.calls != outside.at)
+        return false;
+    outside.hit = true;
+    errno = outside.error;
+    return true;
+}
+
+int __real_fstat(int fd, struct stat *ret);
+int __wrap_fstat(int fd, struct stat *ret);
+int __wrap_fstat(int fd, struct stat *ret)
+{
+    return strikes_outside() ? -1 : __real_fstat(fd, ret);
+}
+
+int __real_fstatat(int fd, const char *path, struct stat *ret, int flags);
+int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags);
+int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags)
+{
+    return strikes_outside() ? -1 : __real_fstatat(fd, path, ret, flags);
+}
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+    return strikes_outside() ? -1 : __real_flock(fd, operation);
+}
+
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd)
+{
+    return strikes_outside() ? NULL : __real_fdopendir(fd);
+}
+
+struct dirent *__real_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder)
+{
+    return strikes_outside() ? NULL : __real_readdir(folder);
+}
+
+/* ---- what is there before ---- */
+
+static void change_byte(const char *name, off_t at)
+{
+    char path[160], byte;
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    (void)close(fd);
+}
+
+static void last_segment(char ret_name[40], off_t *ret_size)
+{
+    DIR *folder = __real_fdopendir(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat file;
+    const struct dirent *entry;
+    ret_name[0] = '\0';
+    while ((entry = __real_readdir(folder)) != NULL)
+        if (mw_str_ends(mw_str_of(entry->d_name), MW_STR(".jsonl")) &&
+            strcmp(entry->d_name, ret_name) > 0)
+            (void)snprintf(ret_name, 40, "%.39s", entry->d_name);
+    assert_int_equal(__real_fstatat(dirfd(folder), ret_name, &file, 0), 0);
+    *ret_size = file.st_size;
+    (void)closedir(folder);
+}
+
+static void make_sound(void)
+{
+    struct mw_journal_opened opened;
+    struct mw_err err;
+    void *journal;
+    assert_int_equal(ops->open(dir, &quick, &journal, &opened, &err), MW_OK);
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1, 1 + i % 3, &err), MW_OK);
+    acked = ops->last_seq(journal);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
+/* The head says that it ended in the middle of things, and half a frame stands behind it. */
+static void make_torn(void)
+{
+    char name[40], path[160];
+    off_t size;
+    make_sound();
+    (void)snprintf(path, sizeof path, "%s/head", dir);
+    (void)unlink(path);
+    last_segment(name, &size);
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, "{\"frame\":7,\"for", 15), 15);
+    (void)close(fd);
+}
+
+static void make_damaged(void)
+{
+    make_sound();
+    change_byte("00000000000000000001.jsonl", 700);
+}
+
+static void make_damaged_at_start(void)
+{
+    char name[40];
+    off_t size;
+    make_sound();
+    last_segment(name, &size);
+    change_byte(name, 3);
+}
+
+static void make_nothing(void)
+{
+    acked = 0;
+}
+
+/* ---- what is done, with a call that fails somewhere in it ---- */
+
+static enum mw_rc write_more(struct mw_err *err)
+{
+    struct mw_journal_opened opened;
+    void *journal;
+    enum mw_rc rc = ops->open(dir, &rigged, &journal, &opened, err);
+    if (rc != MW_OK)
+        return rc;
+    struct mw_err ignored;
+    for (uint32_t i = 0; i < 6 && rc == MW_OK; i++) {
+        uint64_t first = ops->last_seq(journal) + 1;
+        rc = rig_append(journal, first, 1 + i % 3, err);
+        /* P10: no room is no reason to stop; the same call may be made again at once. */
+        if (rc == MW_E_FULL)
+            rc = rig_append(journal, first, 1 + i % 3, err);
+        if (rc == MW_OK)
+            acked = ops->last_seq(journal);
+        if (rc == MW_OK && i == 2)
+            rc = ops->sync_head(journal, err);
+    }
+    if (rc == MW_OK)
+        rc = ops->reserve_release(journal, err);
+    if (rc == MW_OK)
+        rc = ops->reserve_restore(journal, err);
+    if (rc == MW_OK)
+        rc = ops->reserve_restore(journal, err);
+    enum mw_rc closed = ops->close(journal, rc == MW_OK ? err : &ignored);
+    return rc == MW_OK ? closed : rc;
+}
+
+static enum mw_rc read_all(const struct mw_journal_options *options, struct mw_err *err)
+{
+    struct mw_journal_opened opened;
+    struct rig_read read = {.next = 1};
+    struct mw_err ignored;
+    void *journal;
+    enum mw_rc rc = ops->open(dir, options, &journal, &opened, err);
+    if (rc != MW_OK)
+        return rc;
+    rc = ops->read(journal, 1, rig_check_line, &read, err);
+    assert_false(read.wrong);
+    (void)ops->close(journal, &ignored);
+    return rc;
+}
+
+static enum mw_rc look(struct mw_err *err)
+{
+    return read_all(&looking, err);
+}
+
+static enum mw_rc check(struct mw_err *err)
+{
+    return read_all(&checking, err);
+}
+
+static enum mw_rc verify(struct mw_err *err)
+{
+    struct mw_journal_report report;
+    return mw_journal_verify(dir, &rigged, NULL, NULL, &report, err);
+}
+
+static enum mw_rc repair(struct mw_err *err)
+{
+    acked = 0; /* what stands behind the damage is put aside, and said */
+    return mw_journal_repair(dir, &rigged, false, NULL, NULL, err);
+}
+
+static enum mw_rc follow(struct mw_err *err)
+{
+    struct rig_read read = {.next = 1};
+    void *reader;
+    uint64_t next = 0;
+    enum mw_rc rc = ops->reader_open(dir, &looking, 0, &reader, err);
+    if (rc != MW_OK)
+        return rc;
+    rc = ops->reader_read(reader, 5, rig_check_line, &read, &next, err);
+    if (rc == MW_OK)
+        rc = ops->reader_read(reader, UINT64_MAX, rig_check_line, &read, &next, err);
+    assert_false(read.wrong);
+    ops->reader_close(reader);
+    return rc;
+}
+
+static const struct scene {
+    const char *name;
+    void (*before)(void);
+    enum mw_rc (*act)(struct mw_err *err);
+    enum mw_rc undisturbed;
+} scenes[] = {
+    {"a fresh journal", make_nothing, write_more, MW_OK},
+    {"after an orderly end", make_sound, write_more, MW_OK},
+    {"after a torn end", make_torn, write_more, MW_OK},
+    {"after damage", make_damaged, write_more, MW_E_CORRUPT},
+    {"looked at", make_sound, look, MW_OK},
+    {"looked at, torn", make_torn, look, MW_OK},
+    {"checked", make_sound, check, MW_OK},
+    {"checked, torn", make_torn, check, MW_OK},
+    {"verified", make_sound, verify, MW_OK},
+    {"verified, damaged", make_damaged, verify, MW_E_CORRUPT},
+    {"repaired", make_damaged, repair, MW_OK},
+    {"repaired at a segment's start", make_damaged_at_start, repair, MW_OK},
+    {"repaired, torn", make_torn, repair, MW_OK},
+    {"repaired, sound", make_sound, repair, MW_OK},
+    {"followed", make_sound, follow, MW_OK},
+    {"followed, torn", make_torn, follow, MW_OK},
+    {"followed, damaged", make_damaged, follow, MW_E_CORRUPT},
+};
+
+static const struct fault {
+    enum rig_fault kind; /* NO_FAULT: a call outside of the table */
+    int error;
+} faults[] = {
+    {RIG_ERROR, EIO},    {RIG_ERROR, ENOSPC},     {RIG_ERROR, EINTR},    {RIG_ERROR, EACCES},
+    {RIG_ERROR, EPERM},  {RIG_ERROR, EROFS},      {RIG_ERROR, EEXIST},   {RIG_ERROR, ENOENT},
+    {RIG_ERROR, EDQUOT}, {RIG_ERROR, EOPNOTSUPP}, {RIG_ERROR, ENOSYS},   {RIG_SHORT, 0},
+    {RIG_NO_FAULT, EIO}, {RIG_NO_FAULT, ENOENT},  {RIG_NO_FAULT, EINTR}, {RIG_NO_FAULT, ENOMEM},
+};
+
+/* Without faults: it is sound, or damage that was there before is still said; then everything acknowledged is read. */
+static void judge(const struct scene *scene, const char *what)
+{
+    struct mw_journal_opened opened;
+    struct mw_journal_report report;
+    struct rig_read read = {.next = 1};
+    struct mw_err err = {.text = ""};
+    void *journal;
+    enum mw_rc rc = mw_journal_verify(dir, &quick, NULL, NULL, &report, &err);
+    if (rc == MW_E_MISSING && scene->before == make_nothing)
+        return; /* not even the folder */
+    if (rc == MW_E_CORRUPT &&
+        (scene->before == make_damaged || scene->before == make_damaged_at_start)) {
+        rc = mw_journal_repair(dir, &quick, false, NULL, NULL, &err);
+        acked = 0;
+    }
+    if (rc != MW_OK)
+        fail_msg("%s, %s: afterwards: %s", scene->name, what, err.text);
+    if (ops->open(dir, &quick, &journal, &opened, &err) != MW_OK)
+        fail_msg("%s, %s: does not open again: %s", scene->name, what, err.text);
+    assert_int_equal(ops->read(journal, 1, rig_check_line, &read, &err), MW_OK);
+    assert_false(read.wrong);
+    if (read.next <= acked)
+        fail_msg("%s, %s: %lu records were acknowledged and %lu are there", scene->name, what,
+                 (unsigned long)acked, (unsigned long)read.next - 1);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
+static void disturb(const struct scene *scene, const struct fault *fault)
+{
+    bool hit = true;
+    for (long at = 1; hit; at++) {
+        struct mw_err err = {.text = ""};
+        char what[160];
+        assert_true(at < 2000);
+        rig_reset(1);
+        rig_empty_dir(dir);
+        scene->before();
+        rig.recording = false;
+        if (fault->kind == RIG_NO_FAULT) {
+            outside.at = at;
+            outside.calls = 0;
+            outside.error = fault->error;
+            outside.hit = false;
+        } else {
+            rig_arm(fault->kind, fault->error, UINT32_MAX, at);
+        }
+        enum mw_rc rc = scene->act(&err);
+        hit = fault->kind == RIG_NO_FAULT ? outside.hit : rig.fault_hit;
+        outside.at = 0;
+        rig_arm(RIG_NO_FAULT, 0, 0, 0);
+        (void)snprintf(what, sizeof what, "call %ld: %s", at,
+                       fault->kind == RIG_SHORT ? "short" : strerror(fault->error));
+        /* Refused for a reason that the caller can act on, never as a mistake of its own. */
+        bool known = rc == MW_OK || rc == MW_E_IO || rc == MW_E_FULL || rc == MW_E_DENIED ||
+                     rc == MW_E_MISSING || rc == MW_E_CORRUPT || rc == MW_E_CONFLICT;
+        if (!known || (rc != MW_OK && err.text[0] == '\0'))
+            fail_msg("%s, %s: %s: %s", scene->name, what, mw_rc_name(rc), err.text);
+        if (!hit && rc != scene->undisturbed)
+            fail_msg("%s: %s: %s", scene->name, mw_rc_name(rc), err.text);
+        judge(scene, what);
+        struck += hit;
+    }
+}
+
+static void every_call_that_fails_is_told_and_loses_nothing(void **state)
+{
+    (void)state;
+    rig_new_dir(dir);
+    for (size_t s = 0; s < MW_COUNT(scenes); s++)
+        for (size_t f = 0; f < MW_COUNT(faults); f++)
+            disturb(&scenes[s], &faults[f]);
+    print_message("%u calls failed\n", struck);
+    assert_true(struck > 5000);
+    rig_remove_dir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_that_fails_is_told_and_loses_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
