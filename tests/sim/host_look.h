@@ -48,19 +48,22 @@ static enum mw_rc look_take_line(void *to, uint64_t seq, struct mw_str line, str
     return MW_OK;
 }
 
-/* The shadow reads what this life reads. */
+/* The shadow reads what this life reads. Every line was looked at when it was decided. */
 static void look_replay(void)
 {
     struct rig *rig = world.rig;
-    rig->journal.len = 0;
-    mw_buf_put(&rig->journal, mw_buf_str(&world.sure));
-    rig->line_count = 0;
-    rig_note_lines(rig, 0);
-    rig->durable = rig->line_count;
+    struct mw_err err;
+    WORLD_CHECK(world.sure.len <= rig->journal.len &&
+                    memcmp(world.sure.ptr, rig->journal.ptr, world.sure.len) == 0,
+                "the journal holds what was never decided");
+    rig->journal.len = world.sure.len;
+    rig->line_count = rig->durable = (size_t)world.sure_seq;
     rig_init_core(rig, &rig->shadow, 2);
-    oracle_forget(rig);
-    for (size_t i = 0; i < rig->line_count; i++)
-        oracle_look(rig, i, NULL, true);
+    oracle_roll_back(rig, world.sure_seq);
+    for (size_t i = 0; i < rig->line_count; i++) {
+        enum mw_rc rc = mw_core_replay(&rig->shadow, rig_line(rig, i), &err);
+        WORLD_CHECK(rc == MW_OK, "record %zu does not replay: %s", i + 1, err.text);
+    }
 }
 
 /* P01, P02: every frame that append said is durable is there, byte by byte, and beyond it nothing but the whole of the one on its way. */

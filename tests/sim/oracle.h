@@ -10,6 +10,18 @@ static inline void oracle_forget(struct rig *rig)
         memset(rig->items, 0, rig->item_cap * sizeof *rig->items);
 }
 
+/* Records after `keep` never were. */
+static inline void oracle_roll_back(struct rig *rig, mw_seq keep)
+{
+    for (size_t i = 0; i < rig->item_cap; i++) {
+        struct rig_item *item = &rig->items[i];
+        if (i > keep)
+            *item = (struct rig_item){.trace = 0};
+        else if (item->ended_at > keep)
+            item->ended = false;
+    }
+}
+
 static inline struct rig_item *oracle_item(struct rig *rig, mw_seq id)
 {
     if (id >= rig->item_cap) {
@@ -112,8 +124,7 @@ static inline void oracle_skilled(struct rig *rig, const struct mw_event *event)
 }
 
 /* One line: it reads back to the same bytes, its envelope is whole, items open and end once. */
-static inline void oracle_look(struct rig *rig, size_t index, const struct mw_request *request,
-                               bool replaying)
+static inline void oracle_look(struct rig *rig, size_t index, const struct mw_request *request)
 {
     static char again[4 << 20];
     struct mw_err err;
@@ -130,9 +141,8 @@ static inline void oracle_look(struct rig *rig, size_t index, const struct mw_re
     RIG_CHECK(rig, mw_str_eq(line, mw_buf_str(&buf)), "reads back as %.*s",
               MW_STR_ARG(mw_buf_str(&buf)));
     RIG_CHECK(rig, event.seq == index + 1, "a gap in the sequence numbers");
-    oracle_envelope(rig, &event, replaying ? NULL : request);
-    if (!replaying)
-        rig->kind_count[event.kind]++;
+    oracle_envelope(rig, &event, request);
+    rig->kind_count[event.kind]++;
     if (event.kind == MW_EVT_TASK_DISPATCHED)
         oracle_skilled(rig, &event);
     if (oracle_opens_item(&event)) {
@@ -143,6 +153,7 @@ static inline void oracle_look(struct rig *rig, size_t index, const struct mw_re
         struct rig_item *item = oracle_item(rig, event.item);
         RIG_CHECK(rig, item->opened && !item->ended, "item %lu ends twice", event.item);
         item->ended = true;
+        item->ended_at = event.seq;
     }
     if (event.kind == MW_EVT_TRACE_ENDED)
         for (mw_seq i = event.trace; i < event.seq && i < rig->item_cap; i++)
@@ -343,7 +354,7 @@ static inline void oracle_after_step(struct rig *rig, size_t first,
     RIG_CHECK(rig, rig->line_count - first <= MW_STEP_RECORDS_MAX, "a step of %zu records",
               rig->line_count - first);
     for (size_t i = first; i < rig->line_count; i++)
-        oracle_look(rig, i, request, false);
+        oracle_look(rig, i, request);
     bool look = !rig->quiet_dump || rig->steps_looked_at % 64 == 0;
     rig->steps_looked_at++;
     if (!look)

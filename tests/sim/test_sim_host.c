@@ -254,6 +254,7 @@ static void world_begin(uint64_t seed)
     rig->seed = seed;
     rig->random = seed * 0x2545f4914f6cdd1dull + 1;
     rig->line_count = rig->journal.len = rig->step_count = 0;
+    oracle_forget(rig);
     rig->steps_looked_at = 0;
     rig->quiet_dump = seed % 8 != 0;
     world = (struct world){.rig = rig,
