@@ -2,7 +2,10 @@
 
 #include "posix/heap.h"
 
+#define CURL_DISABLE_TYPECHECK /* its macros would stand in the way of the names below */
 #include <curl/curl.h>
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -12,10 +15,43 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *user);
 static struct curl_slist *make_headers(const struct mw_client_request *request);
 static void set_method(CURL *easy, const struct mw_client_request *request);
 
+/*
+ * Loaded when the first client is opened: libcurl brings some twenty libraries, and nearly every process of this program, the host among
+ * them, never asks anybody over HTTP. They would be a third of its memory and most of its start.
+ */
+#define CURL_LIBRARY "libcurl.so.4"
+#define CURL_FUNCTIONS(each)                                                                       \
+    each(easy_init) each(easy_cleanup) each(easy_reset) each(easy_setopt) each(easy_perform)       \
+        each(easy_getinfo) each(easy_strerror) each(slist_append) each(slist_free_all)
+
+static struct {
+#define CURL_MEMBER(name) __typeof__(curl_##name) *name;
+    CURL_FUNCTIONS(CURL_MEMBER)
+#undef CURL_MEMBER
+    bool loaded;
+} lib;
+
+static void load_library(void)
+{
+    void *library = dlopen(CURL_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL)
+        return;
+    lib.loaded = true;
+#define CURL_LOAD(name)                                                                            \
+    *(void **)&lib.name = dlsym(library, "curl_" #name);                                           \
+    lib.loaded = lib.loaded && lib.name != NULL;
+    CURL_FUNCTIONS(CURL_LOAD)
+#undef CURL_LOAD
+}
+
 enum mw_rc mw_client_open(struct mw_client *client, struct mw_err *err)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     memset(client, 0, sizeof *client);
-    client->easy = curl_easy_init();
+    (void)pthread_once(&once, load_library); /* cannot fail */
+    if (!lib.loaded)
+        return MW_FAIL(err, MW_E_MISSING, "the HTTP client needs " CURL_LIBRARY);
+    client->easy = lib.easy_init();
     if (client->easy == NULL)
         return MW_FAIL(err, MW_E_FAILED, "the HTTP client could not start");
     client->body = mw_heap_buf();
@@ -26,7 +62,7 @@ void mw_client_close(struct mw_client *client)
 {
     if (client->easy == NULL)
         return;
-    curl_easy_cleanup(client->easy);
+    lib.easy_cleanup(client->easy);
     mw_heap_buf_free(&client->body);
     memset(client, 0, sizeof *client);
 }
@@ -34,8 +70,8 @@ void mw_client_close(struct mw_client *client)
 enum mw_rc mw_client_target(struct mw_client *client, uint16_t port, struct mw_err *err)
 {
     /* A fresh handle: a restarted service must not meet the connection of the killed one. */
-    curl_easy_cleanup(client->easy);
-    client->easy = curl_easy_init();
+    lib.easy_cleanup(client->easy);
+    client->easy = lib.easy_init();
     if (client->easy == NULL)
         return MW_FAIL(err, MW_E_FAILED, "the HTTP client could not start");
     client->port = port;
@@ -52,26 +88,26 @@ enum mw_rc mw_client_send(struct mw_client *client, const struct mw_client_reque
     struct curl_slist *headers = make_headers(request);
     long status = 0;
 
-    curl_easy_reset(easy);
+    lib.easy_reset(easy);
     mw_buf_reset(&client->body);
     client->too_large = false;
     client->content_type[0] = client->allow[0] = client->challenge[0] = '\0';
-    curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, client);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
+    lib.easy_setopt(easy, CURLOPT_URL, url);
+    lib.easy_setopt(easy, CURLOPT_PROXY, "");
+    lib.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    lib.easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    lib.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    lib.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    lib.easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    lib.easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    lib.easy_setopt(easy, CURLOPT_WRITEDATA, client);
+    lib.easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    lib.easy_setopt(easy, CURLOPT_HEADERDATA, client);
     set_method(easy, request);
 
-    CURLcode code = curl_easy_perform(easy);
-    curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
+    CURLcode code = lib.easy_perform(easy);
+    lib.easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+    lib.slist_free_all(headers);
     mw_heap_free(url);
     if (client->too_large)
         return MW_FAIL(err, MW_E_LIMIT, "an answer of more than %u bytes", MW_HTTP_ANSWER_MAX);
@@ -79,7 +115,7 @@ enum mw_rc mw_client_send(struct mw_client *client, const struct mw_client_reque
         return MW_FAIL(err, MW_E_TIMEOUT, "no answer within %ld ms", (long)request->timeout_ms);
     /* A server that refuses a body early may close before it was read whole; its answer counts. */
     if (code != CURLE_OK && !(code == CURLE_SEND_ERROR && status >= 400))
-        return MW_FAIL(err, MW_E_FAILED, "no answer: %s", curl_easy_strerror(code));
+        return MW_FAIL(err, MW_E_FAILED, "no answer: %s", lib.easy_strerror(code));
     *ret_answer = (struct mw_client_answer){.status = (int)status,
                                             .body = mw_buf_str(&client->body),
                                             .content_type = client->content_type,
@@ -92,20 +128,20 @@ static void set_method(CURL *easy, const struct mw_client_request *request)
 {
     if (request->has_body || strcmp(request->method, "POST") == 0 ||
         strcmp(request->method, "PATCH") == 0 || strcmp(request->method, "PUT") == 0) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
+        lib.easy_setopt(easy, CURLOPT_POST, 1L);
+        lib.easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.len > 0 ? request->body.ptr : "");
+        lib.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
     } else if (strcmp(request->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        lib.easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    lib.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
 static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
 {
     char *line =
         value != NULL ? mw_heap_format("%s: %s", name, value) : mw_heap_format("%s:", name);
-    struct curl_slist *longer = curl_slist_append(list, line);
+    struct curl_slist *longer = lib.slist_append(list, line);
     mw_heap_free(line);
     return longer != NULL ? longer : list;
 }

@@ -11,6 +11,8 @@
 
 #include "cli/link.h"
 
+#include <sys/types.h>
+
 #define MW_BENCH_RUNS_MAX 100u
 #define MW_BENCH_FIGURES_MAX 96u
 #define MW_BENCH_IN_FLIGHT_MAX 512u
@@ -52,9 +54,18 @@ struct mw_bench_host {
 MW_MUST enum mw_rc mw_bench_host_start(const struct mw_bench *bench, struct mw_bench_host *ret_host,
                                        struct mw_err *err);
 void mw_bench_host_end(struct mw_bench_host *host);
+/* The running host's process. */
+MW_MUST enum mw_rc mw_bench_host_pid(struct mw_bench_host *host, pid_t *ret_pid,
+                                     struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_host_stop(struct mw_bench_host *host, struct mw_err *err);
+/* kill -9; nobody listens when this returns. */
+MW_MUST enum mw_rc mw_bench_host_kill(struct mw_bench_host *host, struct mw_err *err);
+/* From no host to one that answers and is ready. */
+MW_MUST enum mw_rc mw_bench_host_again(struct mw_bench_host *host, double *ret_ms,
+                                       struct mw_err *err);
 /* What the host says of itself in the view `stats`. */
 struct mw_bench_stats {
-    int64_t durable, journal_bytes, frames, syncs, cpu_us, children_cpu_us;
+    int64_t durable, journal_bytes, frames, syncs, cpu_us, children_cpu_us, state_bytes;
 };
 MW_MUST enum mw_rc mw_bench_stats_read(struct mw_bench_host *host, struct mw_bench_stats *ret_stats,
                                        struct mw_err *err);
@@ -66,10 +77,14 @@ struct mw_bench_flow {
     const char *coordinator; /* of factory/bench/coordinators */
     char series;             /* begins the flows' traceIds: a host is told each of them once */
     uint32_t in_flight;
-    double seconds;      /* no flow is begun after that; 0: only by flows_max */
-    uint64_t flows_max;  /* 0: only by seconds */
+    double seconds;     /* no flow is begun after that; 0: only by flows_max */
+    uint64_t flows_max; /* 0: only by seconds */
+    bool
+        posts_only; /* a flow is over for us when it is recorded; flows, latency and elapsed_s stay 0 */
+    bool with_worker;    /* another process takes the tasks of the agent `remote` meanwhile */
     uint64_t flows;      /* result: ended */
     double elapsed_s;    /* from the first post to the last end */
+    double worker_cpu_s; /* of that process */
     double client_cpu_s; /* of this process, so that it can be seen not to be the limit */
     double *latency_us;  /* owned, one a flow, sorted; mw_bench_flow_free */
     uint64_t latency_cap;
@@ -79,10 +94,45 @@ MW_MUST enum mw_rc mw_bench_flow_run(struct mw_bench_host *host, struct mw_bench
 double mw_bench_flow_percentile_us(const struct mw_bench_flow *flow, double percent);
 void mw_bench_flow_free(struct mw_bench_flow *flow);
 /* The workloads of it. */
+MW_MUST enum mw_rc mw_bench_w1x(struct mw_bench *bench, struct mw_err *err);
 MW_MUST enum mw_rc mw_bench_w1(struct mw_bench *bench, struct mw_err *err);
 MW_MUST enum mw_rc mw_bench_w2(struct mw_bench *bench, struct mw_err *err);
 MW_MUST enum mw_rc mw_bench_w3(struct mw_bench *bench, struct mw_err *err);
 MW_MUST enum mw_rc mw_bench_w6(struct mw_bench *bench, struct mw_err *err);
+
+/* bench_worker.c: the agent `remote` of factory/bench. */
+struct mw_bench_worker {
+    struct mw_bench_host *host; /* borrowed */
+    const char *name;
+    struct mw_http_stream stream;
+    bool connected;
+    struct mw_buf answers; /* owned; sent with the next take */
+    struct mw_arena arena; /* owned */
+    struct mw_tape tape;   /* the host's last answer */
+};
+MW_MUST enum mw_rc mw_bench_worker_open(struct mw_bench_host *host, const char *name,
+                                        struct mw_bench_worker *ret_worker, struct mw_err *err);
+/* Up to 1,024 tasks, in worker->tape under "tasks"; the answers put before are recorded first. */
+MW_MUST enum mw_rc mw_bench_worker_take(struct mw_bench_worker *worker, uint32_t wait_ms,
+                                        uint32_t *ret_count, struct mw_err *err);
+void mw_bench_worker_answer(struct mw_bench_worker *worker, struct mw_str task_id, uint64_t fence,
+                            struct mw_str payload);
+/* At most 1,024 fences. *ret_gone: how many of them are its own no more. */
+MW_MUST enum mw_rc mw_bench_worker_holds(struct mw_bench_worker *worker, const uint64_t *fences,
+                                         uint32_t count, uint32_t *ret_gone, struct mw_err *err);
+void mw_bench_worker_lost(struct mw_bench_worker *worker);
+void mw_bench_worker_close(struct mw_bench_worker *worker);
+/* A process that answers every task at once. */
+MW_MUST enum mw_rc mw_bench_worker_start(struct mw_bench_host *host, pid_t *ret_pid,
+                                         struct mw_err *err);
+void mw_bench_worker_end(pid_t pid, double *ret_cpu_s);
+
+/* bench_life.c: starts and memory. */
+MW_MUST enum mw_rc mw_bench_w4(struct mw_bench *bench, struct mw_err *err);
+/* How much of the large numbers a measurement of bench->seconds takes; 1 from two seconds on. */
+double mw_bench_part(const struct mw_bench *bench);
+/* bench_crash.c: what a killed host comes back to. */
+MW_MUST enum mw_rc mw_bench_w5(struct mw_bench *bench, struct mw_err *err);
 
 /* bench_limits.c: the machine alone, in the same run. */
 /* Appends of so many bytes, each made durable, a second; a file in folder. */

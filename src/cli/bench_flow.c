@@ -57,7 +57,8 @@ static enum mw_rc post(struct driver *driver, struct slot *slot, struct mw_err *
                                       mw_buf_str(&body), true};
     enum mw_rc rc = MW_OK;
     slot->from_ns = mw_now_monotonic_ns();
-    slot->answered = slot->ended = false;
+    slot->answered = false;
+    slot->ended = driver->flow->posts_only;
     if (slot->connected) {
         rc = mw_http_again(&slot->stream, &request, WAIT_MS, err);
     } else {
@@ -254,10 +255,14 @@ static enum mw_rc measure(const struct mw_bench *bench, struct mw_bench_flow pla
     struct measured measured = {.flow = plan};
     struct mw_bench_flow warm_up = {
         .coordinator = plan.coordinator, .series = 'w', .in_flight = 1, .flows_max = WARM_UP_FLOWS};
+    pid_t worker = 0;
     enum mw_rc rc = mw_bench_host_start(bench, &host, err);
     if (rc != MW_OK)
         return rc;
-    rc = mw_bench_flow_run(&host, &warm_up, err);
+    if (plan.with_worker)
+        rc = mw_bench_worker_start(&host, &worker, err);
+    if (rc == MW_OK)
+        rc = mw_bench_flow_run(&host, &warm_up, err);
     mw_bench_flow_free(&warm_up);
     uint64_t disk_bytes = mw_bench_disk_bytes(&host);
     if (rc == MW_OK)
@@ -266,6 +271,8 @@ static enum mw_rc measure(const struct mw_bench *bench, struct mw_bench_flow pla
         rc = mw_bench_flow_run(&host, &measured.flow, err);
     if (rc == MW_OK)
         rc = mw_bench_stats_read(&host, &measured.after, err);
+    if (worker > 0)
+        mw_bench_worker_end(worker, &measured.flow.worker_cpu_s);
     measured.disk_bytes = mw_bench_disk_bytes(&host) - disk_bytes;
     mw_bench_host_end(&host);
     if (rc != MW_OK) {
@@ -290,11 +297,14 @@ static enum mw_rc bare_loop(const struct mw_bench *bench, const struct measured 
     return rc;
 }
 
-static enum mw_rc steps(struct mw_bench *bench, uint32_t in_flight, struct mw_err *err)
+static enum mw_rc steps(struct mw_bench *bench, const char *work, uint32_t in_flight,
+                        struct mw_err *err)
 {
     struct measured measured;
     double limit = 0;
-    struct mw_bench_flow plan = {.coordinator = "BenchSteps",
+    bool remote = strcmp(work, "W1x") == 0;
+    struct mw_bench_flow plan = {.coordinator = remote ? "BenchRemote" : "BenchSteps",
+                                 .with_worker = remote,
                                  .series = 'b',
                                  .in_flight = in_flight,
                                  .seconds = bench->seconds};
@@ -305,29 +315,37 @@ static enum mw_rc steps(struct mw_bench *bench, uint32_t in_flight, struct mw_er
     const struct mw_bench_stats *before = &measured.before, *after = &measured.after;
     double flows = (double)flow->flows;
     rc = bare_loop(bench, &measured, &limit, err);
-    mw_bench_beside(mw_bench_note(bench, "W1", in_flight, "flows", "/s", flows / flow->elapsed_s),
+    mw_bench_beside(mw_bench_note(bench, work, in_flight, "flows", "/s", flows / flow->elapsed_s),
                     "a bare loop with these bytes and flushes", limit);
-    (void)mw_bench_note(bench, "W1", in_flight, "host CPU a flow", "ms",
+    (void)mw_bench_note(bench, work, in_flight, "host CPU a flow", "ms",
                         (double)(after->cpu_us - before->cpu_us) / 1e3 / flows);
-    (void)mw_bench_note(bench, "W1", in_flight, "flushes a flow", "",
+    (void)mw_bench_note(bench, work, in_flight, "flushes a flow", "",
                         (double)(after->syncs - before->syncs) / flows);
-    (void)mw_bench_note(bench, "W1", in_flight, "records a flow", "",
+    (void)mw_bench_note(bench, work, in_flight, "records a flow", "",
                         (double)(after->durable - before->durable) / flows);
-    (void)mw_bench_note(bench, "W1", in_flight, "journal a flow", "KB",
+    (void)mw_bench_note(bench, work, in_flight, "journal a flow", "KB",
                         (double)(after->journal_bytes - before->journal_bytes) / 1e3 / flows);
-    (void)mw_bench_note(bench, "W1", in_flight, "disk a flow", "KB",
+    (void)mw_bench_note(bench, work, in_flight, "disk a flow", "KB",
                         (double)measured.disk_bytes / 1e3 / flows);
-    (void)mw_bench_note(bench, "W1", in_flight, "client CPU a flow", "ms",
+    (void)mw_bench_note(bench, work, in_flight, "client CPU a flow", "ms",
                         flow->client_cpu_s * 1e3 / flows);
+    if (remote)
+        (void)mw_bench_note(bench, work, in_flight, "worker CPU a flow", "ms",
+                            flow->worker_cpu_s * 1e3 / flows);
     mw_bench_flow_free(&measured.flow);
     return rc;
 }
 
+enum mw_rc mw_bench_w1x(struct mw_bench *bench, struct mw_err *err)
+{
+    return steps(bench, "W1x", bench->in_flight > 0 ? bench->in_flight : 64, err);
+}
+
 enum mw_rc mw_bench_w1(struct mw_bench *bench, struct mw_err *err)
 {
-    enum mw_rc rc = steps(bench, bench->in_flight > 0 ? bench->in_flight : 64, err);
+    enum mw_rc rc = steps(bench, "W1", bench->in_flight > 0 ? bench->in_flight : 64, err);
     if (rc == MW_OK && bench->in_flight == 0)
-        rc = steps(bench, 1, err);
+        rc = steps(bench, "W1", 1, err);
     return rc;
 }
 

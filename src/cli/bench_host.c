@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/workspace.h"
@@ -79,6 +81,7 @@ enum mw_rc mw_bench_stats_read(struct mw_bench_host *host, struct mw_bench_stats
                  number(&tape, "headSyncs") + number(&tape, "blobSyncs"),
         .cpu_us = number(&tape, "cpuUs"),
         .children_cpu_us = number(&tape, "childrenCpuUs"),
+        .state_bytes = number(&tape, "stateBytes"),
     };
     return MW_OK;
 }
@@ -99,4 +102,52 @@ uint64_t mw_bench_disk_bytes(const struct mw_bench_host *host)
     disk_bytes = 0;
     (void)nftw(host->folder, add_blocks, 16, FTW_PHYS); /* what went meanwhile is not counted */
     return disk_bytes;
+}
+
+/* ---- its process ---- */
+
+enum mw_rc mw_bench_host_pid(struct mw_bench_host *host, pid_t *ret_pid, struct mw_err *err)
+{
+    struct mw_str hello;
+    struct mw_tape tape;
+    mw_arena_reset(&host->cli.arena);
+    if (!mw_link_running(&host->cli, &hello))
+        return MW_FAIL(err, MW_E_IO, "the host does not answer");
+    enum mw_rc rc = mw_json_parse(&host->cli.arena, hello, &tape, err);
+    if (rc == MW_OK)
+        *ret_pid = (pid_t)mw_node_int(&tape, mw_node_get(&tape, 0, "pid"), 0);
+    return rc;
+}
+
+enum mw_rc mw_bench_host_kill(struct mw_bench_host *host, struct mw_err *err)
+{
+    pid_t pid;
+    enum mw_rc rc = mw_bench_host_pid(host, &pid, err);
+    if (rc != MW_OK)
+        return rc;
+    (void)kill(pid, SIGKILL);
+    host->cli.host_checked = false;
+    for (int fd = 0; fd >= 0;) {
+        fd = mw_link_connect(&host->cli);
+        if (fd >= 0)
+            (void)close(fd);               /* it was the one that dies */
+        (void)waitpid(pid, NULL, WNOHANG); /* perhaps a child of ours */
+    }
+    return MW_OK;
+}
+
+enum mw_rc mw_bench_host_stop(struct mw_bench_host *host, struct mw_err *err)
+{
+    bool was;
+    mw_arena_reset(&host->cli.arena);
+    return mw_link_stop(&host->cli, true, &was, err);
+}
+
+enum mw_rc mw_bench_host_again(struct mw_bench_host *host, double *ret_ms, struct mw_err *err)
+{
+    mw_arena_reset(&host->cli.arena);
+    int64_t from_ns = mw_now_monotonic_ns();
+    enum mw_rc rc = mw_link_ensure(&host->cli, err);
+    *ret_ms = (double)(mw_now_monotonic_ns() - from_ns) / 1e6;
+    return rc;
 }

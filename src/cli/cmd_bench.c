@@ -19,8 +19,11 @@ static const struct {
 } workloads[] = {
     {"machine", "this machine alone", mw_bench_machine},
     {"W1", "a flow of ten tasks, each after the one before", mw_bench_w1},
+    {"W1x", "the same, the agent in another process over the socket", mw_bench_w1x},
     {"W2", "a flow of a hundred tasks at once, joined by all", mw_bench_w2},
     {"W3", "a flow of one task, from the request to its record", mw_bench_w3},
+    {"W4", "cold starts, and memory at rest", mw_bench_w4},
+    {"W5", "kill -9 of the host with flows in flight", mw_bench_w5},
     {"W6", "tasks that each start a program", mw_bench_w6},
 };
 

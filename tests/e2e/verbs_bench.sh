@@ -14,6 +14,9 @@ WANTED = {
     ("machine", 1): ["appends of 512 bytes, each synced", "programs started", "round trip over a socket"],
     ("W1", 64): ["flows", "host CPU a flow", "flushes a flow", "records a flow", "journal a flow", "disk a flow", "client CPU a flow"],
     ("W1", 1): ["flows", "host CPU a flow", "flushes a flow"],
+    ("W1x", 64): ["flows", "host CPU a flow", "worker CPU a flow"],
+    ("W4", 1): ["start, empty, best of five", "at rest, resident", "records of the large journal", "start, large, no snapshot", "one of them, state", "one of them, resident", "start with them"],
+    ("W5", 1): ["all are where they were", "lost", "repeated"],
     ("W2", 1): ["flows", "a flow, p50"],
     ("W2", 8): ["flows", "a flow, p50"],
     ("W3", 1): ["submit to recorded, p50", "submit to recorded, p99"],
@@ -29,7 +32,7 @@ def case(what, held, why=""):
 
 
 def bench(folder, *words):
-    return subprocess.run([PROGRAM, "bench", "--dir", folder, *words], capture_output=True, text=True, timeout=120)
+    return subprocess.run([PROGRAM, "bench", "--dir", folder, *words], capture_output=True, text=True, timeout=300)
 
 
 with tempfile.TemporaryDirectory(prefix="millwright-e2e-bench-") as folder:
@@ -46,6 +49,9 @@ with tempfile.TemporaryDirectory(prefix="millwright-e2e-bench-") as folder:
     case("bench gives the least, the middle and the most of two runs", figures and not odd, str(odd))
     limited = {work for (work, _), row in found.items() for figure in row.values() if figure.get("limit", {}).get("median", 0) > 0}
     case("bench puts this machine's own limit beside them", {"W1", "W2", "W3", "W6"} <= limited, str(limited))
+    crashed = found.get(("W5", 1), {})
+    wrong = {name: crashed.get(name, {}).get("max") for name in ("lost", "repeated") if crashed.get(name, {}).get("max") != 0}
+    case("bench loses and repeats nothing when its host is killed", not wrong, str(wrong))
     steps = found.get(("W1", 64), {}).get("records a flow", {}).get("median", 0)
     case("bench counts every record of a flow of ten tasks", steps >= 22, str(steps))
     case("bench leaves nothing behind", os.listdir(folder) == [], str(os.listdir(folder)))
