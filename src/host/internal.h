@@ -151,10 +151,12 @@ struct mw_host {
     gid_t owner_gid;
     struct {
         uv_work_t work;
-        mw_seq at;    /* what the last one stands for */
-        mw_seq until; /* what the one being made will */
-        pid_t pid;    /* atomic; of the process that makes it, 0: none */
-        int status;   /* how that ended */
+        mw_seq at;                 /* what the last one stands for */
+        mw_seq until;              /* what the one being made will */
+        pid_t pid;                 /* atomic; of the process that makes it, 0: none */
+        int status;                /* how that ended */
+        struct mw_snapshot *found; /* owned, between find and load; with the file's text */
+        struct mw_buf file;
         uint64_t begun_ms;
         uint64_t every; /* MILLWRIGHT_SNAPSHOT_RECORDS: so many records make a new one; 0: never */
         bool told;      /* that is set */
@@ -169,8 +171,10 @@ struct mw_host {
 /* snapshot.c: SHA-256 of the core's whole state. */
 void mw_core_digest(const struct mw_core *core, char ret_sha256[MW_SHA256_HEX]);
 
-/* starting.c: from a snapshot, when one can be used. The number of the last record that it stands for; 0: none. */
-mw_seq mw_host_snapshot_use(struct mw_host *host);
+/* starting.c: a snapshot of this journal, read and found whole. The number of the last record that it stands for; 0: none. */
+mw_seq mw_host_snapshot_find(struct mw_host *host);
+/* What was found becomes the state. False, and the log says why: it gives another one; the core is as it was, and the records are needed. */
+bool mw_host_snapshot_load(struct mw_host *host);
 /* Has one made when enough records have come since the last; `enough` is less before leaving. True: one is being made. */
 bool mw_host_snapshot_consider(struct mw_host *host, bool leaving);
 /* Nobody waits for it any more. */

@@ -61,9 +61,33 @@ static void apply_batch(struct mw_replay *replay, const struct batch *batch)
         __atomic_store_n(&replay->failed, 1, __ATOMIC_RELEASE);
 }
 
+static enum mw_rc on_known(void *context, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    return apply(context, seq, line, err);
+}
+
+/* From the snapshot, or, when it gives another state than it says, from the records that it was to stand for. */
+static void begin_state(struct mw_replay *replay)
+{
+    struct mw_host *host = replay->host;
+    void *reader = NULL;
+    uint64_t next;
+    if (replay->known == 0 || mw_host_snapshot_load(host))
+        return;
+    mw_autofree char *folder = mw_heap_format("%s/.millwright/journal", host->workspace);
+    replay->rc = host->ops->reader_open(folder, NULL, 1, &reader, &replay->err);
+    if (replay->rc == MW_OK)
+        replay->rc =
+            host->ops->reader_read(reader, replay->known, on_known, host, &next, &replay->err);
+    host->ops->reader_close(reader);
+    if (replay->rc != MW_OK)
+        __atomic_store_n(&replay->failed, 1, __ATOMIC_RELEASE);
+}
+
 static void applier_main(void *user)
 {
     struct mw_replay *replay = user;
+    begin_state(replay);
     for (uint32_t at = 0;; at = (at + 1) % BATCH_COUNT) {
         uv_sem_wait(&replay->filled);
         struct batch *batch = &replay->batches[at];
@@ -158,7 +182,9 @@ enum mw_rc mw_replay_run(struct mw_replay *replay, struct mw_journal_opened *ret
         replay->batches[i].lines = mw_heap_buf();
     MW_ASSERT(uv_sem_init(&replay->filled, 0) == 0);
     MW_ASSERT(uv_sem_init(&replay->empty, BATCH_COUNT - 1) == 0);
-    replay->known = mw_host_snapshot_use(host);
+    replay->known = mw_host_snapshot_find(host);
+    if (replay->known > 0)
+        start_applier(replay); /* it loads the snapshot while the frames are checked */
     enum mw_rc rc = host->ops->check(host->journal, ret_opened, err);
     (void)end_applier(
         replay); /* when the check failed it has not heard of the end yet; the check's error counts */

@@ -77,29 +77,53 @@ static enum mw_rc load(struct mw_host *host, const struct mw_snapshot *snapshot,
     return rc;
 }
 
-mw_seq mw_host_snapshot_use(struct mw_host *host)
+static void say_ignored(struct mw_host *host, const struct mw_err *err)
 {
-    struct mw_snapshot snapshot = {.records = 0};
-    struct mw_buf file = mw_heap_buf();
+    mw_host_log(host, "warning", "snapshot.ignored", "%s; the whole journal is replayed",
+                err->text);
+    host->snapshot.at = 0;
+}
+
+mw_seq mw_host_snapshot_find(struct mw_host *host)
+{
+    struct mw_snapshot found = {.records = 0};
     struct mw_err err = {0};
     const char *every = getenv("MILLWRIGHT_SNAPSHOT_RECORDS");
     host->snapshot.told = every != NULL && mw_str_to_u64(mw_str_of(every), &host->snapshot.every);
-    enum mw_rc rc = mw_snapshot_find(host->workspace, &snapshot, &file, &err);
-    bool found = rc != MW_E_MISSING;
+    host->snapshot.file = mw_heap_buf();
+    host->snapshot.at = 0;
+    enum mw_rc rc = mw_snapshot_find(host->workspace, &found, &host->snapshot.file, &err);
+    if (rc != MW_OK) {
+        if (rc != MW_E_MISSING)
+            say_ignored(host, &err);
+        mw_heap_buf_free(&host->snapshot.file);
+        return 0;
+    }
+    host->snapshot.found = mw_heap_alloc(sizeof(found));
+    *host->snapshot.found = found;
+    host->snapshot.at = found.at.seq;
+    return found.at.seq;
+}
+
+bool mw_host_snapshot_load(struct mw_host *host)
+{
+    struct mw_err err = {0};
+    struct mw_snapshot *found = host->snapshot.found;
+    struct mw_str file = mw_buf_str(&host->snapshot.file);
+    MW_ASSERT(found != NULL);
+    enum mw_rc rc = load(host, found, file, &err);
     if (rc == MW_OK)
-        rc = load(host, &snapshot, mw_buf_str(&file), &err);
-    if (rc == MW_OK)
-        rc = mw_snapshot_each(mw_buf_str(&file), note_ask, host, &err);
+        rc = mw_snapshot_each(file, note_ask, host, &err);
     (void)unlinkat(host->workspace_fd, LOADING, 0); /* perhaps there is none */
-    mw_heap_buf_free(&file);
-    if (found && rc == MW_OK)
+    if (rc == MW_OK)
         mw_host_log(host, "info", "snapshot.used", "%lu records stand for the first %lu",
-                    (unsigned long)snapshot.records, (unsigned long)snapshot.at.seq);
-    else if (found)
-        mw_host_log(host, "warning", "snapshot.ignored", "%s; the whole journal is replayed",
-                    err.text);
-    host->snapshot.at = rc == MW_OK ? snapshot.at.seq : 0;
-    return host->snapshot.at;
+                    (unsigned long)found->records, (unsigned long)found->at.seq);
+    else
+        say_ignored(host, &err);
+    mw_heap_buf_free(&host->snapshot.file);
+    mw_heap_free(found);
+    host->snapshot.found = NULL;
+    return rc == MW_OK;
 }
 
 /* ---- having one made ---- */

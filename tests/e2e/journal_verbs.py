@@ -2,6 +2,7 @@
 """Snapshots, extracts, positions and repairs from outside: a start from a shortened journal is the same start, whatever is wrong with a
 snapshot costs nothing but time, what is exported can be checked by a reader that shares no code, a repair says first and deletes nothing."""
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -160,6 +161,28 @@ def change_byte(path, at):
     path.write_bytes(data)
 
 
+def reader_module():
+    spec = importlib.util.spec_from_file_location("journal_reader", READER)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def another_state(path):
+    """A whole file whose header names another state than its records give."""
+    data = path.read_bytes()
+    header = data[:1024].rstrip().rsplit(b',"crc32c":', 1)[0]
+    at = header.index(b'"state":"') + 9
+    header = header[:at] + (b"0" if header[at : at + 1] != b"0" else b"1") + header[at + 1 :]
+    line = header + b',"crc32c":"%08x"}' % reader_module().crc32c(header)
+    path.write_bytes(line.ljust(1023) + b"\n" + data[1024:])
+
+
+def marked(path):
+    """The start before ended while it loaded this one."""
+    (path.parent / "loading").touch()
+
+
 def ignored(worlds):
     def cut(path):
         path.write_bytes(path.read_bytes()[:-200])
@@ -182,7 +205,7 @@ def ignored(worlds):
 
     world = with_history(worlds)
     whole = said(world, "verify")["state_sha256"]
-    changes = [("header", lambda path: change_byte(path, 40)), ("body", lambda path: change_byte(path, 2000)), ("cut", cut), ("empty", empty),
+    changes = [("header", lambda path: change_byte(path, 40)), ("body", lambda path: change_byte(path, 2000)), ("cut", cut), ("empty", empty), ("another state", another_state),
                ("of another journal", of_another_journal)]
     for name, change in changes:
         shutil.rmtree(world.path("cache"), ignore_errors=True)
@@ -193,6 +216,14 @@ def ignored(worlds):
         want(len(logged(world, "snapshot.ignored")) == before + 1, f"{name}: the start did not say that it ignored it")
         want(not snapshot["usable"] and snapshot["why"], f"{name}: verify says {snapshot}")
         want(live == replayed == whole, f"{name}: live {live}, replayed {replayed}, before {whole}")
+    shutil.rmtree(world.path("cache"), ignore_errors=True)
+    want(said(world, "journal", "snapshot")["made"], "marked")
+    marked(snapshots(world)[0])
+    before = len(logged(world, "snapshot.ignored"))
+    live, replayed, _ = host_state(world)
+    want(live == replayed == whole and len(logged(world, "snapshot.ignored")) == before + 1, "a start that died while loading")
+    live, replayed, _ = host_state(world)
+    want(live == replayed == whole and len(logged(world, "snapshot.ignored")) == before + 1, "it is tried again afterwards")
     # One that another name makes the newest is still what its header says: nothing is lost by it.
     shutil.rmtree(world.path("cache"), ignore_errors=True)
     want(said(world, "journal", "snapshot")["made"], "renamed")
