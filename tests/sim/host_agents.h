@@ -129,10 +129,10 @@ static void agent_payload(const struct agent_child *child, struct mw_buf *buf)
 {
     static const char *const domains[] = {"Gardens", "Roads"};
     if (strcmp(child->type, "PlanSketched") == 0) {
-        uint32_t sites = world_below(3);
+        uint32_t sites = world.mood.herd ? 300 : world_below(3);
         mw_buf_put_z(buf, "{\"app\":\"sites\",\"blueprintId\":\"blueprint-1\",\"sites\":[");
         for (uint32_t i = 0; i < sites; i++) {
-            uint32_t holes = world_below(3);
+            uint32_t holes = world.mood.herd ? 0 : world_below(3);
             mw_buf_printf(buf, "%s{\"site\":\"S%u\",\"paint\":%s,\"ask\":%s,\"holes\":[",
                           i > 0 ? "," : "", i, world_chance(50) ? "true" : "false",
                           world_chance(25) ? "true" : "false");

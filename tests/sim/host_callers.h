@@ -329,6 +329,44 @@ static void caller_asks_again(void)
     call->at_ns = loop_soon();
 }
 
+/* Somebody from outside says that something has happened. */
+static void caller_publishes(const struct mw_trace *trace)
+{
+    static const char *const types[] = {"WallPainted", "HoleDug", "SiteMarked", "TaskFailed"};
+    char body[600];
+    snprintf(body, sizeof body,
+             "{\"type\":\"%s\",\"traceId\":\"%.*s\",\"sessionId\":\"%.*s\",\"componentTag\":"
+             "\"Ext:Thing\",\"timestamp\":\"2025-06-15T15:06:40Z\",\"emittedBy\":\"ext\","
+             "\"payload\":{\"result\":\"Passed\"}}",
+             types[world_below(MW_COUNT(types))], MW_STR_ARG(trace->wire_id),
+             MW_STR_ARG(trace->wire_id));
+    (void)caller_wants(MW_REQ_PUBLISH_MESSAGE, body);
+}
+
+static void caller_remembers(void)
+{
+    const struct mw_memory *memory = &world.host->core.memory;
+    char body[100];
+    if (memory->count == 0 || world_chance(50)) {
+        (void)caller_wants(MW_REQ_ADD_MEMORY, "{\"kind\":\"learning\",\"text\":\"clay is heavy\"}");
+        return;
+    }
+    snprintf(body, sizeof body, "{\"id\":%lu}",
+             (unsigned long)memory->entries[world_below(memory->count)].id);
+    (void)caller_wants(MW_REQ_REMOVE_MEMORY, body);
+}
+
+static void caller_puts_back(void)
+{
+    const struct mw_work *work = &world.host->core.work;
+    char body[100];
+    if (work->letter_count == 0)
+        return;
+    snprintf(body, sizeof body, "{\"item\":%lu}",
+             (unsigned long)work->letters[world_below(work->letter_count)].task);
+    (void)caller_wants(MW_REQ_REPLAY_TASK, body);
+}
+
 static void caller_does_something(void)
 {
     char body[200];
@@ -351,8 +389,12 @@ static void caller_does_something(void)
         (void)caller_reviews();
     else if (dice < 74)
         (void)caller_wants(MW_REQ_ROLLBACK, "{}");
-    else if (dice < 78)
-        (void)caller_wants(MW_REQ_ADD_MEMORY, "{\"kind\":\"learning\",\"text\":\"clay is heavy\"}");
+    else if (dice < 77)
+        caller_remembers();
+    else if (dice < 80)
+        caller_puts_back();
+    else if (dice < 83 && trace != NULL)
+        caller_publishes(trace);
     else
         caller_asks_again();
 }
@@ -371,10 +413,10 @@ static bool callers_finish(void)
     }
     for (uint32_t i = 0; i < traces->cap; i++) {
         const struct mw_trace *trace = traces->slots[i].value;
-        if (traces->slots[i].key == 0 || !trace->paused || trace->cancelled)
+        if (traces->slots[i].key == 0 || trace->cancelled || (!trace->paused && !world.mood.herd))
             continue;
         snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
-        (void)caller_wants(MW_REQ_RESUME_TRACE, body);
+        (void)caller_wants(world.mood.herd ? MW_REQ_CANCEL_TRACE : MW_REQ_RESUME_TRACE, body);
         return true;
     }
     return caller_answers(true) || caller_reviews();

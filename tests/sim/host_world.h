@@ -47,6 +47,7 @@ struct world_mood {
     uint32_t caller_permille; /* a turn in which a caller wants something */
     uint32_t turns;
     bool snapshots; /* made every 50 records */
+    bool herd;      /* a plan of more parts than one step takes */
 };
 
 struct world {

@@ -216,7 +216,8 @@ static void world_choose_mood(void)
                                 .leave_permille = world_chance(30) ? 5 : 0,
                                 .caller_permille = 20 + world_below(150),
                                 .turns = 60 + world_below(240),
-                                .snapshots = world_chance(8)};
+                                .snapshots = world_chance(8),
+                                .herd = world_below(150) == 0};
 }
 
 static void world_copy_folder(const char *from, const char *to)
