@@ -2,7 +2,7 @@
  * host_look.h - the oracles of a host: what has to hold at every answer, start, ring, append and turn, and when all is quiet. Those of
  * oracle.h look after every step of the core, at the host's own core.
  *
- * Which planted defect of src/host turns which of them red: the table in docs/promises.md is played by test_sim_host_planted.
+ * Which change of one line turns which of them red: the table in tests/crash/planted_host.py, which plays it.
  */
 #ifndef MW_TEST_HOST_LOOK_H
 #define MW_TEST_HOST_LOOK_H

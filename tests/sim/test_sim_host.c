@@ -372,7 +372,7 @@ static void p01_p02_p05_p06_p07_p16_p22_the_host_keeps_its_promises(void **state
 {
     uint64_t totals[SEEDS_TOTALS] = {0};
     (void)state;
-    seeds_run(play_seeds, 300, totals);
+    seeds_run("simulated host", play_seeds, 300, totals);
     print_message(
         "%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
         "%lu children, %lu timers, %lu blobs named, %lu late answers, %lu promotions, %lu settled "
