@@ -152,8 +152,12 @@ static bool index_of(struct call *call, struct mw_value *ret_value)
         return false;
     size_t at = 0;
     for (; at <= call->text.len; index++) {
-        if ((last ? index <= from : index >= from && found < 0) && begins_at(call->text, at, part))
+        bool counts = last ? index <= from : index >= from;
+        if (counts && begins_at(call->text, at, part)) {
             found = index;
+            if (!last)
+                break;
+        }
         at += at < call->text.len ? character_bytes(call->text, at) : 1;
     }
     *ret_value = expr_integer(found);
