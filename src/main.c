@@ -90,6 +90,7 @@ int main(int argc, char **argv)
                                               .offline_records = offline_records,
                                               .offline_state = offline_state,
                                               .make_snapshot = make_snapshot,
+                                              .check_promises = mw_promises_check,
                                               .read_only_for = mw_poison_look,
                                               .check_definitions = mw_host_check_definitions,
                                               .make_scaffold = mw_scaffold_make,

@@ -9,6 +9,7 @@
 #define MW_CLI_H
 
 #include "base/json.h"
+#include "port/promises.h"
 
 #define MW_CLI_VERSION "0.1.0"
 #define MW_CLI_API 1
@@ -55,6 +56,11 @@ struct mw_cli_ports {
     enum mw_rc (*diff_trees)(const char *cwd, const char *old_folder, const char *new_folder,
                              size_t max_bytes, struct mw_buf *buf, bool *ret_cut,
                              struct mw_err *err);
+    /* Tries the promises on this disk, in a folder of its own within the one that is given. */
+    enum mw_rc (*check_promises)(const char *folder,
+                                 void (*on_finding)(void *context,
+                                                    const struct mw_promise_finding *finding),
+                                 void *context, struct mw_err *err);
     /* The record for which the host stays read-only, because it ends every replay; 0: none (P08). May be NULL. */
     uint64_t (*read_only_for)(const char *workspace);
     const char *host_program; /* NULL: this program */

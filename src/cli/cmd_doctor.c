@@ -67,6 +67,10 @@ int mw_cmd_verify(struct mw_cli *cli)
 {
     struct mw_journal_report report;
     struct mw_err err = {0};
+    if (mw_cli_has(cli, "promises"))
+        return mw_cmd_verify_promises(cli);
+    if (mw_cli_has(cli, "dir"))
+        return mw_cli_usage(cli, "--dir goes with --promises");
     if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     char state[65] = "";

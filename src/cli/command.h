@@ -115,6 +115,7 @@ int mw_cmd_workflow_validate(struct mw_cli *cli);
 int mw_cmd_workflow_list(struct mw_cli *cli);
 int mw_cmd_doctor(struct mw_cli *cli);
 int mw_cmd_verify(struct mw_cli *cli);
+int mw_cmd_verify_promises(struct mw_cli *cli); /* cmd_promises.c: verify --promises */
 int mw_cmd_journal_show(struct mw_cli *cli);
 int mw_cmd_journal_repair(struct mw_cli *cli);
 int mw_cmd_journal_snapshot(struct mw_cli *cli);

@@ -65,6 +65,10 @@ static const struct mw_option start_options[] = {
     {NULL, NULL, NULL}};
 static const struct mw_option lineage_option[] = {
     {"lineage", NULL, "also what caused and followed it"}, {NULL, NULL, NULL}};
+static const struct mw_option verify_options[] = {
+    {"promises", NULL, "try the promises on this disk"},
+    {"dir", "DIR", "with --promises: in this folder instead of the workspace's .millwright"},
+    {NULL, NULL, NULL}};
 static const struct mw_option journal_options[] = {
     {"after", "SEQ", "only records after this number"}, {NULL, NULL, NULL}};
 static const struct mw_option repair_options[] = {
@@ -240,8 +244,14 @@ const struct mw_command mw_commands[] = {
     /* operations */
     {"serve", MW_CLI_OPERATIONS, "", "start the workspace's host, or stop it", NULL, serve_options,
      0, 0, mw_cmd_serve, NULL, NULL, NULL},
-    {"verify", MW_CLI_OPERATIONS, "", "check the journal, every frame of it", NULL, NO_OPTIONS, 0,
-     0, mw_cmd_verify, NULL, NULL, NULL},
+    {"verify", MW_CLI_OPERATIONS, "",
+     "check the journal, every frame of it; or what this disk holds to",
+     "With --promises, short forms of the proofs of docs/promises.md are tried on this disk, in a "
+     "folder "
+     "of their own that is removed again: writers are killed, a journal is damaged, a lock is "
+     "raced "
+     "for. Each promise is said to hold, not to hold here (exit 1), or not to be for trying here.",
+     verify_options, 0, 0, mw_cmd_verify, NULL, NULL, NULL},
     {"journal show", MW_CLI_OPERATIONS, "", "the journal's records as they are written", NULL,
      journal_options, 0, 0, mw_cmd_journal_show, NULL, NULL, NULL},
     {"journal snapshot", MW_CLI_OPERATIONS, "",

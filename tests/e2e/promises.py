@@ -2,6 +2,7 @@
 """Promises from outside, on a real host: dead letters and poison (P08)."""
 import json
 import os
+import subprocess
 
 from crash_lib import PROGRAM, Unix, World, alive, agent_text, finish, prove, until, want
 
@@ -178,6 +179,28 @@ def poison_record(worlds):
     return None
 
 
+# ---- verify --promises
+
+
+def verify_promises(worlds):
+    """The short forms on this disk: each promise is named; where files cannot be written it says so, and ends with 1."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    before = sorted(os.listdir(world.path()))
+    found = told(world, "verify", "--promises", limit_s=120)
+    ids = {row["id"] for row in found["promises"]}
+    want(ids == {f"P{n:02d}" for n in (*range(1, 19), 20, 21, 22, 23)}, f"{sorted(ids)}")
+    want(found["broken"] == 0 and found["hold"] == len([r for r in found["promises"] if r["verdict"] == "holds"]) >= 9, f"{found}")
+    want(all(row["detail"] for row in found["promises"]), "a verdict without what was done")
+    want(sorted(os.listdir(world.path())) == before, "it left something behind")
+    tight = subprocess.run(["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", PROGRAM, "verify", "--promises", "--dir", world.base, "--json"],
+                           env=world.env, cwd=world.base, capture_output=True, text=True, timeout=120, check=False)
+    want(tight.returncode == 1, f"where no file may grow: exit {tight.returncode}: {tight.stderr}")
+    broken = [row["id"] for row in json.loads(tight.stdout)["promises"] if row["verdict"] == "does not hold here"]
+    want("P01" in broken, f"{broken}")
+    want(not [name for name in os.listdir(world.base) if name.startswith("verify-")], "it left something behind")
+
+
 # ---- clocks
 
 FAKETIME = "/usr/lib/{}-linux-gnu/faketime/libfaketimeMT.so.1".format(os.uname().machine)
@@ -315,6 +338,7 @@ def tenfold_load(worlds):
     print(f"    {len(accepted)} accepted, {len(refused)} refused, at most {peak_mb(host):.0f} MB", flush=True)
 
 
+prove("promise_short_forms_on_this_disk_P01_P03_P04_P10_P11_P12_P17_P21_P22", verify_promises)
 prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
