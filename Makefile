@@ -3,20 +3,23 @@ MAKEFLAGS += --no-print-directory
 PREFIX ?= /usr/local
 SECONDS_EACH ?= 60
 
-.PHONY: all help setup demo check night bench fuzz coverage format lint unit golden install clean
+.PHONY: all help setup demo demo-crash check night bench fuzz coverage format lint unit golden install clean
 
 all: ## build/release/millwright
 	@tools/build.sh release millwright
 	@echo "built: build/release/millwright"
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
 setup: ## install what building and running need (as root, or with sudo)
 	@tools/setup.sh run
 
 demo: ## from a prompt to a running app, in ./demo-workspace
 	@tools/demo.sh
+
+demo-crash: ## one gen whose host and agents are killed 20 times, beside one left alone
+	@tools/demo_crash.sh
 
 check: ## what a change must pass: build, clang, gates, unit, conformance, simulation, end to end
 	@tools/check.sh

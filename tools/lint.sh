@@ -47,6 +47,7 @@ gate includes tools/check_includes.py
 gate purity tools/check_purity.py "$build"
 gate text tools/check_text.py
 gate links tools/check_links.py
+gate promises tools/check_promises.py
 gate format check_format
 if command -v shellcheck >/dev/null 2>&1; then
     gate shell check_shell

@@ -230,7 +230,7 @@ static void progress_is_told_as_it_comes(void **state)
     mw_answer_free(&answer);
 }
 
-static void a_line_may_have_a_mebibyte_and_not_a_byte_more(void **state)
+static void p14_a_line_may_have_a_mebibyte_and_not_a_byte_more(void **state)
 {
     static const char head[] = "{\"type\":\"HandlerReady\",\"payload\":{\"a\":\"";
     static const char tail[] = "\"}}";
@@ -353,7 +353,7 @@ int main(void)
         cmocka_unit_test(each_output_has_its_verdict_however_the_stream_is_cut),
         cmocka_unit_test(the_parts_of_a_result_are_handed_on_as_written),
         cmocka_unit_test(progress_is_told_as_it_comes),
-        cmocka_unit_test(a_line_may_have_a_mebibyte_and_not_a_byte_more),
+        cmocka_unit_test(p14_a_line_may_have_a_mebibyte_and_not_a_byte_more),
         cmocka_unit_test(the_densest_line_fits_in_memory),
         cmocka_unit_test(output_beyond_the_limit_is_refused),
         cmocka_unit_test(the_verdict_does_not_hang_on_how_the_stream_was_cut),

@@ -29,7 +29,7 @@ static void assert_str(struct mw_str got, const char *want)
         fail_msg("got '%.*s', want '%s'", MW_STR_ARG(got), want);
 }
 
-static void a_refusal_names_place_and_remedy(void **state)
+static void p14_a_refusal_names_place_and_remedy(void **state)
 {
     static const struct {
         const char *text;
@@ -137,7 +137,7 @@ static void integers_are_exact_to_the_last_bit(void **state)
     }
 }
 
-static void depth_is_limited_by_name(void **state)
+static void p14_depth_is_limited_by_name(void **state)
 {
     char text[2 * MW_JSON_DEPTH_MAX + 3];
     struct mw_tape tape;
@@ -392,11 +392,11 @@ static void special_bytes_are_found_at_every_offset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_refusal_names_place_and_remedy),
+        cmocka_unit_test(p14_a_refusal_names_place_and_remedy),
         cmocka_unit_test(nodes_carry_their_place_text_and_extent),
         cmocka_unit_test(strings_without_escapes_stay_where_they_are),
         cmocka_unit_test(integers_are_exact_to_the_last_bit),
-        cmocka_unit_test(depth_is_limited_by_name),
+        cmocka_unit_test(p14_depth_is_limited_by_name),
         cmocka_unit_test(a_full_arena_is_a_limit_and_sticky),
         cmocka_unit_test(large_objects_find_the_key_that_is_there_twice),
         cmocka_unit_test(absent_goes_through_every_function),
