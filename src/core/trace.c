@@ -161,6 +161,8 @@ static bool open_trace(const struct mw_core *core, const struct mw_request *requ
     event->user_id = mw_node_get_text(body, request->body_node, "userId");
     event->catalogue = core->catalogue_sha256;
     event->intent_sha256 = request->body_sha256;
+    if (request->body_in_record)
+        event->intent_body = request->body->nodes[request->body_node].text;
     event->format = MW_JOURNAL_FORMAT;
     *ret_event = event;
     return true;
@@ -352,6 +354,7 @@ static void decide_replay(const struct mw_core *core, const struct mw_request *r
     back->outer_document = letter->outer_document;
     back->outer_node = letter->outer_node;
     back->documents = letter->documents;
+    back->intent_body = letter->intent_body;
     back->task_payload = request->body->nodes[payload].text;
     mw_out_follow(out, MW_REQ_START_TASK, 0);
 }
@@ -549,6 +552,7 @@ static void apply_opened(struct mw_core *core, const struct mw_event *event)
     trace->user_id = mw_pool_copy(&trace->pool, mem, event->user_id);
     trace->prompt = mw_pool_copy(&trace->pool, mem, event->user_prompt);
     trace->document_sha256[0] = mw_pool_copy(&trace->pool, mem, event->intent_sha256);
+    trace->intent_body = mw_pool_copy(&trace->pool, mem, event->intent_body);
     trace->priority = mw_str_is(event->priority, "high")  ? 0
                       : mw_str_is(event->priority, "low") ? 2
                                                           : 1;

@@ -19,12 +19,17 @@ static void add_root(struct mw_roots *roots, struct mw_str name, const struct mw
     roots->items[roots->count++] = (struct mw_expr_root){name, tape, node};
 }
 
-static const struct mw_tape *document_tape(const struct mw_world *world,
-                                           const struct mw_trace *trace, uint32_t index)
+const struct mw_tape *mw_world_document(const struct mw_world *world, const struct mw_trace *trace,
+                                        uint32_t index)
 {
     MW_ASSERT(index < MW_DOCUMENTS_MAX);
     struct mw_str sha256 = trace->document_sha256[index];
-    return sha256.len > 0 ? world->document(world->host, sha256) : NULL;
+    if (index > 0 || trace->intent_body.len == 0)
+        return sha256.len > 0 ? world->document(world->host, sha256) : NULL;
+    struct mw_tape *tape = mw_arena_alloc(world->scratch, sizeof(*tape));
+    return tape != NULL && mw_json_parse(world->scratch, trace->intent_body, tape, NULL) == MW_OK
+               ? tape
+               : NULL;
 }
 
 static bool add_item(const struct mw_world *world, const struct mw_trace *trace, const char *name,
@@ -33,7 +38,7 @@ static bool add_item(const struct mw_world *world, const struct mw_trace *trace,
 {
     if (node == MW_NODE_NONE || !mw_expr_uses(expr, mw_str_of(name)))
         return true;
-    const struct mw_tape *tape = document_tape(world, trace, document);
+    const struct mw_tape *tape = mw_world_document(world, trace, document);
     if (tape == NULL)
         return false;
     add_root(roots, mw_str_of(name), tape, node);
@@ -53,7 +58,7 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
         struct mw_str name = journey->documents[i].name;
         if (!add_document(world, trace, i + 1, name, expr, &roots))
             return false;
-        const struct mw_tape *tape = document_tape(world, trace, i + 1);
+        const struct mw_tape *tape = mw_world_document(world, trace, i + 1);
         if (tape != NULL && mw_str_is(name, "blueprint") && mw_expr_uses(expr, MW_STR("metadata")))
             add_root(&roots, MW_STR("metadata"), tape, mw_node_get(tape, 0, "metadata"));
     }
@@ -82,7 +87,7 @@ static bool add_document(const struct mw_world *world, const struct mw_trace *tr
         return true;
     if (!mw_expr_uses(expr, name) && !mw_expr_uses(expr, MW_STR("metadata")))
         return true;
-    const struct mw_tape *tape = document_tape(world, trace, index);
+    const struct mw_tape *tape = mw_world_document(world, trace, index);
     if (tape == NULL)
         return false;
     add_root(roots, name, tape, 0);
@@ -268,7 +273,7 @@ bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,
             return false;
         document++;
     }
-    const struct mw_tape *tape = document_tape(world, trace, document);
+    const struct mw_tape *tape = mw_world_document(world, trace, document);
     if (tape == NULL || node == MW_NODE_NONE)
         return false;
     uint32_t list = mw_node_pointer(tape, node, pointer);

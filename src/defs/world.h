@@ -66,6 +66,7 @@ struct mw_trace {
     struct mw_str user_id;
     struct mw_str prompt; /* at most MW_PROMPT_KEPT bytes of it: the objective of runs */
     struct mw_str document_sha256[MW_DOCUMENTS_MAX]; /* [0]: the intent */
+    struct mw_str intent_body; /* its text, when it stood in the record; else the host has it by its hash */
     mw_seq document_fact[MW_DOCUMENTS_MAX];
     struct mw_pool pool;
     struct mw_item *newest_item;
@@ -140,6 +141,9 @@ struct mw_trace *mw_world_trace(const struct mw_world *world, mw_seq id);
 struct mw_trace *mw_world_trace_of(const struct mw_world *world, const struct mw_item *item);
 const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
                                               const struct mw_trace *trace);
+/* One of a trace's documents, 0 being the intent. NULL: not there (yet). Valid until the step ends. */
+const struct mw_tape *mw_world_document(const struct mw_world *world, const struct mw_trace *trace,
+                                        uint32_t index);
 /* The documents of a trace: its journey's, or, of a run or chain on its own, those of the first journey that is defined. NULL: none. */
 const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
                                                 const struct mw_trace *trace);

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define BODY_IN_RECORD_BYTES_MAX 4096u
+
 struct server {
     struct mw_api *api;
     int listen_fd;
@@ -277,7 +279,11 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
     if (request_text(host, kind, tape, &rest, err) == MW_OK)
         made = mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(tape, 0, "messageId"),
                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
-    if (made != NULL && has_document(kind)) {
+    /* A small one is durable with the record that it stands in; any other before the record that names it (P22). */
+    if (made != NULL && has_document(kind) && kind != MW_REQ_SUBMIT_INTENT &&
+        rest.len <= BODY_IN_RECORD_BYTES_MAX) {
+        made->request.body_in_record = true;
+    } else if (made != NULL && has_document(kind)) {
         if (kind == MW_REQ_SUBMIT_INTENT)
             intent_text(host, tape, &document);
         else
@@ -322,7 +328,6 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
 {
     struct mw_host *host = self;
     struct mw_err err = {0};
-    char sha256[MW_SHA256_HEX];
     if (host->draining || host->replaying) {
         struct mw_buf words = mw_heap_buf();
         mw_api_error_body(&words, MW_E_CONFLICT,
@@ -348,13 +353,10 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
     remember_path(host, caller_path);
     /* New work runs by the definitions as they stand on the disk now. */
     if (has_document(kind)) {
-        if (mw_pins_load_factory(host, sha256, &err) != MW_OK) {
+        if (mw_pins_refresh(host, &err) != MW_OK) {
             refuse(call, &err, "");
             return;
         }
-        mw_autofree char *told = mw_heap_format("{\"sha256\":\"%s\"}", sha256);
-        mw_host_tell(host, MW_REQ_LOAD_DEFINITION, 0, 0, mw_str_of(told));
-        mw_pins_register_agents(host);
     }
     struct mw_post *made = make_post(host, kind, body, &err);
     if (made == NULL) {

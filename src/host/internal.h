@@ -9,6 +9,7 @@
 #include "core/core.h"
 #include "host/host.h"
 #include "host/mask.h"
+#include "host/watch.h"
 #include "port/journal.h"
 #include "posix/file.h"
 #include "posix/heap.h"
@@ -64,11 +65,19 @@ struct mw_frame {
 
 /* A definition or document that is held in memory under its hash. */
 struct mw_pin {
-    struct mw_pin *next;
+    struct mw_pin *beside;          /* in the same slot */
+    struct mw_pin *newer, *older;   /* by their last use */
     char sha256[MW_SHA256_HEX];
     struct mw_arena arena;
     struct mw_tape tape;
     const struct mw_catalogue *catalogue; /* NULL: a document */
+};
+
+#define MW_PIN_SLOTS 256u
+struct mw_pins {
+    struct mw_pin *slots[MW_PIN_SLOTS];
+    struct mw_pin *newest, *oldest;
+    size_t document_bytes; /* that the documents take in memory */
 };
 
 struct mw_run_attempt; /* attempt.c */
@@ -130,8 +139,9 @@ struct mw_host {
     int64_t clock_offset_us;    /* UTC less the monotonic clock, when it was last looked */
     struct mw_workers *workers; /* owned; NULL until an agent of that kind is asked or asks */
     /* definitions */
-    struct mw_pin *pins; /* the one that was asked for last comes first */
-    size_t pinned_bytes; /* of documents */
+    struct mw_pins pins;
+    struct mw_watch definitions_watch; /* of what the newest definitions were read from */
+    char definitions_sha256[MW_SHA256_HEX]; /* the newest that core was told of */
     /* life */
     uv_timer_t idle;
     uv_signal_t signals[3];
@@ -224,7 +234,7 @@ struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_need
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
 /* effects.c: bundles and promotion. */
 void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask);
-/* pins.c */
+/* pins.c: what a pointer goes to is valid until the next trim. */
 const struct mw_catalogue *mw_pins_catalogue(void *host, struct mw_str sha256);
 const struct mw_tape *mw_pins_document(void *host, struct mw_str sha256);
 /* Reads factory/ and the workspace's own definitions, checks them, keeps them by hash and makes them the newest. */
@@ -236,6 +246,8 @@ MW_MUST enum mw_rc mw_pins_keep_document(struct mw_host *host, struct mw_str tex
 void mw_pins_trim(struct mw_host *host);
 /* Posts the agents' definitions found in factory/agents and the workspace's agents/. */
 void mw_pins_register_agents(struct mw_host *host);
+/* Core and the registry as the definitions on the disk are now. */
+MW_MUST enum mw_rc mw_pins_refresh(struct mw_host *host, struct mw_err *err);
 
 /* api_server.c */
 MW_MUST enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err);

@@ -22,55 +22,82 @@
 static const char *const kinds[] = {"workflows", "journeys", "plans", "coordinators",
                                     "policies",  "rules",    "agents"};
 
-static struct mw_pin *find(struct mw_host *host, struct mw_str sha256)
+/* Even a small one takes its pages. */
+static size_t memory_of(const struct mw_pin *pin)
 {
-    struct mw_pin **at = &host->pins;
-    while (*at != NULL && !mw_str_is(sha256, (*at)->sha256))
-        at = &(*at)->next;
-    struct mw_pin *pin = *at;
-    if (pin != NULL && at != &host->pins) {
-        *at = pin->next;
-        pin->next = host->pins;
-        host->pins = pin;
-    }
-    return pin;
+    return pin->arena.used_bytes + sizeof(*pin) + 4096;
 }
 
-void mw_pins_trim(struct mw_host *host)
+static struct mw_pin **slot_of(struct mw_pins *pins, struct mw_str sha256)
 {
-    if (host->pinned_bytes <= MW_PINNED_BYTES)
-        return;
-    size_t kept = 0;
-    for (struct mw_pin **at = &host->pins; *at != NULL;) {
-        struct mw_pin *pin = *at;
-        kept += pin->catalogue == NULL ? pin->arena.used_bytes : 0;
-        if (pin->catalogue != NULL || kept <= MW_PINNED_BYTES / 2) {
-            at = &pin->next;
-            continue;
-        }
-        *at = pin->next;
-        host->pinned_bytes -= pin->arena.used_bytes;
-        mw_heap_arena_free(&pin->arena);
-        free(pin);
+    MW_ASSERT(sha256.len == MW_SHA256_HEX - 1);
+    uint64_t first;
+    memcpy(&first, sha256.ptr, sizeof(first)); /* digits of a hash: any of them spread well */
+    return &pins->slots[(first * 0x9e3779b97f4a7c15u) >> 56];
+}
+
+static void unlink_use(struct mw_pins *pins, const struct mw_pin *pin)
+{
+    *(pin->newer != NULL ? &pin->newer->older : &pins->newest) = pin->older;
+    *(pin->older != NULL ? &pin->older->newer : &pins->oldest) = pin->newer;
+}
+
+static void link_newest(struct mw_pins *pins, struct mw_pin *pin)
+{
+    pin->newer = NULL;
+    pin->older = pins->newest;
+    *(pins->newest != NULL ? &pins->newest->newer : &pins->oldest) = pin;
+    pins->newest = pin;
+}
+
+static struct mw_pin *find(struct mw_host *host, struct mw_str sha256)
+{
+    struct mw_pins *pins = &host->pins;
+    struct mw_pin *pin = *slot_of(pins, sha256);
+    while (pin != NULL && memcmp(pin->sha256, sha256.ptr, MW_SHA256_HEX - 1) != 0)
+        pin = pin->beside;
+    if (pin != NULL && pin != pins->newest) {
+        unlink_use(pins, pin);
+        link_newest(pins, pin);
     }
+    return pin;
 }
 
 static struct mw_pin *add(struct mw_host *host, const char *sha256, size_t arena_bytes)
 {
     struct mw_pin *pin = mw_heap_alloc(sizeof(*pin));
+    struct mw_pin **slot = slot_of(&host->pins, mw_str_of(sha256));
     memcpy(pin->sha256, sha256, MW_SHA256_HEX);
     mw_heap_arena(&pin->arena, arena_bytes);
-    pin->next = host->pins;
-    host->pins = pin;
+    pin->beside = *slot;
+    *slot = pin;
+    link_newest(&host->pins, pin);
     return pin;
 }
 
 static void drop(struct mw_host *host, struct mw_pin *pin)
 {
-    MW_ASSERT(host->pins == pin);
-    host->pins = pin->next;
+    struct mw_pin **at = slot_of(&host->pins, mw_str_of(pin->sha256));
+    while (*at != pin)
+        at = &(*at)->beside;
+    *at = pin->beside;
+    unlink_use(&host->pins, pin);
     mw_heap_arena_free(&pin->arena);
     free(pin);
+}
+
+/* Catalogues stay: nobody has many, and every step needs one. */
+void mw_pins_trim(struct mw_host *host)
+{
+    for (struct mw_pin *pin = host->pins.oldest;
+         pin != NULL && host->pins.document_bytes > MW_PINNED_BYTES;) {
+        struct mw_pin *newer = pin->newer;
+        if (pin->catalogue == NULL) {
+            host->pins.document_bytes -= memory_of(pin);
+            drop(host, pin);
+        }
+        pin = newer;
+    }
 }
 
 /* {"files":[{"path","text"}…]} → a checked catalogue, in the pin's arena. */
@@ -136,7 +163,7 @@ static struct mw_pin *pin_document(struct mw_host *host, struct mw_str text, con
     struct mw_pin *pin = add(host, sha256, text.len * 40 + 65536);
     struct mw_str copy = mw_arena_copy(&pin->arena, text);
     if (mw_json_parse(&pin->arena, copy, &pin->tape, NULL) == MW_OK) {
-        host->pinned_bytes += pin->arena.used_bytes;
+        host->pins.document_bytes += memory_of(pin);
         return pin;
     }
     drop(host, pin);
@@ -248,6 +275,8 @@ enum mw_rc mw_host_check_definitions(const char *factory, const char *workspace,
 enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_HEX],
                                 struct mw_err *err)
 {
+    const char *const roots[] = {host->factory, host->workspace};
+    mw_watch_begin(&host->definitions_watch, roots, MW_COUNT(roots), kinds, MW_COUNT(kinds));
     struct mw_buf bundle = mw_heap_buf();
     struct mw_pin *pin = NULL;
     char path[160];
@@ -316,4 +345,20 @@ void mw_pins_register_agents(struct mw_host *host)
         }
         free(entries);
     }
+}
+
+enum mw_rc mw_pins_refresh(struct mw_host *host, struct mw_err *err)
+{
+    char sha256[MW_SHA256_HEX];
+    if (host->definitions_sha256[0] != '\0' && mw_watch_is_quiet(&host->definitions_watch))
+        return MW_OK;
+    host->definitions_sha256[0] = '\0';
+    enum mw_rc rc = mw_pins_load_factory(host, sha256, err);
+    if (rc != MW_OK)
+        return rc;
+    mw_autofree char *told = mw_heap_format("{\"sha256\":\"%s\"}", sha256);
+    mw_host_tell(host, MW_REQ_LOAD_DEFINITION, 0, 0, mw_str_of(told));
+    mw_pins_register_agents(host);
+    memcpy(host->definitions_sha256, sha256, sizeof(sha256));
+    return MW_OK;
 }

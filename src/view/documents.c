@@ -11,6 +11,20 @@ static const struct {
                            {"blueprint", "StrategicBlueprintGenerated"},
                            {"design", "PortsAndUseCasesReady"}};
 
+/* A small body stands in the record that opened the trace. Empty: it does not. */
+static enum mw_rc body_in_record(struct mw_view *view, const struct mw_view_trace *trace,
+                                 struct mw_str *ret_text)
+{
+    struct mw_str line;
+    struct mw_event event;
+    enum mw_rc rc = mw_view_record(view, trace->id, &line);
+    if (rc == MW_OK)
+        rc = mw_event_read(view->arena, line, &event, view->err);
+    if (rc == MW_OK)
+        *ret_text = event.intent_body;
+    return rc;
+}
+
 /* A prompt without its body on the disk is what the record says of it. */
 static struct mw_str intent_of_record(struct mw_view *view, const struct mw_view_detail *detail)
 {
@@ -29,7 +43,9 @@ enum mw_rc mw_view_document_text(struct mw_view *view, const struct mw_view_deta
 {
     const struct mw_view_fact *fact = NULL;
     if (document == 0) {
-        enum mw_rc rc = mw_view_blob(view, detail->trace->intent_sha256, ret_text);
+        enum mw_rc rc = body_in_record(view, detail->trace, ret_text);
+        if (rc == MW_OK && ret_text->len == 0)
+            rc = mw_view_blob(view, detail->trace->intent_sha256, ret_text);
         if (rc != MW_E_MISSING)
             return rc;
         if (detail->prompt.len == 0)

@@ -115,7 +115,7 @@ static struct mw_place member_place(const struct mw_world *world, const struct m
     if (row->node == MW_NODE_NONE)
         return place;
     const struct mw_tape *tape =
-        world->document(world->host, trace->document_sha256[row->document]);
+        mw_world_document(world, trace, row->document);
     place.outer_document = outer->document;
     place.outer_node = outer->node;
     place.document = row->document;

@@ -49,6 +49,7 @@ void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
     event->outer_document = task->outer_document;
     event->outer_node = task->outer_node;
     event->documents = documents_of(order.trace, out->arena);
+    event->intent_body = order.trace->intent_body;
     event->letter = task->letter; /* it was put back before, and came to nothing again */
     if (mw_task_payload(world, &order, out, &payload, &why))
         event->task_payload = payload;
@@ -90,6 +91,7 @@ static void apply_dead(struct mw_world *world, struct mw_work *work, const struc
         release(world, letter->expects);
         release(world, letter->trace_id);
         release(world, letter->documents);
+        release(world, letter->intent_body);
     }
     *letter = (struct mw_letter){
         .task = event->item,
@@ -98,6 +100,7 @@ static void apply_dead(struct mw_world *world, struct mw_work *work, const struc
         .expects = keep(world, event->event_type),
         .trace_id = keep(world, event->trace_id),
         .documents = keep(world, event->documents),
+        .intent_body = keep(world, event->intent_body),
         .document = (uint32_t)event->document,
         .node = (uint32_t)event->node,
         .outer_document = (uint32_t)event->outer_document,
@@ -115,6 +118,7 @@ static void apply_put_back(struct mw_world *world, struct mw_work *work,
         if (work->letters[i].task == event->letter)
             work->letters[i].put_back = event->trace;
     trace->letter_payload = mw_pool_copy(&trace->pool, &world->mem, event->task_payload);
+    trace->intent_body = mw_pool_copy(&trace->pool, &world->mem, event->intent_body);
     if (mw_json_parse(world->scratch, event->documents, &tape, &err) != MW_OK)
         return; /* a record without documents: nothing of it is asked for by its definition */
     uint32_t index = 0;
