@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 
 #define STREAM_CHUNK_BYTES 65536u
+#define FEED_BYTES_MAX                                                                             \
+    ((size_t)1 << 20) /* whoever reads slower than that gets the rest from the disk */
 
 struct follower {
     struct follower *next;
     struct mw_api *api;
     struct MHD_Connection *connection;
-    char *trace_id, *kind; /* owned; "": any */
+    char *start, *member; /* owned: of what is wanted */
     uint64_t after;
     struct mw_buf lines;
     size_t sent;
@@ -145,15 +147,59 @@ bool mw_api_call_is_gone(const struct mw_api_call *call)
     return has_left(call->connection);
 }
 
+static void go_on(struct follower *follower)
+{
+    if (!follower->suspended)
+        return;
+    follower->gone = has_left(follower->connection);
+    follower->suspended = false;
+    follower->api->resumed = true;
+    MHD_resume_connection(follower->connection);
+}
+
 void mw_api_wake(struct mw_api *api)
 {
     for (struct follower *follower = api->followers; follower != NULL; follower = follower->next)
-        if (follower->suspended) {
-            follower->gone = has_left(follower->connection);
-            follower->suspended = false;
-            api->resumed = true;
-            MHD_resume_connection(follower->connection);
+        go_on(follower);
+}
+
+bool mw_api_wants(const struct mw_api_wanted *wanted, struct mw_str line)
+{
+    if (!mw_str_starts(line, wanted->start))
+        return false;
+    if (wanted->member.len == 0)
+        return true;
+    const char *payload = memmem(line.ptr, line.len, "\"payload\":", 10);
+    size_t head = payload != NULL ? (size_t)(payload - line.ptr) : line.len;
+    return memmem(line.ptr, head, wanted->member.ptr, wanted->member.len) != NULL;
+}
+
+static void take_lines(struct follower *follower, struct mw_str lines)
+{
+    struct mw_api_wanted wanted = {mw_str_of(follower->start), mw_str_of(follower->member)};
+    for (size_t at = 0; at < lines.len;) {
+        size_t end = mw_str_find(lines, '\n', at);
+        MW_ASSERT(end != SIZE_MAX);
+        if (mw_api_wants(&wanted, mw_str_sub(lines, at, end - at)))
+            mw_buf_put(&follower->lines, mw_str_sub(lines, at, end + 1 - at));
+        at = end + 1;
+    }
+}
+
+void mw_api_feed(struct mw_api *api, uint64_t first, uint32_t count, struct mw_str lines)
+{
+    for (struct follower *follower = api->followers; follower != NULL; follower = follower->next) {
+        size_t unread = follower->lines.len - follower->sent;
+        if (follower->after + 1 == first && unread < FEED_BYTES_MAX) {
+            take_lines(follower, lines);
+            follower->after += count;
+            unread = follower->lines.len - follower->sent;
+        } else {
+            unread = 1; /* of what is on the disk */
         }
+        if (unread > 0)
+            go_on(follower);
+    }
 }
 
 void mw_api_stop(struct mw_api *api)
@@ -232,7 +278,7 @@ static ssize_t read_stream(void *user, uint64_t position, char *to, size_t room)
     if (follower->sent == follower->lines.len) {
         mw_buf_reset(&follower->lines);
         follower->sent = 0;
-        struct mw_api_wanted wanted = {mw_str_of(follower->trace_id), mw_str_of(follower->kind)};
+        struct mw_api_wanted wanted = {mw_str_of(follower->start), mw_str_of(follower->member)};
         if (follower->api->ops->records(follower->api->host, follower->after, &wanted,
                                         STREAM_CHUNK_BYTES, &follower->lines, &follower->after,
                                         &err) != MW_OK)
@@ -260,8 +306,8 @@ static void free_stream(void *user)
         at = &(*at)->next;
     *at = gone->next;
     mw_heap_buf_free(&gone->lines);
-    free(gone->trace_id);
-    free(gone->kind);
+    free(gone->start);
+    free(gone->member);
     free(gone);
 }
 
@@ -276,6 +322,7 @@ static enum MHD_Result stream_records(struct mw_api *api, struct MHD_Connection 
     struct follower *follower = mw_heap_alloc(sizeof(*follower));
     uint64_t after = 0;
     const char *from = argument(connection, "after");
+    const char *kind = argument(connection, "kind"), *trace = argument(connection, "trace");
     if (from[0] != '\0' && !mw_str_to_u64(mw_str_of(from), &after)) {
         free(follower);
         return refuse(connection, 400, MW_E_INPUT, "'after' is a record's number");
@@ -284,8 +331,10 @@ static enum MHD_Result stream_records(struct mw_api *api, struct MHD_Connection 
         (struct follower){.next = api->followers,
                           .api = api,
                           .connection = connection,
-                          .trace_id = mw_heap_copy(mw_str_of(argument(connection, "trace"))),
-                          .kind = mw_heap_copy(mw_str_of(argument(connection, "kind"))),
+                          .start = kind[0] != '\0' ? mw_heap_format("{\"kind\":\"%s\"", kind)
+                                                   : mw_heap_copy(MW_STR_NONE),
+                          .member = trace[0] != '\0' ? mw_heap_format("\"traceId\":\"%s\"", trace)
+                                                     : mw_heap_copy(MW_STR_NONE),
                           .after = after,
                           .lines = mw_heap_buf(),
                           .follows = strcmp(argument(connection, "follow"), "1") == 0};

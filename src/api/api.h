@@ -18,11 +18,12 @@
 struct mw_api;
 struct mw_api_call; /* one request that waits for its answer */
 
-/* Which records of the journal somebody follows; empty: all. */
+/* Which records of the journal somebody follows: what their lines begin with, and what stands before their payload. Empty: all. */
 struct mw_api_wanted {
-    struct mw_str trace_id;
-    struct mw_str kind;
+    struct mw_str start;
+    struct mw_str member;
 };
+bool mw_api_wants(const struct mw_api_wanted *wanted, struct mw_str line);
 
 struct mw_api_query {
     struct mw_str keys[16];
@@ -57,7 +58,9 @@ int mw_api_fd(const struct mw_api *api);
 void mw_api_run(struct mw_api *api);
 /* -1: no timeout. */
 int64_t mw_api_timeout_ms(const struct mw_api *api);
-/* New records are durable: followers go on. */
+/* These records have just become durable: who follows and has seen all before them gets them from here, without looking at the disk. */
+void mw_api_feed(struct mw_api *api, uint64_t first, uint32_t count, struct mw_str lines);
+/* Followers look at what there is for them, and whether their client is still there. */
 void mw_api_wake(struct mw_api *api);
 uint32_t mw_api_connections(const struct mw_api *api);
 void mw_api_stop(struct mw_api *api);

@@ -66,7 +66,8 @@ struct mw_trace {
     struct mw_str user_id;
     struct mw_str prompt; /* at most MW_PROMPT_KEPT bytes of it: the objective of runs */
     struct mw_str document_sha256[MW_DOCUMENTS_MAX]; /* [0]: the intent */
-    struct mw_str intent_body; /* its text, when it stood in the record; else the host has it by its hash */
+    struct mw_str
+        intent_body; /* its text, when it stood in the record; else the host has it by its hash */
     mw_seq document_fact[MW_DOCUMENTS_MAX];
     struct mw_pool pool;
     struct mw_item *newest_item;

@@ -17,6 +17,7 @@
 #define BODY_IN_RECORD_BYTES_MAX 4096u
 
 struct server {
+    struct mw_host *host;
     struct mw_api *api;
     int listen_fd;
     uv_poll_t poll;
@@ -60,9 +61,12 @@ static enum mw_rc listen_on(struct mw_host *host, int *ret_fd, struct mw_err *er
     return MW_OK;
 }
 
+/* What many callers ask at once goes into one frame. */
 static void run_api(struct server *server)
 {
+    mw_host_hold(server->host);
     mw_api_run(server->api);
+    mw_host_release(server->host);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -94,6 +98,7 @@ static void on_prepare(uv_prepare_t *prepare)
 enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err)
 {
     struct server *server = mw_heap_alloc(sizeof(*server));
+    server->host = host;
     enum mw_rc rc = listen_on(host, &server->listen_fd, err);
     if (rc == MW_OK)
         rc = mw_api_start(server->listen_fd, &api_ops, host, &server->api, err);
@@ -123,11 +128,11 @@ void mw_host_api_stop(struct mw_host *host)
     host->api = NULL;
 }
 
-void mw_host_api_durable(struct mw_host *host)
+void mw_host_api_durable(struct mw_host *host, mw_seq first, uint32_t count, struct mw_str lines)
 {
     struct server *server = host->api;
     if (server != NULL)
-        mw_api_wake(server->api);
+        mw_api_feed(server->api, first, count, lines);
 }
 
 void mw_host_api_look(struct mw_host *host)
@@ -289,7 +294,7 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
         else
             mw_buf_put(&document, mw_buf_str(&rest));
         if (mw_pins_keep_document(host, mw_buf_str(&document), made->body_sha256, err) != MW_OK) {
-            mw_post_discard(made);
+            mw_post_discard(host, made);
             made = NULL;
         }
     }
@@ -308,7 +313,7 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
     struct mw_buf clean = mw_heap_buf();
     struct mw_post *made = NULL;
     (void)mw_mask_text(host->mask, body.len > 0 ? body : MW_STR("{}"), &clean);
-    mw_heap_arena(&arena, clean.len * 40 + 65536);
+    mw_host_arena_take(host, clean.len * 40 + 65536, &arena);
     enum mw_rc rc = mw_json_parse(&arena, mw_buf_str(&clean), &tape, err);
     if (rc == MW_E_LIMIT)
         err->rc = MW_E_INPUT; /* too deep now is too deep later: it is not to be tried again */
@@ -318,7 +323,7 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         else
             (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
     }
-    mw_heap_arena_free(&arena);
+    mw_host_arena_give(host, &arena);
     mw_heap_buf_free(&clean);
     return made;
 }
@@ -476,21 +481,10 @@ static unsigned shut_down(void *self, bool drain, struct mw_buf *out)
 
 struct collecting {
     struct mw_buf *out;
-    struct mw_str trace_key, kind_start; /* empty: any */
+    const struct mw_api_wanted *asked;
     size_t bytes_max;
     uint64_t last;
 };
-
-static bool is_wanted(const struct collecting *wanted, struct mw_str line)
-{
-    if (!mw_str_starts(line, wanted->kind_start))
-        return false;
-    if (wanted->trace_key.len == 0)
-        return true;
-    const char *payload = memmem(line.ptr, line.len, "\"payload\":", 10);
-    size_t head = payload != NULL ? (size_t)(payload - line.ptr) : line.len;
-    return memmem(line.ptr, head, wanted->trace_key.ptr, wanted->trace_key.len) != NULL;
-}
 
 static enum mw_rc collect(void *user, uint64_t seq, struct mw_str line, struct mw_err *err)
 {
@@ -498,7 +492,7 @@ static enum mw_rc collect(void *user, uint64_t seq, struct mw_str line, struct m
     if (wanted->out->len > wanted->bytes_max)
         return MW_FAIL(err, MW_E_LIMIT, "enough");
     wanted->last = seq;
-    if (is_wanted(wanted, line)) {
+    if (mw_api_wants(wanted->asked, line)) {
         mw_buf_put(wanted->out, line);
         mw_buf_put_c(wanted->out, '\n');
     }
@@ -525,14 +519,7 @@ static enum mw_rc records(void *self, uint64_t after, const struct mw_api_wanted
                           struct mw_err *err)
 {
     struct mw_host *host = self;
-    mw_autofree char *trace = mw_heap_format("\"traceId\":\"%.*s\"", MW_STR_ARG(asked->trace_id));
-    mw_autofree char *kind = mw_heap_format("{\"kind\":\"%.*s\"", MW_STR_ARG(asked->kind));
-    struct collecting wanted = {.out = out,
-                                .trace_key =
-                                    asked->trace_id.len > 0 ? mw_str_of(trace) : MW_STR_NONE,
-                                .kind_start = asked->kind.len > 0 ? mw_str_of(kind) : MW_STR_NONE,
-                                .bytes_max = bytes_max,
-                                .last = after};
+    struct collecting wanted = {.out = out, .asked = asked, .bytes_max = bytes_max, .last = after};
     if (host->replaying || after >= host->durable)
         return MW_OK;
     enum mw_rc rc = read_files(host, &wanted, err);

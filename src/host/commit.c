@@ -15,17 +15,30 @@ static void writer_main(void *user);
 static void on_written(uv_async_t *async);
 static void decide(struct mw_host *host, struct mw_post *post);
 
-static void post_free(struct mw_post *post)
+void mw_host_arena_take(struct mw_host *host, size_t size_bytes, struct mw_arena *ret_arena)
 {
-    mw_heap_arena_free(&post->arena);
-    free(post->message_id);
-    free(post->actor);
-    free(post);
+    if (size_bytes <= MW_SPARE_ARENA_BYTES && host->spare_count > 0)
+        *ret_arena = host->spare_arenas[--host->spare_count];
+    else
+        mw_heap_arena(ret_arena,
+                      size_bytes > MW_SPARE_ARENA_BYTES ? size_bytes : MW_SPARE_ARENA_BYTES);
 }
 
-void mw_post_discard(struct mw_post *post)
+void mw_host_arena_give(struct mw_host *host, struct mw_arena *arena)
 {
-    post_free(post);
+    mw_arena_reset(arena);
+    if (arena->size_bytes == MW_SPARE_ARENA_BYTES && host->spare_count < MW_SPARE_ARENAS)
+        host->spare_arenas[host->spare_count++] = *arena;
+    else
+        mw_heap_arena_free(arena);
+    *arena = (struct mw_arena){0};
+}
+
+void mw_post_discard(struct mw_host *host, struct mw_post *post)
+{
+    if (post->arena.memory != NULL)
+        mw_host_arena_give(host, &post->arena);
+    free(post);
 }
 
 static void frame_reset(struct mw_frame *frame)
@@ -63,36 +76,47 @@ void mw_host_commit_stop(struct mw_host *host)
     host->writer_started = false;
 }
 
-struct mw_post *mw_post_make(const struct mw_host *host, enum mw_request_kind kind,
+/* Answers to asks are known by the ask; everything else is known again by what it said. */
+static bool is_known_by_fence(enum mw_request_kind kind)
+{
+    return kind == MW_REQ_RECORD_RESULT || kind == MW_REQ_RECORD_FAILURE ||
+           kind == MW_REQ_RING_TIMER || kind == MW_REQ_CONTINUE;
+}
+
+static void hash_body(struct mw_post *post, enum mw_request_kind kind, struct mw_str text)
+{
+    struct mw_sha256 sha;
+    uint8_t digest[32];
+    mw_sha256_hex(text, post->body_sha256);
+    mw_sha256_begin(&sha);
+    mw_sha256_add(&sha, mw_str_of(mw_request_info(kind)->name));
+    mw_sha256_add(&sha, text);
+    mw_sha256_end(&sha, digest);
+    mw_hex(digest, sizeof(digest), post->body_hash);
+}
+
+struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
                              struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
                              struct mw_err *err)
 {
     struct mw_post *post = mw_heap_alloc(sizeof(*post));
     struct mw_buf masked = mw_heap_buf();
     (void)mw_mask_text(host->mask, body_text.len > 0 ? body_text : MW_STR("{}"), &masked);
-    mw_heap_arena(&post->arena, masked.len * 40 + 65536);
+    mw_host_arena_take(host, masked.len * 40 + 65536, &post->arena);
     struct mw_str copy = mw_arena_copy(&post->arena, mw_buf_str(&masked));
     mw_heap_buf_free(&masked);
     if (mw_json_parse(&post->arena, copy, &post->tape, err) != MW_OK ||
         mw_node_type(&post->tape, 0) != MW_NODE_OBJECT) {
         if (err != NULL && err->rc == MW_OK)
             (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
-        post_free(post);
+        mw_post_discard(host, post);
         return NULL;
     }
-    post->message_id = mw_heap_copy(message_id);
-    post->actor = mw_heap_copy(actor);
-    mw_sha256_hex(copy, post->body_sha256);
-    struct mw_sha256 sha;
-    uint8_t digest[32];
-    mw_sha256_begin(&sha);
-    mw_sha256_add(&sha, mw_str_of(mw_request_info(kind)->name));
-    mw_sha256_add(&sha, copy);
-    mw_sha256_end(&sha, digest);
-    mw_hex(digest, sizeof(digest), post->body_hash);
+    if (!is_known_by_fence(kind))
+        hash_body(post, kind, copy);
     post->request = (struct mw_request){.kind = kind,
-                                        .message_id = mw_str_of(post->message_id),
-                                        .actor = mw_str_of(post->actor),
+                                        .message_id = mw_arena_copy(&post->arena, message_id),
+                                        .actor = mw_arena_copy(&post->arena, actor),
                                         .body = &post->tape,
                                         .body_node = 0,
                                         .body_sha256 = mw_str_of(post->body_sha256),
@@ -111,7 +135,7 @@ void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, 
     mw_host_post(host, post, NULL, NULL);
 }
 
-static void answer_now(struct mw_post *post, enum mw_rc rc, const char *text)
+static void answer_now(struct mw_host *host, struct mw_post *post, enum mw_rc rc, const char *text)
 {
     post->answer.rc = rc;
     size_t len = strnlen(text, sizeof(post->answer.text) - 1);
@@ -119,7 +143,19 @@ static void answer_now(struct mw_post *post, enum mw_rc rc, const char *text)
     post->answer.text[len] = '\0';
     if (post->answered != NULL)
         post->answered(post->user, &post->answer);
-    post_free(post);
+    mw_post_discard(host, post);
+}
+
+void mw_host_hold(struct mw_host *host)
+{
+    host->holds++;
+}
+
+void mw_host_release(struct mw_host *host)
+{
+    MW_ASSERT(host->holds > 0);
+    if (--host->holds == 0)
+        hand_over(host);
 }
 
 /* A request that ended the host twice is not decided a third time (P08). The world's answer to a task becomes that attempt's failure, so
@@ -132,14 +168,15 @@ static void put_in_quarantine(struct mw_host *host, struct mw_post *post)
     mw_seq item = post->request.item, fence = post->request.fence;
     struct mw_buf told = mw_heap_buf();
     struct mw_json json;
+    hash_body(post, kind, post->tape.nodes[0].text);
     mw_json_init(&json, &told);
     mw_json_object(&json);
     mw_json_kstr(&json, "request", mw_str_of(mw_request_info(kind)->name));
     mw_json_kstr(&json, "sha256", mw_str_of(post->body_sha256));
-    mw_json_kstr(&json, "messageId", mw_str_of(post->message_id));
+    mw_json_kstr(&json, "messageId", post->request.message_id);
     mw_json_object_end(&json);
     mw_host_log(host, "error", "request.refused", "%s: %s", mw_request_info(kind)->name, words);
-    answer_now(post, MW_E_DENIED, words);
+    answer_now(host, post, MW_E_DENIED, words);
     mw_host_tell(host, MW_REQ_NOTE_QUARANTINE, 0, 0, mw_buf_str(&told));
     mw_heap_buf_free(&told);
     if (kind == MW_REQ_RECORD_RESULT)
@@ -187,7 +224,7 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
     }
     struct mw_err err = {0};
     if (mw_host_admits(host, post->request.kind, &err) != MW_OK) {
-        answer_now(post, err.rc, err.text);
+        answer_now(host, post, err.rc, err.text);
         return;
     }
     if (host->pending != NULL || host->filling->lines.len > MW_FRAME_SOFT_MAX) {
@@ -198,7 +235,8 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
     }
     mw_pins_trim(host);
     decide(host, post);
-    hand_over(host);
+    if (host->holds == 0)
+        hand_over(host);
 }
 
 static void note_changes(struct mw_host *host, struct mw_frame *frame)
@@ -237,14 +275,26 @@ static void copy_text(char *to, size_t cap, struct mw_str from)
     to[len] = '\0';
 }
 
+static uint64_t draw_entropy(struct mw_host *host)
+{
+    uint64_t drawn;
+    if (host->entropy_left < sizeof(drawn)) {
+        if (getrandom(host->entropy, sizeof(host->entropy), 0) != (ssize_t)sizeof(host->entropy))
+            return (uint64_t)mw_now_monotonic_ns();
+        host->entropy_left = sizeof(host->entropy);
+    }
+    host->entropy_left -= (uint32_t)sizeof(drawn);
+    memcpy(&drawn, host->entropy + host->entropy_left, sizeof(drawn));
+    return drawn;
+}
+
 static void decide(struct mw_host *host, struct mw_post *post)
 {
     struct mw_frame *frame = host->filling;
     struct mw_step_result result;
     size_t start = frame->lines.len;
     post->request.now_us = mw_now_unix_us();
-    if (getrandom(&post->request.entropy, sizeof(post->request.entropy), 0) < 0)
-        post->request.entropy = (uint64_t)mw_now_monotonic_ns();
+    post->request.entropy = draw_entropy(host);
     mw_poison_decides(host, post);
     mw_core_step(&host->core, &post->request, &frame->lines, &result);
     mw_poison_decided(host);
@@ -264,6 +314,7 @@ static void decide(struct mw_host *host, struct mw_post *post)
                           result.first);
     }
     note_changes(host, frame);
+    mw_host_arena_give(host, &post->arena); /* what it said is not looked at again */
     /* Also a refusal and a repeat leave only when what they saw is durable. */
     post->leaves_at = host->core.world.last_seq;
     *frame->posts_end = post;
@@ -294,7 +345,7 @@ static void leave(struct mw_host *host, struct mw_frame *frame)
         struct mw_post *next = post->next;
         if (post->answered != NULL)
             post->answered(post->user, &post->answer);
-        post_free(post);
+        mw_post_discard(host, post);
         post = next;
     }
     mw_workers_serve(host);
@@ -374,9 +425,10 @@ static void on_written(uv_async_t *async)
     if (host->full || !stats->reserve_held)
         host->full = host->ops->reserve_restore(host->journal, &host->writer_err) != MW_OK;
     host->writing = NULL;
+    mw_host_api_durable(host, frame->first, frame->count, mw_buf_str(&frame->lines));
+    mw_host_hold(host); /* what many asks lead to at once is one frame */
     leave(host, frame);
-    mw_host_api_durable(host);
     (void)mw_host_snapshot_consider(host,
                                     false); /* it works beside us, or there is nothing to do */
-    hand_over(host);
+    mw_host_release(host);
 }

@@ -1,11 +1,11 @@
 #include "host/internal.h"
 
+#include <string.h>
+
 /*
  * The agent that the host is itself: its answer is the task's own payload, said as soon as the asking record is durable. No folder, no child,
  * no thread; what it says goes the road of every other answer, so it is recorded before anything can follow from it.
  */
-
-#define ECHO_ARENA_BYTES ((size_t)32 << 20) /* a record's line is at most 1 MiB */
 
 void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask)
 {
@@ -15,7 +15,7 @@ void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask)
     struct mw_tape record;
     struct mw_json json;
     struct mw_buf body = mw_heap_buf();
-    mw_heap_arena(&arena, ECHO_ARENA_BYTES);
+    mw_host_arena_take(host, strlen(ask->line) * 40 + 65536, &arena);
     enum mw_rc rc = mw_json_parse(&arena, mw_str_of(ask->line), &record, NULL);
     MW_ASSERT(rc == MW_OK); /* our own line */
     mw_json_init(&json, &body);
@@ -25,5 +25,5 @@ void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask)
     mw_json_object_end(&json);
     mw_host_tell(host, MW_REQ_RECORD_RESULT, open->item, open->seq, mw_buf_str(&body));
     mw_heap_buf_free(&body);
-    mw_heap_arena_free(&arena);
+    mw_host_arena_give(host, &arena);
 }

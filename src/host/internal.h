@@ -24,6 +24,8 @@
 #define MW_PENDING_MAX 4096u
 #define MW_PINNED_BYTES ((size_t)32 << 20) /* of documents in memory */
 #define MW_MEMORY_MB_MIN 64u               /* of MILLWRIGHT_MEMORY_MB; the most is the region */
+#define MW_SPARE_ARENAS 8u
+#define MW_SPARE_ARENA_BYTES ((size_t)1 << 20) /* reserved; backed as far as it was touched */
 #define MW_IDLE_EXIT_MS 60000u
 
 struct mw_host;
@@ -44,9 +46,8 @@ typedef void mw_host_answered(void *user, const struct mw_host_answer *answer);
 struct mw_post {
     struct mw_post *next;
     struct mw_request request;
-    struct mw_arena arena; /* body's text and tape */
+    struct mw_arena arena; /* body's text and tape, ids: until it is decided */
     struct mw_tape tape;
-    char *message_id, *actor;
     char body_sha256[MW_SHA256_HEX], body_hash[MW_SHA256_HEX];
     mw_host_answered *answered; /* may be NULL */
     void *user;
@@ -65,8 +66,8 @@ struct mw_frame {
 
 /* A definition or document that is held in memory under its hash. */
 struct mw_pin {
-    struct mw_pin *beside;          /* in the same slot */
-    struct mw_pin *newer, *older;   /* by their last use */
+    struct mw_pin *beside;        /* in the same slot */
+    struct mw_pin *newer, *older; /* by their last use */
     char sha256[MW_SHA256_HEX];
     struct mw_arena arena;
     struct mw_tape tape;
@@ -127,6 +128,11 @@ struct mw_host {
     struct mw_post *pending, **pending_end;
     uint32_t pending_count;
     bool full; /* P10: no space; new work is refused */
+    uint32_t holds;
+    struct mw_arena spare_arenas[MW_SPARE_ARENAS];
+    uint32_t spare_count;
+    uint8_t entropy[256]; /* drawn in advance */
+    uint32_t entropy_left;
     /* asks */
     struct mw_host_asks {
         struct mw_host_ask *oldest, *newest;
@@ -140,7 +146,7 @@ struct mw_host {
     struct mw_workers *workers; /* owned; NULL until an agent of that kind is asked or asks */
     /* definitions */
     struct mw_pins pins;
-    struct mw_watch definitions_watch; /* of what the newest definitions were read from */
+    struct mw_watch definitions_watch;      /* of what the newest definitions were read from */
     char definitions_sha256[MW_SHA256_HEX]; /* the newest that core was told of */
     /* life */
     uv_timer_t idle;
@@ -194,15 +200,21 @@ void mw_host_snapshot_stop(struct mw_host *host);
 void mw_host_commit_start(struct mw_host *host);
 void mw_host_commit_stop(struct mw_host *host);
 /* body_text is copied; NULL pointer body: "{}". kind, item, fence as in struct mw_request. */
-struct mw_post *mw_post_make(const struct mw_host *host, enum mw_request_kind kind,
+struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
                              struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
                              struct mw_err *err);
-void mw_post_discard(struct mw_post *post);
+void mw_post_discard(struct mw_host *host, struct mw_post *post);
 /* Before anything is made or written for it: MW_E_LIMIT, MW_E_FULL when a request of a caller cannot be taken now (P09, P10). */
 MW_MUST enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind,
                                   struct mw_err *err);
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user);
+/* Between the two, what is posted is decided, and none of it handed to the writer: it all becomes one frame. May be nested. */
+void mw_host_hold(struct mw_host *host);
+void mw_host_release(struct mw_host *host);
+/* Scratch memory for the loop's thread, used again and again; give resets it. Of at least so many bytes. */
+void mw_host_arena_take(struct mw_host *host, size_t size_bytes, struct mw_arena *ret_arena);
+void mw_host_arena_give(struct mw_host *host, struct mw_arena *arena);
 /* From inside: a body made by ourselves. */
 void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                   struct mw_str body_text);
@@ -252,7 +264,8 @@ MW_MUST enum mw_rc mw_pins_refresh(struct mw_host *host, struct mw_err *err);
 /* api_server.c */
 MW_MUST enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err);
 void mw_host_api_stop(struct mw_host *host);
-void mw_host_api_durable(struct mw_host *host);
+/* These records have just become durable. */
+void mw_host_api_durable(struct mw_host *host, mw_seq first, uint32_t count, struct mw_str lines);
 /* Ends the streams whose client has gone; without records nothing else notices them. */
 void mw_host_api_look(struct mw_host *host);
 uint32_t mw_host_api_connections(const struct mw_host *host);

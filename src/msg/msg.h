@@ -105,7 +105,8 @@ struct mw_request {
     uint32_t body_node;
     struct mw_str
         body_sha256; /* hex of the body's text; the host has it on disk already when it is large */
-    bool body_in_record;     /* small: it stands in the record that opens the trace, and is nowhere else */
+    bool
+        body_in_record; /* small: it stands in the record that opens the trace, and is nowhere else */
     struct mw_str body_hash; /* hex over kind and body: tells a repeat from a collision */
     mw_seq item;             /* addressee */
     mw_seq fence;            /* host answers: the asking record's number */

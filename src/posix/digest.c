@@ -5,11 +5,22 @@
 #include <pthread.h>
 #include <string.h>
 
+/* OpenSSL looks the algorithm up by its name again and again unless it is held. */
+static const EVP_MD *sha256;
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    MW_ASSERT(sha256 != NULL);
+}
+
 void mw_sha256_begin(struct mw_sha256 *sha)
 {
+    (void)pthread_once(&sha256_once, fetch_sha256);
     sha->state = EVP_MD_CTX_new();
     MW_ASSERT(sha->state != NULL);
-    MW_ASSERT(EVP_DigestInit_ex(sha->state, EVP_sha256(), NULL) == 1);
+    MW_ASSERT(EVP_DigestInit_ex(sha->state, sha256, NULL) == 1);
 }
 
 void mw_sha256_add(struct mw_sha256 *sha, struct mw_str bytes)
@@ -26,7 +37,8 @@ void mw_sha256_end(struct mw_sha256 *sha, uint8_t ret_digest[32])
 
 void mw_sha256_of(struct mw_str bytes, uint8_t ret_digest[32])
 {
-    MW_ASSERT(EVP_Digest(bytes.ptr, bytes.len, ret_digest, NULL, EVP_sha256(), NULL) == 1);
+    (void)pthread_once(&sha256_once, fetch_sha256);
+    MW_ASSERT(EVP_Digest(bytes.ptr, bytes.len, ret_digest, NULL, sha256, NULL) == 1);
 }
 
 void mw_hex(const uint8_t *bytes, size_t count, char *ret_text)

@@ -114,8 +114,7 @@ static struct mw_place member_place(const struct mw_world *world, const struct m
     struct mw_place place = *outer;
     if (row->node == MW_NODE_NONE)
         return place;
-    const struct mw_tape *tape =
-        mw_world_document(world, trace, row->document);
+    const struct mw_tape *tape = mw_world_document(world, trace, row->document);
     place.outer_document = outer->document;
     place.outer_node = outer->node;
     place.document = row->document;

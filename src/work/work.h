@@ -40,7 +40,7 @@ struct mw_letter {
     struct mw_str skill;   /* all strings KEEP */
     struct mw_str expects;
     struct mw_str trace_id;
-    struct mw_str documents; /* JSON list of hashes: what its trace was made from */
+    struct mw_str documents;   /* JSON list of hashes: what its trace was made from */
     struct mw_str intent_body; /* the first of them, when its text stood in a record */
     uint32_t document;
     uint32_t node;
