@@ -154,7 +154,7 @@ void mw_host_hold(struct mw_host *host)
 void mw_host_release(struct mw_host *host)
 {
     MW_ASSERT(host->holds > 0);
-    if (--host->holds == 0)
+    if (--host->holds == 0 && host->filling != NULL) /* NULL: the journal is still being read */
         hand_over(host);
 }
 
