@@ -19,13 +19,19 @@ void mw_arena_reset(struct mw_arena *arena)
 
 void *mw_arena_alloc(struct mw_arena *arena, size_t size_bytes)
 {
+    void *memory = mw_arena_alloc_unset(arena, size_bytes);
+    return memory != NULL ? memset(memory, 0, size_bytes) : NULL;
+}
+
+void *mw_arena_alloc_unset(struct mw_arena *arena, size_t size_bytes)
+{
     size_t start = (arena->used_bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if (arena->exhausted || start > arena->size_bytes || size_bytes > arena->size_bytes - start) {
         arena->exhausted = true;
         return NULL;
     }
     arena->used_bytes = start + size_bytes;
-    return memset(arena->memory + start, 0, size_bytes);
+    return arena->memory + start;
 }
 
 void *mw_arena_alloc_array(struct mw_arena *arena, size_t item_bytes, size_t count)

@@ -20,6 +20,8 @@ void mw_arena_init(struct mw_arena *arena, void *memory, size_t size_bytes);
 void mw_arena_reset(struct mw_arena *arena);
 /* Zeroed, aligned to 16. NULL when exhausted. */
 void *mw_arena_alloc(struct mw_arena *arena, size_t size_bytes);
+/* The same, not zeroed: for what is written before it is read. */
+void *mw_arena_alloc_unset(struct mw_arena *arena, size_t size_bytes);
 #define mw_arena_array(arena, type, count)                                                         \
     ((type *)mw_arena_alloc_array((arena), sizeof(type), (count)))
 void *mw_arena_alloc_array(struct mw_arena *arena, size_t item_bytes, size_t count);

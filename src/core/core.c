@@ -86,6 +86,21 @@ static bool note_request(const struct mw_request *request, struct mw_out *out)
     return true;
 }
 
+/* Only the counts say what is there; the places behind them are never read. */
+static struct mw_out *new_out(struct mw_arena *arena)
+{
+    struct mw_out *out = mw_arena_alloc_unset(arena, sizeof(*out));
+    MW_ASSERT(out != NULL);
+    out->arena = arena;
+    out->event_count = 0;
+    out->follow_count = 0;
+    out->answer = 0;
+    out->refused = MW_OK;
+    out->refusal = MW_STR_NONE;
+    out->pointer = MW_STR_NONE;
+    return out;
+}
+
 void mw_core_step(struct mw_core *core, const struct mw_request *request, struct mw_buf *frame,
                   struct mw_step_result *ret_result)
 {
@@ -106,10 +121,11 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
                         .frame = frame,
                         .frame_start = frame->len,
                         .timestamp = mw_utc_text(&core->arena, request->now_us)};
-    struct mw_out *out = mw_arena_alloc(&core->arena, sizeof(*out));
-    step.queue = mw_arena_array(&core->arena, struct mw_request, MW_STEP_FOLLOWS_MAX);
-    MW_ASSERT(out != NULL && step.queue != NULL);
-    out->arena = &core->arena;
+    struct mw_out *out = new_out(&core->arena);
+    /* Its bounds are generous and most steps use little of it: only what is used is written. */
+    step.queue =
+        mw_arena_alloc_unset(&core->arena, MW_STEP_FOLLOWS_MAX * sizeof(struct mw_request));
+    MW_ASSERT(step.queue != NULL);
     decide(core, request, out);
     if (out->refused != MW_OK) {
         ret_result->rc = out->refused;
@@ -172,9 +188,7 @@ static void take(struct step *step, const struct mw_request *request)
     size_t mark = step->core->arena.used_bytes;
     if (is_about_nothing(step, request))
         return;
-    struct mw_out *out = mw_arena_alloc(&step->core->arena, sizeof(*out));
-    MW_ASSERT(out != NULL);
-    out->arena = &step->core->arena;
+    struct mw_out *out = new_out(&step->core->arena);
     decide(step->core, request, out);
     MW_ASSERT(out->refused == MW_OK); /* a follow-up is never refused */
     for (uint32_t i = 0; i < out->event_count; i++)
