@@ -117,7 +117,7 @@ WORLD_WRAP(void, mw_api_wake, struct mw_api *api)
     (void)api;
     if (callers.ops == NULL || !world_rarely(30))
         return;
-    const struct mw_api_wanted all = {.trace_id = MW_STR_NONE};
+    const struct mw_api_wanted all = {.start = MW_STR_NONE};
     enum mw_rc rc =
         callers.ops->records(world.host, 0, &all, (size_t)64 << 20, &lines, &upto, &err);
     WORLD_CHECK(rc == MW_OK || world.faulted, "following the records: %s", err.text);
@@ -125,6 +125,17 @@ WORLD_WRAP(void, mw_api_wake, struct mw_api *api)
                                 memcmp(lines.ptr, world.sure.ptr, lines.len) == 0),
                 "a follower hears what is not durable");
     mw_heap_buf_free(&lines);
+}
+
+/* What is handed over from memory is durable, whole and in its place. */
+WORLD_WRAP(void, mw_api_feed, struct mw_api *api, uint64_t first, uint32_t count,
+           struct mw_str lines)
+{
+    (void)first;
+    (void)count;
+    WORLD_CHECK(lines.len > 0 && memmem(world.sure.ptr, world.sure.len, lines.ptr, lines.len),
+                "followers are fed what is not durable");
+    __wrap_mw_api_wake(api);
 }
 
 WORLD_WRAP(uint32_t, mw_api_connections, const struct mw_api *api)

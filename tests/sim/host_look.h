@@ -146,6 +146,29 @@ static void look_at_named(struct mw_str line, const char *key, bool is_list, mw_
         look_at_blob(mw_str_sub(line, at + len, 64), is_list, seq);
 }
 
+/* A small one stands in the record itself, whole: its bytes have the hash that the record says. */
+static void look_at_intent(struct mw_str line, mw_seq seq)
+{
+    static const char key[] = "\"intent\":";
+    size_t at = look_find(line, key, 0);
+    if (at == SIZE_MAX || look_find(line, "\"kind\":\"trace.opened\"", 0) == SIZE_MAX) {
+        look_at_named(line, "\"intentSha256\":\"", false, seq);
+        return;
+    }
+    struct mw_arena arena;
+    struct mw_tape tape;
+    char sha256[MW_SHA256_HEX];
+    mw_heap_arena(&arena, (size_t)4 << 20);
+    enum mw_rc rc = mw_json_parse(&arena, line, &tape, NULL);
+    uint32_t payload = mw_node_get(&tape, 0, "payload");
+    WORLD_CHECK(rc == MW_OK && mw_node_get(&tape, payload, "intent") != MW_NODE_NONE,
+                "record %lu has no intent where it says so", (unsigned long)seq);
+    mw_sha256_hex(tape.nodes[mw_node_get(&tape, payload, "intent")].text, sha256);
+    WORLD_CHECK(mw_str_is(mw_node_get_text(&tape, payload, "intentSha256"), sha256),
+                "P22: the intent in record %lu is not the one that it names", (unsigned long)seq);
+    mw_heap_arena_free(&arena);
+}
+
 static void look_at_frame(mw_seq first, struct mw_str lines)
 {
     mw_seq seq = first;
@@ -153,7 +176,7 @@ static void look_at_frame(mw_seq first, struct mw_str lines)
         size_t end = mw_str_find(lines, '\n', at);
         struct mw_str line = mw_str_sub(lines, at, end - at);
         look_at_named(line, "\"payloadSha256\":\"", false, seq);
-        look_at_named(line, "\"intentSha256\":\"", false, seq);
+        look_at_intent(line, seq);
         look_at_named(line, "\"filesSha256\":\"", true, seq);
         at = end + 1;
     }

@@ -225,7 +225,8 @@ static inline void oracle_memory(struct rig *rig)
     for (uint32_t i = 0; i < core->work.letter_count; i++) {
         const struct mw_letter *letter = &core->work.letters[i];
         bytes += oracle_text(letter->skill, 1) + oracle_text(letter->expects, 1) +
-                 oracle_text(letter->trace_id, 1) + oracle_text(letter->documents, 1);
+                 oracle_text(letter->trace_id, 1) + oracle_text(letter->documents, 1) +
+                 oracle_text(letter->intent_body, 1);
     }
     if (core->session.build_cap > 0)
         bytes += oracle_block(core->session.build_cap * sizeof(*core->session.builds));
