@@ -148,8 +148,13 @@ static int go_on(uint64_t seed)
     void *journal;
     enum mw_rc rc = ops->open(FOLDER, &options, &journal, &opened, &err);
     if (rc == MW_OK) {
+        struct mw_err later = {0};
         rc = append_two(journal, seed, &err);
-        (void)ops->close(journal, NULL); /* the next start does not need it */
+        enum mw_rc closed = ops->close(journal, &later);
+        if (rc == MW_OK && closed != MW_OK) {
+            err = later;
+            rc = closed;
+        }
     }
     return rc == MW_OK ? 0 : subject_fail("append", rc, &err);
 }

@@ -343,12 +343,12 @@ static uint64_t roll(struct worker *worker, uint64_t below)
     return below == 0 ? 0 : worker->dice % below;
 }
 
-/* By day a long scenario is looked at here and there, at other places for another seed; by night everywhere. */
+/* By day a long scenario is looked at here and there, at other places for another seed and another scenario; by night everywhere. */
 static long stride_of(const struct worker *worker, long stops, long *ret_from)
 {
     long stride = sweep.every || stops <= STOPS_ALL_BY_DAY ? 1 : 1 + stops / STOPS_ALL_BY_DAY;
     stride = worker->task.seed > 1 && !sweep.every ? 8 : stride;
-    *ret_from = 1 + (long)(worker->task.seed % (uint64_t)stride);
+    *ret_from = 1 + (long)((worker->task.seed + worker->task.scenario) % (uint64_t)stride);
     return stride;
 }
 
