@@ -65,7 +65,8 @@ bool expr_fail(struct expr_eval *eval, const struct expr_node *node, enum mw_exp
                struct mw_str about)
 {
     eval->why = (struct mw_expr_why){cause, node->column, about};
-    eval->spent = eval->spent || cause == MW_EXPR_LIMIT;
+    if (cause == MW_EXPR_LIMIT)
+        eval->spent = true;
     return false;
 }
 

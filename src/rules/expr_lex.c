@@ -78,11 +78,12 @@ static bool read_digits_as_integer(struct expr_lexer *lexer, size_t from, struct
     return true;
 }
 
-/* JSON's spelling has a digit before the point and no leading zeros. */
+/* JSON's spelling has a digit before the point and no leading zeros. What comes here has a point or an exponent behind its first byte. */
 static void set_number_text(struct expr_lexer *lexer, size_t from, struct expr_token *token)
 {
     struct mw_str text = mw_str_sub(lexer->text, from, lexer->at - from);
-    while (text.len > 1 && text.ptr[0] == '0' && is_digit(text.ptr[1]))
+    MW_ASSERT(text.len > 1);
+    while (text.ptr[0] == '0' && is_digit(text.ptr[1]))
         text = mw_str_sub(text, 1, text.len - 1);
     token->kind = TOKEN_NUMBER;
     token->text =
@@ -157,7 +158,7 @@ static bool read_code(struct expr_lexer *lexer, int count, int base, char **to)
         code = code * (uint32_t)base + (uint32_t)digit;
         lexer->at++;
     }
-    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) || (base == 8 && code > 0xff))
+    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
         return refuse_at(lexer, from, "no such character");
     *to += put_utf8(*to, code);
     return true;
@@ -176,7 +177,7 @@ static bool read_escape(struct expr_lexer *lexer, char **to)
             return true;
         }
     }
-    if (c >= '0' && c <= '3')
+    if (c >= '0' && c <= '3') /* \377 is the highest */
         return read_code(lexer, 3, 8, to);
     lexer->at++;
     switch (c) {

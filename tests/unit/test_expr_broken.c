@@ -32,6 +32,7 @@ static const char *const corpus[] = {
     "int('-7') + int(1.9) < uint('5') && string(1) == 's' && bool('t') && double('1.5') == 1.5",
     "-9223372036854775808 == - 1 - 9223372036854775807 && 18446744073709551615u > .5",
     "['a', 'b'].transformList(i, v, i > 0, v.startsWith('b') != v.endsWith('b'))",
+    "double(7) == 7.0 && -(r.d) == -1.5 && string(7) + string(true) == '7true'",
     "'%s'.format([strings.quote('a')]).replace('a', 'b', 1).matches('^.b[^c]$')",
 };
 
@@ -153,6 +154,58 @@ static void memory_is_enough_or_a_limit(void **state)
             assert_int_equal(part.evaluated, whole.evaluated);
             assert_string_equal(part.json, whole.json);
         }
+    }
+}
+
+/* A chain of fields deeper and deeper, in each place that takes a part: a hundred levels, then the limit by its name. */
+static void depth_is_limited_in_every_place(void **state)
+{
+    static const char *const places[] = {
+        "$",         "[$]",       "{'a': $}",      "{$: 1}",      "$ + 1",       "1 + $",
+        "$ ? 1 : 2", "a ? $ : 2", "a ? 1 : $",     "$[0]",        "a[$]",        "$.b",
+        "-$",        "!$",        "not $",         "$.size()",    "a.charAt($)", "size($)",
+        "has($.b)",  "holds($)",  "[1].all(x, $)", "$.all(x, x)", "a || $",      "$ && b",
+        "$ in a",    "a in $",    "$ contains b",  "a == $",      "$.f",         "${a}.b + $"};
+    char chain[256], text[512];
+    struct tried tried;
+    (void)state;
+    for (size_t p = 0; p < MW_COUNT(places); p++) {
+        unsigned limits = 0;
+        for (size_t depth = 90; depth <= 101; depth++) {
+            const char *hole = strchr(places[p], '$');
+            hole = hole[1] == '{' ? strchr(hole + 1, '$') : hole;
+            memset(chain, 'a', sizeof chain);
+            for (size_t i = 1; i < 2 * depth; i += 2)
+                chain[i] = '.';
+            chain[2 * depth - 1] = '\0';
+            (void)snprintf(text, sizeof text, "%.*s%s%s", (int)(hole - places[p]), places[p], chain,
+                           hole + 1);
+            try_text(mw_str_of(text), sizeof memory, &tried);
+            assert_true(tried.compiled == MW_OK || tried.compiled == MW_E_LIMIT);
+            if (limits > 0)
+                assert_int_equal(tried.compiled, MW_E_LIMIT);
+            if (tried.compiled == MW_E_LIMIT)
+                assert_non_null(strstr(tried.words, "deeper than 100 levels"));
+            limits += tried.compiled == MW_E_LIMIT;
+        }
+        assert_true(limits > 0 && limits < 5);
+    }
+}
+
+static void variables_are_limited(void **state)
+{
+    char text[4096];
+    struct tried tried;
+    (void)state;
+    for (unsigned count = 31; count <= 34; count++) {
+        size_t len = 0;
+        for (unsigned i = 0; i < count; i++)
+            len += (size_t)snprintf(text + len, sizeof text - len, "[1].all(x%u, ", i);
+        len += (size_t)snprintf(text + len, sizeof text - len, "true");
+        memset(text + len, ')', count);
+        try_text((struct mw_str){text, len + count}, sizeof memory, &tried);
+        assert_int_equal(tried.compiled, MW_OK);
+        assert_int_equal(tried.evaluated, count <= MW_EXPR_VARIABLES_MAX ? MW_OK : MW_E_LIMIT);
     }
 }
 
@@ -376,6 +429,9 @@ static void corners_are_as_documented(void **state)
         {"not not true", "true"},
         {"!!true", "true"},
         {"1 2", "expected an operator"},
+        {"5", "5"},
+        {"null", "null"},
+        {"[null]", "[null]"},
         {"1 @", "a character"},
         {"", "expected a value"},
     };
@@ -428,6 +484,10 @@ static void steps_run_out_anywhere(void **state)
 {
     static const char *const targets[] = {
         "true",
+        "{'a': 1, 'b': 2, 'c': 3, 'd': 4, 'e': 5, 'f': 6, 'g': 7, 'h': 8, 'i': 9, 'j': 0}.j == 0",
+        "'%s %s'.format([{'a': 1, 'b': [1, 'c']}, [2, 'd', {}]]).size() > 9",
+        "!'a'.matches('abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz|b*c+d?')",
+        "['a', 'b', 'c'].join('') == 'abc' && 'abc'.split('').size() == 3",
         "n[60] == 60",
         "r.m.a[1] == 2",
         "wide.k40 == 0 && has(wide.k41) && wide['k42'] == 0",
@@ -457,7 +517,7 @@ static void steps_run_out_anywhere(void **state)
         assert_int_equal(after_steps(0, 0, targets[i]), MW_OK);
         /* From far away in great steps, from near in small ones; the night looks at each. */
         bool far = after_steps(loops - 2, 0, targets[i]) == MW_E_LIMIT;
-        unsigned step = getenv("MW_NIGHT") != NULL ? 1 : far ? 23 : 4;
+        unsigned step = getenv("MW_NIGHT") != NULL ? 1 : far ? 23 : i < 5 ? 1 : 4;
         for (unsigned words = i % step; words < (far ? 1000 : 260); words += step) {
             enum mw_rc rc = after_steps(loops - (far ? 8 : 2), words, targets[i]);
             if (limits > 0)
@@ -474,6 +534,8 @@ int main(void)
         cmocka_unit_test(a_broken_expression_is_evaluated_or_refused_at_its_column),
         cmocka_unit_test(memory_is_enough_or_a_limit),
         cmocka_unit_test(corners_are_as_documented),
+        cmocka_unit_test(depth_is_limited_in_every_place),
+        cmocka_unit_test(variables_are_limited),
         cmocka_unit_test(steps_run_out_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,25 @@ static uint32_t parse(struct mw_arena *arena, const char *text, struct mw_tape *
     return 0;
 }
 
+static void nesting_is_limited(void **state)
+{
+    char text[3 * MW_JSON_DEPTH_MAX];
+    (void)state;
+    for (size_t depth = MW_JSON_DEPTH_MAX - 1; depth <= MW_JSON_DEPTH_MAX + 1; depth++) {
+        struct mw_arena arena;
+        struct mw_tape tape;
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        struct mw_str all = {text, 2 * depth};
+        mw_arena_init(&arena, memory, sizeof memory);
+        bool taken = mw_json_parse(&arena, all, &tape, NULL) == MW_OK;
+        assert_int_equal(taken, depth <= MW_JSON_DEPTH_MAX);
+        assert_int_equal(mw_json_skip(all, 0), taken ? all.len : 0);
+    }
+    assert_int_equal(mw_json_skip(MW_STR_NONE, 0), 0);
+    assert_int_equal(mw_json_skip(MW_STR("\"\\u0041\""), 0), 0);
+}
+
 static void pointers_find_what_they_name(void **state)
 {
     static const struct {
@@ -284,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_broken_text_is_what_another_reader_says_it_is),
         cmocka_unit_test(every_size_of_memory_is_enough_or_said_to_be_too_small),
+        cmocka_unit_test(nesting_is_limited),
         cmocka_unit_test(pointers_find_what_they_name),
         cmocka_unit_test(values_are_equal_when_they_mean_the_same),
         cmocka_unit_test(numbers_are_compared_exactly),
