@@ -121,8 +121,7 @@ WORLD_WRAP(void, mw_api_wake, struct mw_api *api)
     enum mw_rc rc =
         callers.ops->records(world.host, 0, &all, (size_t)64 << 20, &lines, &upto, &err);
     WORLD_CHECK(rc == MW_OK || world.faulted, "following the records: %s", err.text);
-    WORLD_CHECK(rc != MW_OK || (lines.len <= world.sure.len &&
-                                memcmp(lines.ptr, world.sure.ptr, lines.len) == 0),
+    WORLD_CHECK(rc != MW_OK || world_begins(&world.sure, &lines),
                 "a follower hears what is not durable");
     mw_heap_buf_free(&lines);
 }

@@ -115,6 +115,8 @@ static struct disk_node *disk_node_make(bool folder, mode_t mode)
 static void disk_bytes_put(struct disk_bytes *bytes, size_t offset, const char *from, size_t len)
 {
     size_t end = offset + len;
+    if (len == 0)
+        return;
     if (end > bytes->cap) {
         size_t cap = bytes->cap > 0 ? bytes->cap : 256;
         while (cap < end)

@@ -53,8 +53,7 @@ static void look_replay(void)
 {
     struct rig *rig = world.rig;
     struct mw_err err;
-    WORLD_CHECK(world.sure.len <= rig->journal.len &&
-                    memcmp(world.sure.ptr, rig->journal.ptr, world.sure.len) == 0,
+    WORLD_CHECK(world_begins(&rig->journal, &world.sure),
                 "the journal holds what was never decided");
     rig->journal.len = world.sure.len;
     rig->line_count = rig->durable = (size_t)world.sure_seq;
@@ -73,9 +72,9 @@ static void look_at_opened(void *journal)
     struct mw_err err = {0};
     enum mw_rc rc = __real_mw_journal_files.read(journal, 1, look_take_line, &lines, &err);
     WORLD_CHECK(rc == MW_OK, "P01: the journal cannot be read: %s", err.text);
-    WORLD_CHECK(
-        lines.len >= world.sure.len && memcmp(lines.ptr, world.sure.ptr, world.sure.len) == 0,
-        "P01: of %lu acknowledged records some are gone or changed", (unsigned long)world.sure_seq);
+    WORLD_CHECK(world_begins(&lines, &world.sure),
+                "P01: of %lu acknowledged records some are gone or changed",
+                (unsigned long)world.sure_seq);
     if (lines.len > world.sure.len) {
         struct mw_str more = mw_str_sub(mw_buf_str(&lines), world.sure.len, lines.len);
         WORLD_CHECK(mw_str_eq(more, mw_buf_str(&world.tried)),

@@ -121,6 +121,11 @@ static void world_note(const char *what, uint64_t a, uint64_t b)
 
 #define WORLD_CHECK(condition, ...) RIG_CHECK(world.rig, condition, __VA_ARGS__)
 
+static bool world_begins(const struct mw_buf *text, const struct mw_buf *beginning)
+{
+    return mw_str_starts(mw_buf_str(text), mw_buf_str(beginning));
+}
+
 /* Out of whatever the host is doing: the process is gone. */
 __attribute__((noreturn)) static void world_gone(enum world_end end, int exit_code)
 {
