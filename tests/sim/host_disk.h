@@ -50,6 +50,7 @@ struct disk_node {
     size_t dirty_from, dirty_to, cut_to;
     bool dirty, mapped;
     size_t blocks_bytes; /* asked for by fallocate */
+    int64_t changed_us;  /* UTC */
     struct disk_node *next;
 };
 
@@ -105,6 +106,7 @@ static struct disk_node *disk_node_make(bool folder, mode_t mode)
     node->inode = ++disk.inodes;
     node->folder = folder;
     node->mode = mode & 0777;
+    node->changed_us = world_utc_us();
     node->next = disk.nodes;
     disk.nodes = node;
     return node;
@@ -160,6 +162,7 @@ static size_t disk_bytes_get(const struct disk_bytes *bytes, size_t offset, char
 
 static void disk_touch(struct disk_node *node, size_t from, size_t to)
 {
+    node->changed_us = world_utc_us();
     if (!node->dirty) {
         node->dirty_from = from;
         node->dirty_to = to;
@@ -267,6 +270,7 @@ static void disk_change(struct disk_node *folder, const char *name, struct disk_
     if (node != NULL && node->links++ == 0)
         disk.written_bytes += disk_weight(node);
     disk_set(folder, kept_name, node);
+    folder->changed_us = world_utc_us();
 }
 
 static void disk_sync_names(const struct disk_node *folder)
@@ -598,6 +602,9 @@ static void disk_stat(const struct disk_node *node, struct stat *info)
     info->st_uid = 1000;
     info->st_gid = 1000;
     info->st_size = (off_t)node->now.size;
+    info->st_mtim = (struct timespec){.tv_sec = node->changed_us / 1000000,
+                                      .tv_nsec = node->changed_us % 1000000 * 1000};
+    info->st_ctim = info->st_mtim;
     info->st_blocks = (blkcnt_t)((disk_weight(node) + 511) / 512);
 }
 
