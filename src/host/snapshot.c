@@ -2,6 +2,7 @@
 
 #include "host/host.h"
 #include "host/internal.h"
+#include "journal/extract.h"
 #include "journal/files.h"
 
 #include <errno.h>
@@ -260,7 +261,10 @@ enum mw_rc mw_snapshot_make(const char *workspace, uint64_t until_seq,
     struct mw_snapshot before, snapshot = {0};
     struct mw_buf file = mw_heap_buf();
     struct mw_err unusable;
-    enum mw_rc rc = mw_journal_position(journal, &options, until_seq, &snapshot.at, err);
+    /* Beside a host: what is not committed yet may still be taken back. */
+    uint64_t settled = mw_journal_settled(journal, &options);
+    enum mw_rc rc = mw_journal_position(
+        journal, &options, settled < until_seq ? settled : until_seq, &snapshot.at, err);
     if (rc != MW_OK)
         return rc;
     struct source source = {.journal = journal, .options = &options, .until_seq = snapshot.at.seq};

@@ -257,13 +257,18 @@ enum mw_rc mw_snapshot_newest(int dir_fd, char ret_name[MW_SNAPSHOT_NAME_BYTES],
 enum mw_rc mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *ret_snapshot,
                             struct mw_buf *file, struct mw_err *err)
 {
-    struct mw_snapshot snapshot;
-    char digest[65];
     size_t start = file->len;
     enum mw_rc rc = mw_file_read(dir_fd, name, MW_SNAPSHOT_BYTES_MAX, file, err);
-    if (rc != MW_OK)
-        return rc;
-    struct mw_str all = mw_str_sub(mw_buf_str(file), start, SIZE_MAX);
+    return rc == MW_OK ? mw_snapshot_check(mw_str_sub(mw_buf_str(file), start, SIZE_MAX), name,
+                                           ret_snapshot, err)
+                       : rc;
+}
+
+enum mw_rc mw_snapshot_check(struct mw_str all, const char *name, struct mw_snapshot *ret_snapshot,
+                             struct mw_err *err)
+{
+    struct mw_snapshot snapshot;
+    char digest[65];
     if (all.len < MW_SNAPSHOT_HEADER_BYTES || !parse_header(all.ptr, &snapshot))
         return MW_FAIL(err, MW_E_CORRUPT, "%s: not a snapshot's header", name);
     struct mw_str body = mw_str_sub(all, MW_SNAPSHOT_HEADER_BYTES, SIZE_MAX);
@@ -290,7 +295,7 @@ enum mw_rc mw_snapshot_each(struct mw_str file, mw_snapshot_on_line on_line, voi
         MW_ASSERT(newline != NULL); /* read has looked */
         struct mw_str line = {file.ptr + at, (size_t)(newline - file.ptr) - at};
         at += line.len + 1;
-        bool left = mw_str_starts(line, MW_STR(LEFT_START));
+        bool left = mw_str_starts(line, MW_STR(LEFT_START)) && mw_str_ends(line, MW_STR("}"));
         if (left)
             line = mw_str_sub(line, sizeof(LEFT_START) - 1, line.len - sizeof(LEFT_START));
         rc = on_line(context, line, left, err);

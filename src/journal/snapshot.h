@@ -82,6 +82,9 @@ MW_MUST enum mw_rc mw_snapshot_newest(int dir_fd, char ret_name[MW_SNAPSHOT_NAME
 /* Appends the file to file (a heap buf) and checks every byte of it. MW_E_CORRUPT says what is wrong. */
 MW_MUST enum mw_rc mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *ret_snapshot,
                                     struct mw_buf *file, struct mw_err *err);
+/* The same of bytes that are at hand; name is for the words of the error. */
+MW_MUST enum mw_rc mw_snapshot_check(struct mw_str file, const char *name,
+                                     struct mw_snapshot *ret_snapshot, struct mw_err *err);
 /* Is its place in the journal what the journal has there? MW_E_CONFLICT: it is of another one, or ahead of this one. */
 MW_MUST enum mw_rc mw_snapshot_belongs(const char *dir, const struct mw_journal_options *options,
                                        const struct mw_snapshot *snapshot, struct mw_err *err);
