@@ -1,6 +1,7 @@
 #!/bin/sh
 # make night: the long forms of all tests (MW_NIGHT=1), the same tests under sanitizers and valgrind, every planted defect, fuzzing, benches.
 #
+#   night.sh [PART…]     parts: check asan tsan valgrind planted fuzz bench; default: all. A part by itself adds to the summary that is there.
 #   What was tried is counted in build/night-summary.txt, which is printed before the last line.
 #   FUZZ_SECONDS (default 600) for each fuzz target. Ends with 'N passed, N failed' alone on a line; every part runs, whatever fails before.
 set -eu
@@ -12,11 +13,16 @@ total=$(mktemp)
 # A line of whoever counts something: what|how many|how many were broken|more words|ok or FAILED
 mkdir -p build
 export MW_SUMMARY="$top/build/night-summary.raw"
-rm -f "$MW_SUMMARY" build/release/crash-sweep.txt
+if [ $# -eq 0 ]; then
+    rm -f "$MW_SUMMARY" build/release/crash-sweep.txt
+    set -- check asan tsan valgrind planted fuzz bench
+fi
 trap 'rm -f "$total"' EXIT
 
-tools/check.sh | tee build/night-check.log || true
-sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2 0/p' build/night-check.log | tail -n 1 >>"$total"
+checked() {
+    tools/check.sh | tee build/night-check.log || true
+    sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2 0/p' build/night-check.log | tail -n 1 >>"$total"
+}
 
 sanitized() {
     preset=$1
@@ -34,29 +40,50 @@ sanitized() {
     # The whole program, host and agents and all: one app, twice checked.
     if tools/host_smoke.sh "build/$preset/millwright"; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
 }
-sanitized asan
-# The sanitizer's own thread is one process more than test_exec counts; the simulated host's threads are none, and change stacks by themselves.
-sanitized tsan --skip test_exec --skip sim_host
 
-echo "== valgrind"
-# Short forms: memcheck makes everything thirty times slower. Left out, each for a reason: what opens files with openat2, which Debian's valgrind
-# does not know (the stage, promotion and what stands on them; they run under both sanitizers above); what watches its children's system
-# calls, counts processes or lays rules on itself (crash, exec, sandbox); the simulated host, whose calls are answered by the test.
-for label in unit conformance sim; do
-    env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label "$label" --tally "$total" --timeout 7200 \
-        --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
-        --skip stage --skip promot --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
+under_valgrind() {
+    echo "== valgrind"
+    MW_TESTS=ON tools/build.sh release tests
+    # Short forms: memcheck makes everything thirty times slower. Left out, each for a reason: what opens files with openat2, which Debian's valgrind
+    # does not know (the stage, promotion and what stands on them; they run under both sanitizers above); what watches its children's system
+    # calls, counts processes or lays rules on itself (crash, exec, sandbox); the simulated host, whose calls are answered by the test.
+    for label in unit conformance sim; do
+        env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label "$label" --tally "$total" --timeout 7200 \
+            --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
+            --skip stage --skip promot --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
+    done
+}
+
+planted() {
+    echo "== planted defects"
+    if tests/crash/planted.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+    if tests/crash/planted_host.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+}
+
+for part in "$@"; do
+    case "$part" in
+    check) checked ;;
+    asan) sanitized asan ;;
+    tsan)
+        # The sanitizer's own thread is one process more than test_exec counts; the simulated host's threads are none, and change stacks by themselves.
+        sanitized tsan --skip test_exec --skip sim_host
+        ;;
+    valgrind) under_valgrind ;;
+    planted) planted ;;
+    fuzz)
+        echo "== fuzz"
+        MW_TALLY="$total" tools/fuzz.sh "${FUZZ_SECONDS:-600}" || true
+        ;;
+    bench)
+        echo "== bench"
+        if tools/bench.sh; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+        ;;
+    *)
+        echo "night.sh: there is no part '$part'" >&2
+        exit 2
+        ;;
+    esac
 done
-
-echo "== planted defects"
-if tests/crash/planted.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
-if tests/crash/planted_host.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
-
-echo "== fuzz"
-MW_TALLY="$total" tools/fuzz.sh "${FUZZ_SECONDS:-600}" || true
-
-echo "== bench"
-if tools/bench.sh; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
 
 summary() {
     printf '%-24s %12s %8s  %-6s %s\n' "what" "tried" "broken" "" ""
