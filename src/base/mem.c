@@ -85,17 +85,19 @@ void *mw_mem_alloc(struct mw_mem *mem, size_t size_bytes)
     unsigned index = class_of(size_bytes);
     size_t block_bytes = class_bytes(index);
     void *block;
+    bool clean = false;
     if (mem->free_lists[index] != NULL) {
         block = take_back(mem, index);
     } else if (mem->fresh_at + block_bytes <= limit_of(mem) ||
                (!has_larger(mem, index) && block_bytes <= mem->size_bytes - mem->fresh_at)) {
         block = mem->region + mem->fresh_at;
         mem->fresh_at += block_bytes;
+        clean = mem->zeroed;
     } else {
         block = cut_larger(mem, index);
     }
     mem->used_bytes += block_bytes;
-    return memset(block, 0, size_bytes);
+    return clean ? block : memset(block, 0, size_bytes);
 }
 
 void mw_mem_free(struct mw_mem *mem, void *block, size_t size_bytes)

@@ -16,6 +16,8 @@
 struct mw_mem {
     char *region; /* borrowed */
     size_t size_bytes;
+    bool
+        zeroed; /* what was never handed out is zeros: it is not written, so not backed, before somebody does */
     size_t fresh_at;   /* everything below was handed out once */
     size_t used_bytes; /* in blocks that are out now */
     size_t

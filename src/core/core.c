@@ -33,6 +33,7 @@ void mw_core_init(struct mw_core *core, const struct mw_core_config *config)
 {
     *core = (struct mw_core){0};
     mw_mem_init(&core->world.mem, config->region, config->region_bytes);
+    core->world.mem.zeroed = config->region_zeroed;
     mw_arena_init(&core->arena, config->arena, config->arena_bytes);
     core->world.catalogue = config->catalogue;
     core->world.document = config->document;

@@ -30,6 +30,7 @@
 struct mw_core_config {
     void *region; /* borrowed; state lives here */
     size_t region_bytes;
+    bool region_zeroed; /* fresh from the system: untouched parts need not be cleared */
     void *arena; /* borrowed; one step's scratch, 64 MiB is ample and only touched when used */
     size_t arena_bytes;
     const struct mw_catalogue *(*catalogue)(void *host, struct mw_str sha256);

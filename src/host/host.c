@@ -301,6 +301,7 @@ static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
 {
     struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
                                     .region_bytes = MW_REGION_BYTES,
+                                    .region_zeroed = true,
                                     .arena = reserve(MW_STEP_ARENA_BYTES),
                                     .arena_bytes = MW_STEP_ARENA_BYTES,
                                     .catalogue = mw_pins_catalogue,

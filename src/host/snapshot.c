@@ -46,6 +46,7 @@ void mw_offline_core_open(struct mw_core *core)
 {
     struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
                                     .region_bytes = MW_REGION_BYTES,
+                                    .region_zeroed = true,
                                     .arena = reserve(MW_STEP_ARENA_BYTES),
                                     .arena_bytes = MW_STEP_ARENA_BYTES,
                                     .catalogue = no_catalogue,

@@ -730,8 +730,6 @@ static int verify_with(const struct mw_blobs *blobs, struct mw_str said, char re
     code = read_all(blobs, &reading);
     if (code == 0)
         state_of(&reading, ret_state);
-    else if (reading.sha.state != NULL)
-        state_of(&reading, rest); /* only to free it */
     if (code == 0)
         code = check_acked(acks, reading.next - 1, reading.resumed);
     if (code == 0 && mw_folder_open(&folder, FOLDER, SIDE, NULL, false, &err) == MW_OK) {
