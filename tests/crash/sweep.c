@@ -107,6 +107,8 @@ static struct {
     bool night, keep;
     bool every; /* every point of what is swept */
     const char *table_path;
+    pid_t beside_pid; /* the host's and the disk's sweep, which mostly wait; 0: none */
+    int beside_status;
     long only_at; /* 0: all */
     long samples; /* of each task of a kind that has more points than can be */
 } sweep;
@@ -532,8 +534,13 @@ static int work_all(long jobs)
         if (pid == 0)
             work((int)i);
     }
-    for (int status; wait(&status) > 0;)
-        broken += status != 0;
+    pid_t pid;
+    for (int status; (pid = wait(&status)) > 0;) {
+        if (pid == sweep.beside_pid)
+            sweep.beside_status = status;
+        else
+            broken += status != 0;
+    }
     if (broken > 0)
         printf("not ok crash_sweep: %d of its own workers broke down\n", broken);
     return broken;
@@ -659,6 +666,44 @@ static int refuse(void)
     return code;
 }
 
+/* In a process of its own, beside the workers; what it says is printed after them. */
+static void begin_beside(const char *kind, const char *program)
+{
+    char path[128];
+    bool disk = kind == NULL || strcmp(kind, "disk") == 0;
+    bool host = kind == NULL || strcmp(kind, "host") == 0;
+    if (!disk && !host)
+        return;
+    sweep.beside_pid = fork();
+    MW_ASSERT(sweep.beside_pid >= 0);
+    if (sweep.beside_pid > 0)
+        return;
+    (void)snprintf(path, sizeof path, "%s/beside.out", sweep.base);
+    if (freopen(path, "we", stdout) == NULL)
+        _exit(74);
+    int code = disk ? sweep_disk(sweep.base) : 0;
+    code |= host ? sweep_host(sweep.base, program, sweep.night) : 0;
+    (void)fflush(stdout);
+    _exit(code);
+}
+
+static int end_beside(void)
+{
+    char path[128], line[2048];
+    if (sweep.beside_pid == 0)
+        return 0;
+    (void)snprintf(path, sizeof path, "%s/beside.out", sweep.base);
+    FILE *said = fopen(path, "re");
+    while (said != NULL && fgets(line, sizeof line, said) != NULL)
+        printf("%s", line);
+    if (said != NULL)
+        (void)fclose(said); /* was only read */
+    if (WIFSIGNALED(sweep.beside_status))
+        printf("not ok the host's or the disk's sweep was ended by signal %d\n",
+               WTERMSIG(sweep.beside_status));
+    return sweep.beside_status != 0;
+}
+
 static void plan(const char *kind, const struct subject *subject, uint64_t seed)
 {
     for (int i = 0; i < KINDS; i++) {
@@ -722,6 +767,7 @@ int main(int count, char **words)
         fprintf(stderr, "crash_sweep: there is no kind '%s'\n", kind);
         return 2;
     }
+    begin_beside(kind, program);
     code |= work_all(jobs > 0 ? jobs : 1) > 0;
     if (kind == NULL || strcmp(kind, "refuse") == 0)
         code |= refuse();
@@ -732,10 +778,7 @@ int main(int count, char **words)
         (void)print_table(table, kind == NULL);
         code |= fclose(table) != 0;
     }
-    if (kind == NULL || strcmp(kind, "disk") == 0)
-        code |= sweep_disk(sweep.base);
-    if (kind == NULL || strcmp(kind, "host") == 0)
-        code |= sweep_host(sweep.base, program, sweep.night);
+    code |= end_beside();
     if (sweep.keep)
         printf("kept: %s\n", sweep.base);
     else
