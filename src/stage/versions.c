@@ -56,6 +56,9 @@ enum mw_rc mw_version_keep(const struct mw_promote_place *place, const char *id,
                    : keep_tree(place, id, note, &old, kept, err);
         mw_tree_free(&old);
     }
+    /* Also when it stands there already: who moved it may have died before the sync. */
+    if (rc == MW_OK && kept_already)
+        rc = mw_fsync_dir(place->workspace_fd, MW_VERSIONS, err);
     if (rc == MW_OK && fsync(place->parent_fd) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "make the folder of '%s' durable", place->name);
     return rc;

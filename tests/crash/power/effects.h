@@ -18,8 +18,9 @@ enum object_kind { OBJECT_FILE, OBJECT_FOLDER, OBJECT_LINK };
 struct object {
     enum object_kind kind;
     mode_t mode;
-    uint64_t inode; /* while the program ran: its notes may name it */
-    char *data;     /* owned: of a file that was there before; a link's target */
+    uint64_t inode;       /* while the program ran: its notes may name it */
+    uint64_t inode_later; /* in a life that followed; 0: none did */
+    char *data;           /* owned: of a file that was there before; a link's target */
     size_t size;
 };
 
@@ -64,6 +65,12 @@ struct effects {
 bool effects_record(char *const argv[], const char *root, struct effects *log);
 /* Fills durable_at of everything; effects_record has done so. For a log that somebody changed to see whether that is noticed. */
 void effects_settle(struct effects *log);
+/*
+ * One life after the other on the same disk: what the first did before `prefix`, with all of it in the page cache, then the second, which began
+ * with that as its tree. objects: by object of `then` that was there at its beginning, the object of `first`; -1: none. Copies all it needs.
+ */
+void effects_join(const struct effects *first, int prefix, const struct effects *then,
+                  const int *objects, struct effects *ret_log);
 void effects_free(struct effects *log);
 
 #endif

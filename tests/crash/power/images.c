@@ -342,9 +342,11 @@ static void add_entry(struct image *image, const char *parent, const struct name
     size_t size = strlen(parent) + strlen(name->name) + 2;
     entry->path = malloc(size);
     entry->object = name->object;
+    entry->folder = name->folder;
     if (entry->path == NULL)
         abort();
     (void)snprintf(entry->path, size, "%s%s%s", parent, parent[0] != '\0' ? "/" : "", name->name);
+    entry->name = entry->path + strlen(entry->path) - strlen(name->name);
 }
 
 static int by_place(const void *a, const void *b)
@@ -475,7 +477,8 @@ static bool write_note(const struct image *image, int root_fd, const struct imag
         for (int i = 0; end > number && *end != '\0' && i < image->count; i++) {
             const struct object *object = &image->log->objects[image->entries[i].object];
             struct stat info;
-            if (object->inode != inode || object->kind != OBJECT_FOLDER ||
+            if ((object->inode != inode && object->inode_later != inode) ||
+                object->kind != OBJECT_FOLDER ||
                 fstatat(root_fd, image->entries[i].path, &info, AT_SYMLINK_NOFOLLOW) != 0)
                 continue;
             char *rest = strdup(end);

@@ -47,7 +47,9 @@ void choice_end(struct choice *choice);
 
 /* A tree in memory. */
 struct image_entry {
-    char *path; /* owned: relative */
+    char *path;       /* owned: relative */
+    int folder;       /* object */
+    const char *name; /* borrowed from path: its last part */
     int object;
 };
 struct image {
