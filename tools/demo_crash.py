@@ -177,7 +177,7 @@ def strike_host(workspace):
 def disturbed(workspace, records):
     process, struck = workspace.start_gen(), set()
     for number in range(1, KILLS + 1):
-        target, step = records * number // (KILLS + 2), records // (KILLS + 2)
+        target, reached = records * number // (KILLS + 2), []
 
         def strike():
             nonlocal process
@@ -187,9 +187,10 @@ def disturbed(workspace, records):
                 process = workspace.start_gen()
             if workspace.count() < target:
                 return None
-            # Every second one is an agent's, as long as one is at work before the journal has grown on.
+            # Every second one is an agent's, unless the journal grows on and none that was left alone so far was at work.
             if number % 2 == 0:
-                return strike_agent(workspace, struck) or (strike_host(workspace) if workspace.count() >= target + step else None)
+                reached.append(workspace.count())
+                return strike_agent(workspace, struck) or (strike_host(workspace) if reached[-1] > reached[0] else None)
             return strike_host(workspace)
         done = until(strike, f"kill {number} at record {target}")
         print(f"kill {number:2d}/{KILLS}  {done} at record {workspace.count()}", flush=True)

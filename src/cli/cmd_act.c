@@ -138,6 +138,8 @@ int mw_cmd_promote(struct mw_cli *cli)
                                        : mw_heap_format("%s/%s", folder, to);
         mw_json_kstr(&post.json, "target", mw_str_of(target));
     }
+    if (mw_cli_has(cli, "approve-config"))
+        mw_json_kstr(&post.json, "approvedConfig", mw_str_of(mw_cli_value(cli, "approve-config")));
     if (adopt || discard)
         mw_json_kstr(&post.json, "mode", adopt ? MW_STR("adopt-edits") : MW_STR("discard-edits"));
     return promote(cli, &post, "promotion");

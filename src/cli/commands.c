@@ -35,6 +35,8 @@ static const struct mw_option promote_options[] = {
     {"to", "DIR", "copy to this folder instead of app/"},
     {"adopt-edits", NULL, "keep what was changed in app/ by hand"},
     {"discard-edits", NULL, "drop what was changed in app/ by hand (the old tree is kept aside)"},
+    {"approve-config", "SHA256",
+     "you have looked at the files that tools run by themselves; the digest is in the refusal"},
     {NULL, NULL, NULL}};
 static const struct mw_option port_option[] = {
     {"port", "N", "the port on 127.0.0.1; 0 or none: a free one"}, {NULL, NULL, NULL}};

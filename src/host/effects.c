@@ -1,9 +1,11 @@
 #include "host/internal.h"
 #include "stage/bundle.h"
+#include "stage/execonf.h"
 #include "stage/promote.h"
 #include "stage/scaffold.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +77,30 @@ static void assemble(struct effect *effect)
     free(list);
 }
 
+/* P18: what tools execute by themselves, and does not stand in the target with the same bytes, needs somebody's word for these bytes. */
+static enum mw_rc review_config(struct effect *effect, const char *source, const char *target)
+{
+    int at_fd = effect->host->workspace_fd;
+    struct mw_tree tree = {0}, base = {0};
+    struct mw_tree_scan observe = {.observe = true};
+    struct mw_execonf_list list = {0};
+    mw_autoclose int folder = openat(at_fd, source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct mw_tree_source bytes = {.folder_fd = folder, .overlay_fd = -1};
+    if (folder < 0)
+        return MW_FAIL_SYS(&effect->err, MW_E_IO, "open '%s'", source);
+    enum mw_rc rc = mw_tree_scan(at_fd, source, NULL, &tree, &effect->err);
+    if (rc == MW_OK && mw_exists(at_fd, target))
+        rc = mw_tree_scan(at_fd, target, &observe, &base, &effect->err);
+    if (rc == MW_OK)
+        rc = mw_execonf_find(&tree, &base, &bytes, &list, &effect->err);
+    if (rc == MW_OK)
+        rc = mw_execonf_review(&list, text_of(effect, "approvedConfig"), &effect->err);
+    mw_execonf_free(&list);
+    mw_tree_free(&base);
+    mw_tree_free(&tree);
+    return rc;
+}
+
 static void promote(struct effect *effect)
 {
     const char *mode = text_of(effect, "mode");
@@ -93,6 +119,12 @@ static void promote(struct effect *effect)
                                                                                  : MW_EDITS_REFUSE,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
+    /* A rollback puts back what was reviewed when it came. */
+    effect->rc = strcmp(mode, "rollback") == 0
+                     ? MW_OK
+                     : review_config(effect, promotion.source, promotion.target);
+    if (effect->rc != MW_OK)
+        return;
     effect->rc = mw_promote_run(&promotion, &promoted, &effect->err);
     if (effect->rc == MW_E_IO || effect->rc == MW_E_FULL) {
         /* The exchange may have happened all the same: what stands on the disk says. */

@@ -204,6 +204,36 @@ void mw_execonf_free(struct mw_execonf_list *list)
     *list = (struct mw_execonf_list){0};
 }
 
+void mw_execonf_digest(const struct mw_execonf_list *list, char ret_sha256[MW_SHA256_HEX])
+{
+    struct mw_buf text = mw_heap_buf();
+    for (uint32_t i = 0; i < list->count; i++)
+        mw_buf_printf(&text, "%s %.*s\n", list->items[i].sha256, MW_STR_ARG(list->items[i].path));
+    mw_sha256_hex(mw_buf_str(&text), ret_sha256);
+    mw_heap_buf_free(&text);
+}
+
+enum mw_rc mw_execonf_review(const struct mw_execonf_list *list, const char *approved,
+                             struct mw_err *err)
+{
+    char sha256[MW_SHA256_HEX];
+    mw_execonf_digest(list, sha256);
+    if (list->count == 0 || strcmp(approved, sha256) == 0)
+        return MW_OK;
+    struct mw_buf names = mw_heap_buf();
+    for (uint32_t i = 0; i < list->count && i < NAMES_IN_MESSAGE; i++)
+        mw_buf_printf(&names, "%s%.*s (%s)", i > 0 ? ", " : "", MW_STR_ARG(list->items[i].path),
+                      list->items[i].why);
+    enum mw_rc rc =
+        MW_FAIL(err, MW_E_DENIED,
+                "tools run or obey %u new or changed file%s without being asked; look at %s, then: "
+                "millwright promote --approve-config %s: %.*s",
+                list->count, list->count == 1 ? "" : "s", list->count == 1 ? "it" : "them", sha256,
+                MW_STR_ARG(mw_buf_str(&names)));
+    mw_heap_buf_free(&names);
+    return rc;
+}
+
 enum mw_rc mw_execonf_check(const struct mw_execonf_list *list, const struct mw_tree *approved,
                             struct mw_err *err)
 {

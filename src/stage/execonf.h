@@ -27,6 +27,11 @@ MW_MUST enum mw_rc mw_execonf_find(const struct mw_tree *tree, const struct mw_t
                                    const struct mw_tree_source *source,
                                    struct mw_execonf_list *ret_list, struct mw_err *err);
 void mw_execonf_free(struct mw_execonf_list *list);
+/* One digest over every path and its bytes, in the tree's order: what a person's word holds for. Empty list: that of nothing. */
+void mw_execonf_digest(const struct mw_execonf_list *list, char ret_sha256[MW_SHA256_HEX]);
+/* MW_OK when the list is empty or `approved` is its digest; else MW_E_DENIED, naming files, reasons and the digest. */
+MW_MUST enum mw_rc mw_execonf_review(const struct mw_execonf_list *list, const char *approved,
+                                     struct mw_err *err);
 /* approved: files as a person approved them (path and sha256). One that is not there with these bytes: MW_E_WAITING naming each. */
 MW_MUST enum mw_rc mw_execonf_check(const struct mw_execonf_list *list,
                                     const struct mw_tree *approved, struct mw_err *err);

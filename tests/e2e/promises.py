@@ -179,6 +179,53 @@ def poison_record(worlds):
     return None
 
 
+# ---- executable configuration
+
+SCAFFOLD = "#!/bin/sh\nout=$('{program}' __agent render)\nfor folder in services/*; do printf '%s' '{text}' > \"$folder/.npmrc\"; done\nprintf '%s\\n' \"$out\"\n"
+
+
+def config_review(worlds):
+    """A file that npm obeys by itself: refused until somebody has said yes to these very bytes, and again when one byte is another."""
+    import re
+
+    world = World(worlds)
+    world.quick_tests()
+
+    def version(text, prompt):
+        world.agent("scaffolder", agent_text("scaffolder", "ScaffoldService", tier=90), SCAFFOLD.format(program=PROGRAM, text=text))
+        code, result, err = world.gen(prompt, limit_s=90)
+        want(code == 0 and result["state"] == "draft", f"gen: exit {code}: {err[-600:]}")
+        code, _, err = world.run("accept")
+        want(code == 0, f"accept: exit {code}: {err}")
+        return os.path.join(result["staged"], "services")
+
+    def refused(*words):
+        code, _, err = world.run("promote", *words)
+        found = re.search(r"--approve-config ([0-9a-f]{64})", err)
+        want(code == 77 and ".npmrc" in err and "npm" in err and found, f"promote {words}: exit {code}: {err}")
+        return found.group(1)
+
+    services = version("audit=true", "Build a TaskService with File storage")
+    want(os.path.exists(os.path.join(services, os.listdir(services)[0], ".npmrc")), "the agent's file is in the bundle")
+    digest = refused()
+    want(not os.path.exists(os.path.join(world.folder, "app", "services")), "refused, and yet something was promoted")
+    want(refused("--approve-config", "0" * 64) == digest, "another digest for the same bytes")
+    code, _, err = world.run("promote", "--approve-config", digest)
+    want(code == 0, f"with the review: exit {code}: {err}")
+    started = [r for r in world.kinds("promotion.started") if r["payload"].get("approvedConfig") == digest]
+    want(len(started) == 1 and started[0]["actor"].startswith("user:"), "who approved is not in the journal")
+    version("audit=true", "Build a TaskService with File storage and due dates")
+    code, _, err = world.run("promote")
+    want(code == 0, f"the same bytes stand there: exit {code}: {err}")
+    version("audit=tRue", "Build a TaskService with File storage and titles")
+    want(refused("--approve-config", digest) != digest, "one byte changed, and the old word held")
+    code, _, err = world.run("promote", "--approve-config", refused())
+    want(code == 0, f"with the review of the new bytes: exit {code}: {err}")
+    code, _, err = world.run("rollback")
+    want(code == 0, f"a rollback puts back what was reviewed: exit {code}: {err}")
+    world.verify()
+
+
 # ---- verify --promises
 
 
@@ -338,6 +385,7 @@ def tenfold_load(worlds):
     print(f"    {len(accepted)} accepted, {len(refused)} refused, at most {peak_mb(host):.0f} MB", flush=True)
 
 
+prove("promise_P18_executable_configuration_needs_a_review_of_these_bytes", config_review)
 prove("promise_short_forms_on_this_disk_P01_P03_P04_P10_P11_P12_P17_P21_P22", verify_promises)
 prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)

@@ -185,7 +185,7 @@ static void decide_reject(const struct mw_world *world, const struct mw_session 
 /* What the host is to put where; the same for promotion and rollback. */
 static void ask_promotion(const struct mw_world *world, const struct mw_session *session,
                           uint32_t index, struct mw_str target, struct mw_str mode,
-                          struct mw_out *out)
+                          struct mw_str approved_config, struct mw_out *out)
 {
     const struct mw_build *build = &session->builds[index];
     struct mw_event *event = mw_out_event(out, MW_EVT_PROMOTION_STARTED);
@@ -199,6 +199,7 @@ static void ask_promotion(const struct mw_world *world, const struct mw_session 
     event->path = build->path;
     event->target = target;
     event->mode = mode;
+    event->approved_config = approved_config;
 }
 
 static bool promotion_is_free(const struct mw_session *session, struct mw_out *out)
@@ -229,8 +230,14 @@ static void decide_promote(const struct mw_world *world, const struct mw_session
         mw_out_refuse(out, MW_E_INPUT, "/mode", MW_STR("mode is adopt-edits or discard-edits"));
         return;
     }
+    struct mw_str approved = mw_node_get_text(body, request->body_node, "approvedConfig");
+    if (approved.len != 0 && approved.len != 64) {
+        mw_out_refuse(out, MW_E_INPUT, "/approvedConfig",
+                      MW_STR("the digest that the refusal named: 64 hexadecimal digits"));
+        return;
+    }
     ask_promotion(world, session, index, target.len > 0 ? target : MW_STR("app"),
-                  mode.len > 0 ? mode : MW_STR("refuse"), out);
+                  mode.len > 0 ? mode : MW_STR("refuse"), approved, out);
 }
 
 static void decide_rollback(const struct mw_world *world, const struct mw_session *session,
@@ -244,7 +251,7 @@ static void decide_rollback(const struct mw_world *world, const struct mw_sessio
         return;
     }
     ask_promotion(world, session, session->promoted_last - 1, MW_STR("app"), MW_STR("rollback"),
-                  out);
+                  MW_STR_NONE, out);
 }
 
 static void decide_promoted(const struct mw_world *world, const struct mw_session *session,
