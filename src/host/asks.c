@@ -192,6 +192,10 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
     if (open == NULL || ask->started)
         return; /* closed again before it was durable: its close is on its way */
     ask->started = true;
+    if (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_ECHO) {
+        mw_echo_begin(host, ask); /* it has answered before any deadline could be set */
+        return;
+    }
     if (open->due_us != 0) {
         ask->timer = mw_heap_alloc(sizeof(*ask->timer));
         ask->timer->data = ask;
@@ -202,9 +206,7 @@ void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask)
     }
     switch ((enum mw_opens)open->opens) {
     case MW_OPENS_AGENT:
-        if (open->agent_kind == MW_AGENT_ECHO)
-            mw_echo_begin(host, ask);
-        else if (open->agent_kind == MW_AGENT_WORKER)
+        if (open->agent_kind == MW_AGENT_WORKER)
             mw_worker_begin(host, ask);
         else if (open->agent_kind != MW_AGENT_HUMAN)
             mw_attempt_begin(host, ask);
