@@ -320,7 +320,7 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     if (event->parent_trace_id.len == 0 && trace != NULL)
         event->parent_trace_id = trace->parent_trace_id;
     if (event->component_tag.len == 0)
-        event->component_tag = mw_arena_format(arena, "%s:", info->component);
+        event->component_tag = mw_str_of(info->tag_start);
     event->timestamp = step->timestamp;
     if (event->kind == MW_EVT_INTENT_SUBMITTED)
         event->submitted_at = step->timestamp;

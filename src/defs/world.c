@@ -72,8 +72,18 @@ const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
 struct mw_str mw_wire_id(const struct mw_world *world, struct mw_arena *arena, const char *prefix,
                          mw_seq seq)
 {
-    return mw_arena_format(arena, "%s-%.*s-%lu", prefix, MW_STR_ARG(world->journal_id),
-                           (unsigned long)seq);
+    /* Every record has a few of them: put together by hand. */
+    struct mw_buf text;
+    mw_arena_text_begin(arena, &text);
+    mw_buf_put_z(&text, prefix);
+    mw_buf_put_c(&text, '-');
+    mw_buf_put(&text, world->journal_id);
+    mw_buf_put_c(&text, '-');
+    mw_buf_put_u64(&text, seq);
+    size_t len = text.len;
+    mw_buf_put_c(&text, '\0');
+    struct mw_str kept = mw_arena_text_keep(arena, &text);
+    return kept.len > 0 ? mw_str_sub(kept, 0, len) : kept;
 }
 
 struct mw_str mw_scope_id(const struct mw_world *world, struct mw_arena *arena, mw_seq scope)

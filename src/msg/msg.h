@@ -79,6 +79,7 @@ struct mw_event_info {
     uint8_t kind_len;
     const char *type; /* "*": open */
     const char *component;
+    const char *tag_start; /* "{component}:" */
     enum mw_form form;
     enum mw_room owner;
     enum mw_opens opens;

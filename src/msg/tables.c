@@ -11,6 +11,7 @@ static const struct mw_event_info event_table[MW_EVENT_COUNT] = {
                          sizeof(kind_name) - 1,                                                    \
                          type_name,                                                                \
                          component_name,                                                           \
+                         component_name ":",                                                       \
                          MW_FORM_##form_name,                                                      \
                          MW_ROOM_##owner_name,                                                     \
                          MW_OPENS_##opens_name,                                                    \
