@@ -26,7 +26,8 @@ DEFECTS = [
     ("a caller is answered when it is decided", "host/commit.c", "    post->leaves_at = host->core.world.last_seq;\n",
      "    if (post->answered != NULL)\n        post->answered(post->user, &post->answer);\n    post->answered = NULL;\n",
      "P01: .* is acknowledged and record"),
-    ("a frame leaves although its sync failed", "host/commit.c", "    if (host->writer_rc != MW_OK) {\n", "    if (false) {\n", "P02: "),
+    ("a frame leaves although its sync failed", "host/commit.c", "    if (host->writer_rc != MW_OK) {\n", "    if (false) {\n",
+     "P02: |out of order|followers are fed"),
     ("a frame is not synced", "journal/files.c", "if (sys->fdatasync(files->fd) != 0)", "if (false)", "P0[13]: "),
     ("the cache is believed after a kill", "journal/files.c", "survey->tail_segment != 0 && !trusted",
      "survey->tail_segment != 0 && !trusted && survey->damaged", "P0[13]: "),
@@ -123,7 +124,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=f"{TOP}/build/release")
     parser.add_argument("--only", default="")
-    parser.add_argument("--seeds", type=int, default=2000)
+    parser.add_argument("--seeds", type=int, default=400, help="of each theme")
     args = parser.parse_args()
     compiles, link = commands(args.build)
     missed = 0

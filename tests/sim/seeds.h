@@ -46,14 +46,17 @@ static inline void seeds_summary(const char *what, uint64_t count, bool failed)
     (void)fclose(file);
 }
 
-static inline void seeds_run(const char *what, seeds_play *play, uint64_t quick, uint64_t *totals)
+/* quick: how many in `make check`; one night plays SEEDS_NIGHT / parts. */
+static inline void seeds_run(const char *what, seeds_play *play, uint64_t quick, uint64_t parts,
+                             uint64_t *totals)
 {
     if (getenv("MW_SEED") != NULL) {
         uint64_t seed = seeds_number("MW_SEED", 1);
         play(seed, 1, seed + 1, false, totals);
         return;
     }
-    uint64_t count = seeds_number("MW_SEEDS", getenv("MW_NIGHT") != NULL ? SEEDS_NIGHT : quick);
+    uint64_t count =
+        seeds_number("MW_SEEDS", getenv("MW_NIGHT") != NULL ? SEEDS_NIGHT / parts : quick);
     uint64_t from = seeds_number("MW_FROM", 1);
     uint64_t jobs = seeds_number("MW_JOBS", (uint64_t)sysconf(_SC_NPROCESSORS_ONLN));
     jobs = jobs < 1 ? 1 : jobs > SEEDS_JOBS_MAX ? SEEDS_JOBS_MAX : jobs;

@@ -655,7 +655,7 @@ static void the_world_stays_whole(void **state)
 {
     uint64_t totals[SEEDS_TOTALS] = {0};
     (void)state;
-    seeds_run("simulated core", play_seeds, 300, totals);
+    seeds_run("simulated core", play_seeds, 300, 1, totals);
     for (unsigned kind = 0; kind < MW_EVENT_COUNT && getenv("MW_SEED") == NULL; kind++)
         if (totals[kind] == 0)
             print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
