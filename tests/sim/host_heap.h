@@ -2,7 +2,7 @@
  * host_heap.h - memory of the host: given back when its process is gone, counted while it lives.
  *
  * Every block of the program has a small head, so that a dead host's can be found. Mappings are kept and used again: making them afresh was
- * half of a seed's time; arenas and the core's region are not asked to be zeroed.
+ * half of a seed's time. Arenas are not asked to be zeros; the core's region is, and becomes it.
  */
 #ifndef MW_TEST_HOST_HEAP_H
 #define MW_TEST_HOST_HEAP_H
@@ -96,6 +96,7 @@ void *__wrap_realloc(void *memory, size_t size_bytes)
 /* ---- mappings ---- */
 
 #define HEAP_MAPS_MAX 4096
+#define HEAP_REGION_BYTES ((size_t)1 << 30) /* the core's region: it is believed to be zeros */
 
 struct heap_map {
     void *memory;
@@ -155,8 +156,12 @@ static void heap_take_back(void)
         heap_unlink(head);
         __real_free(head);
     }
-    for (uint32_t i = 0; i < heap_map_count; i++)
+    for (uint32_t i = 0; i < heap_map_count; i++) {
+        if (heap_maps[i].used && heap_maps[i].size_bytes >= HEAP_REGION_BYTES)
+            assert_int_equal(
+                madvise(heap_maps[i].memory, heap_maps[i].size_bytes, MADV_DONTNEED), 0);
         heap_maps[i].used = false;
+    }
 }
 
 #endif
