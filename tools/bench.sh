@@ -1,5 +1,5 @@
 #!/bin/sh
-# make bench: the core's step, durable records beside the disk's own rate, start-up and idle memory, and what the control plane adds to a build.
+# make bench: the workloads of `millwright bench`, and the parts alone: the core's step, durable records beside the disk's own rate, start-up and idle memory, and what the control plane adds to a build.
 #
 #   bench.sh [FOLDER]     where the disk is measured; default build/. The numbers stay in build/bench.json.
 set -eu
@@ -19,3 +19,7 @@ if [ -x build/release/millwright ]; then
     python3 tools/bench_program.py build/release/millwright "$folder" >>"$lines" 9>&-
 fi
 python3 tools/bench_table.py "$lines" build/bench.json
+if [ -x build/release/millwright ]; then
+    echo
+    build/release/millwright bench --dir "$folder" --runs 3 9>&-
+fi
