@@ -158,8 +158,8 @@ static void heap_take_back(void)
     }
     for (uint32_t i = 0; i < heap_map_count; i++) {
         if (heap_maps[i].used && heap_maps[i].size_bytes >= HEAP_REGION_BYTES)
-            assert_int_equal(
-                madvise(heap_maps[i].memory, heap_maps[i].size_bytes, MADV_DONTNEED), 0);
+            assert_int_equal(madvise(heap_maps[i].memory, heap_maps[i].size_bytes, MADV_DONTNEED),
+                             0);
         heap_maps[i].used = false;
     }
 }
