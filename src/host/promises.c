@@ -101,8 +101,8 @@ enum mw_rc mw_promises_check(const char *folder,
 {
     struct check check = {.folder = mw_heap_format("%s/verify-XXXXXX", folder),
                           .dice = (uint64_t)mw_now_monotonic_ns() | 1};
-    mw_autofree char *owned = check.folder;
-    if (mkdtemp(check.folder) == NULL)
+    mw_autofree char *whole = check.folder;
+    if (mkdtemp(whole) == NULL)
         return MW_FAIL_SYS(err,
                            errno == ENOSPC                     ? MW_E_FULL
                            : errno == EROFS || errno == EACCES ? MW_E_DENIED
@@ -111,7 +111,7 @@ enum mw_rc mw_promises_check(const char *folder,
     /* A limit on the size of files shows as an error, not as an end. */
     void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < MW_COUNT(rows); i++) {
-        mw_autofree char *place = mw_heap_format("%s/%s-%zu", check.folder, rows[i].id, i);
+        mw_autofree char *place = mw_heap_format("%s/%s-%zu", whole, rows[i].id, i);
         check.finding = (struct mw_promise_finding){
             .id = rows[i].id, .what = rows[i].what, .verdict = MW_PROMISE_NOT_TRIED};
         check.fd = -1;
@@ -121,7 +121,6 @@ enum mw_rc mw_promises_check(const char *folder,
                    (check.fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
             (void)broken(&check, "no folder for it: %s", strerror(errno));
         } else {
-            char *whole = check.folder;
             check.folder = place;
             bool held = rows[i].run(&check);
             check.folder = whole;
@@ -136,7 +135,7 @@ enum mw_rc mw_promises_check(const char *folder,
         on_finding(context, &check.finding);
     }
     (void)signal(SIGXFSZ, before);
-    return mw_remove_tree(AT_FDCWD, check.folder, err);
+    return mw_remove_tree(AT_FDCWD, whole, err);
 }
 
 /* For a check that finds out that this place does not have what it wants. */
