@@ -226,6 +226,79 @@ def config_review(worlds):
     world.verify()
 
 
+# ---- a full disk
+
+
+def full_disk(worlds):
+    """On a full disk new work hears 507 and leaves nothing; a result, a cancel and a shutdown are still taken; with room it goes on."""
+    if os.geteuid() != 0:
+        return "not root: no small file system can be mounted"
+    world = World(worlds)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", world.folder], stderr=subprocess.DEVNULL, check=False).returncode:
+        return "no tmpfs can be mounted here"
+    try:
+        full_disk_story(world)
+    finally:
+        host = world.host()
+        if host:
+            os.kill(host, 9)
+        until(lambda: subprocess.run(["umount", world.folder], stderr=subprocess.DEVNULL, check=False).returncode == 0, 10, "unmounted")
+    return None
+
+
+def full_disk_story(world):
+    one_task(world, timeout="5m")
+    script = "#!/bin/sh\ncat >/dev/null\nwhile [ -e \"$(dirname \"$0\")/closed\" ]; do sleep 0.05; done\nprintf '{\"type\":\"ThingMade\",\"payload\":{\"well\":true}}\\n'\n"
+    world.agent("maker", agent_text("maker", "MakeThing"), script)
+    world.write("agents/closed", "")
+    process = world.serve()
+    traces = [world.post("StartRun", workflow="Lone", prompt=words)[1]["traceId"] for words in ("first", "second")]
+    until(lambda: len(world.kinds("task.dispatched")) == 2, 20, "both are asked")
+    ballast = world.write("ballast", "")
+
+    def fill():
+        for block in (65536, 4096, 1):
+            try:
+                with open(ballast, "ab", buffering=0) as file:
+                    while True:
+                        file.write(b"\0" * block)
+            except OSError:
+                pass
+
+    refused, accepted = 0, list(traces)
+    fill()
+    for _ in range(20):  # the first frame that meets the wall is written out of the reserve: it was decided already
+        status, answer = world.post("StartRun", workflow="Lone", prompt=f"one more, after {len(accepted)}")
+        if status == 200:
+            accepted.append(answer["traceId"])
+            continue
+        want(status == 507 and answer["error"]["code"] == "full", f"new work on a full disk: {status} {answer}")
+        refused += 1
+        if refused == 3:
+            break
+    want(refused == 3, f"{len(accepted)} runs were taken by a full disk")
+    want(sorted(r["traceId"] for r in world.kinds("trace.opened")) == sorted(accepted), "refused, and yet there is a trace")
+    status, answer = world.post("Cancel", traceId=traces[1])
+    want(status == 200, f"a cancel on a full disk: {status} {answer}")
+    os.unlink(os.path.join(world.folder, "agents", "closed"))
+    until(lambda: [r for r in world.kinds("task.result") if r["traceId"] == traces[0]], 30, "the result that came on a full disk")
+
+    def outcomes():
+        return {r["traceId"]: r["outcome"] for r in world.kinds("trace.ended")}
+    until(lambda: set(traces) <= set(outcomes()), 30, "both ends")
+    want([outcomes()[trace] for trace in traces] == ["completed", "cancelled"], f"{outcomes()}")
+    want(world.ask("POST", "/v1/shutdown", {"drain": True})[0] == 200, "a shutdown on a full disk")
+    want(process.wait(20) == 0, f"it left with {process.returncode}")
+    os.unlink(ballast)
+    world.serve()
+    status, answer = world.post("StartRun", workflow="Lone", prompt="with room")
+    want(status == 200, f"with room again: {status} {answer}")
+    accepted.append(answer["traceId"])
+    until(lambda: set(accepted) <= set(outcomes()), 60, "and all that was accepted is done")
+    want([outcomes()[trace] for trace in accepted].count("completed") == len(accepted) - 1, f"{outcomes()}")
+    world.verify()
+
+
 # ---- verify --promises
 
 
@@ -386,6 +459,7 @@ def tenfold_load(worlds):
 
 
 prove("promise_P18_executable_configuration_needs_a_review_of_these_bytes", config_review)
+prove("promise_P10_on_a_full_disk_a_result_a_cancel_and_a_shutdown_are_taken_and_new_work_is_not", full_disk)
 prove("promise_short_forms_on_this_disk_P01_P03_P04_P10_P11_P12_P17_P21_P22", verify_promises)
 prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
