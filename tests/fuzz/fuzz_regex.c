@@ -21,27 +21,30 @@ static void say(const char *text)
 
 static void alternatives(unsigned depth);
 
-static void atom(unsigned depth)
+/* False for a group. */
+static bool atom(unsigned depth)
 {
     static const char *const atoms[] = {"a", "b", "c", ".", "[ab]", "[^a]", "[b-d]", "[^b-d]"};
     unsigned choice = fuzz_byte(&in) % 10;
     if (choice < 8 || depth >= DEPTH_MAX) {
         say(atoms[choice % MW_COUNT(atoms)]);
-        return;
+        return true;
     }
     say("(");
     alternatives(depth + 1);
     say(")");
+    return false;
 }
 
 static void sequence(unsigned depth)
 {
     static const char *const repetitions[] = {"*", "+", "?", "{2}", "{1,2}", "{0,3}", "{2,}"};
     for (unsigned count = 1 + fuzz_byte(&in) % 3; count > 0; count--) {
-        atom(depth);
+        bool single = atom(depth);
         unsigned choice = fuzz_byte(&in) % 14;
-        if (choice < MW_COUNT(repetitions))
-            say(repetitions[choice]);
+        /* A group counted several times takes the other exponential time; once or not at all is enough for it. */
+        if (choice < (single ? MW_COUNT(repetitions) : 3))
+            say(single ? repetitions[choice] : choice == 2 ? "?" : choice == 1 ? "{2}" : "*");
     }
 }
 
