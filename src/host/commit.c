@@ -389,6 +389,7 @@ static void writer_main(void *user)
         if (host->writer_rc == MW_E_FULL) /* the reserve is released now */
             host->writer_rc = host->ops->append(host->journal, frame->first, frame->count, lines,
                                                 &host->writer_err);
+        (void)__atomic_add_fetch(&host->writer_turns, 1, __ATOMIC_RELEASE);
         uv_async_send(&host->writer_done);
     }
 }
@@ -403,6 +404,7 @@ static void retry_full(uv_timer_t *timer)
 static void on_written(uv_async_t *async)
 {
     struct mw_host *host = async->data;
+    (void)__atomic_load_n(&host->writer_turns, __ATOMIC_ACQUIRE);
     struct mw_frame *frame = host->writing;
     struct mw_journal_stats *stats = &host->journal_stats;
     if (frame == NULL)

@@ -123,6 +123,8 @@ struct mw_host {
     uv_sem_t writer_wake;
     uv_async_t writer_done;
     enum mw_rc writer_rc;
+    unsigned
+        writer_turns; /* atomic: raised when the writer is done, so that what it left is seen by whoever reads this first */
     struct mw_err writer_err;
     bool writer_stop, writer_started;
     struct mw_post *pending, **pending_end;
