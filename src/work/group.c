@@ -186,6 +186,16 @@ static uint32_t next_position(const struct mw_group *group, const struct mw_grou
     return UINT32_MAX;
 }
 
+struct mw_str mw_group_next_skill(const struct mw_world *world, const struct mw_group *group)
+{
+    const struct mw_group_def *def = def_of(world, group);
+    uint32_t position = def != NULL ? next_position(group, def) : UINT32_MAX;
+    if (position == UINT32_MAX)
+        return MW_STR_NONE;
+    const struct mw_member_def *member = &def->members[row_of(group, position)];
+    return member->kind == MW_MEMBER_TASK ? member->task->skill : MW_STR_NONE;
+}
+
 bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
                          const struct mw_group *group, const struct mw_request *request,
                          struct mw_out *out)

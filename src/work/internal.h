@@ -74,6 +74,8 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
 void mw_group_start(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_order *order, const struct mw_group_def *def, bool is_plan,
                     struct mw_out *out);
+/* What the member that it would start next asks for; empty: no task, or there is none. */
+struct mw_str mw_group_next_skill(const struct mw_world *world, const struct mw_group *group);
 bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
                          const struct mw_group *group, const struct mw_request *request,
                          struct mw_out *out);

@@ -8,6 +8,7 @@
  */
 
 #define TRIED_MAX 16u
+#define TRIED_SKILLS_MAX 16u
 
 static mw_seq *next_of(struct mw_item *item)
 {
@@ -123,12 +124,49 @@ bool mw_work_wants_dispatch(const struct mw_work *work)
     return work->dirty;
 }
 
+/* Skills that could not be started in this walk, and how often. */
+struct tried {
+    struct mw_str skills[TRIED_SKILLS_MAX];
+    uint32_t counts[TRIED_SKILLS_MAX];
+    uint32_t count;
+};
+
+static uint32_t *tries_of(struct tried *tried, struct mw_str skill)
+{
+    for (uint32_t i = 0; i < tried->count; i++)
+        if (mw_str_eq(tried->skills[i], skill))
+            return &tried->counts[i];
+    if (tried->count == TRIED_SKILLS_MAX)
+        return NULL;
+    tried->skills[tried->count] = skill;
+    return &tried->counts[tried->count++];
+}
+
+/* Ten thousand groups that wait for one skill: when some of them cannot go on, the rest hardly can. Those of other skills are asked. */
+static bool start_group(const struct mw_world *world, const struct mw_work *work,
+                        const struct mw_group *group, const struct mw_request *request,
+                        struct tried *tried, struct mw_out *out)
+{
+    struct mw_str skill = mw_group_next_skill(world, group);
+    uint32_t *tries = skill.len > 0 ? tries_of(tried, skill) : NULL;
+    if (tries != NULL && *tries >= TRIED_MAX)
+        return false;
+    if (mw_group_start_next(world, work, group, request, out))
+        return true;
+    if (tries != NULL)
+        ++*tries;
+    return false;
+}
+
 /* Tries what waits in one queue at one priority, in order, until something could be started. */
 static bool start_from(const struct mw_world *world, const struct mw_work *work,
                        const struct mw_skill_queue *queue, unsigned priority,
                        const struct mw_request *request, struct mw_out *out)
 {
     uint32_t tried = 0;
+    struct tried groups;
+    groups.count = 0;
+    memset(groups.counts, 0, sizeof(groups.counts));
     for (mw_seq at = queue->head[priority]; at != 0 && tried < TRIED_MAX;) {
         struct mw_item *item = mw_world_item(world, at);
         MW_ASSERT(item != NULL);
@@ -137,7 +175,7 @@ static bool start_from(const struct mw_world *world, const struct mw_work *work,
         if (trace->paused || trace->cancelled)
             continue;
         if (item->kind == MW_ITEM_GROUP) {
-            if (mw_group_start_next(world, work, (const struct mw_group *)item, request, out))
+            if (start_group(world, work, (const struct mw_group *)item, request, &groups, out))
                 return true;
             continue;
         }
