@@ -35,8 +35,9 @@ static struct {
     char program[PATH_MAX], factory[PATH_MAX];
     char dir[128], acks_path[128], log_path[128];
     int acks_fd;
-    int ready[2]; /* pipe: the host says "ready" */
-    bool leaves;  /* the caller tells it to leave after some requests */
+    int ready[2];   /* pipe: the host says "ready" */
+    char word[300]; /* what it said */
+    bool leaves;    /* the caller tells it to leave after some requests */
     long points, faults, acknowledged;
     const char *what;
     pid_t caller;
@@ -59,10 +60,11 @@ static int connect_host(void)
 
 static bool is_ready(void)
 {
-    char word[6] = "";
     struct pollfd ready = {.fd = life.ready[0], .events = POLLIN};
-    return poll(&ready, 1, WAIT_MS) == 1 && read(life.ready[0], word, 5) == 5 &&
-           strcmp(word, "ready") == 0;
+    memset(life.word, 0, sizeof life.word);
+    return poll(&ready, 1, WAIT_MS) == 1 &&
+           read(life.ready[0], life.word, sizeof life.word - 1) >= 5 &&
+           strncmp(life.word, "ready", 5) == 0;
 }
 
 /* One request. The HTTP status and the answer's body in ret_body; 0: the host does not answer any more. */
@@ -334,7 +336,8 @@ static void next_host(struct mw_str acks)
     if (is_ready())
         ask_again(acks);
     else
-        fault("the next host does not become ready");
+        fault("the next host does not become ready: %s",
+              life.word[0] != '\0' ? life.word : "it says nothing");
     (void)kill(pid, SIGTERM); /* when it died already, waitpid tells */
     MW_ASSERT(waitpid(pid, &status, 0) == pid);
     if (status != 0)
