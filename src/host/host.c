@@ -285,6 +285,16 @@ static void *reserve(size_t size_bytes)
 
 #define LEAVING_NS (5ll * 1000000000)
 
+/* Who listened may be dead while a child that it was just starting holds its socket and its lock a moment longer. */
+static bool listener_lives(int fd)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid == 0)
+        return true; /* of another container: it cannot be asked */
+    return kill(peer.pid, 0) == 0 || errno != ESRCH;
+}
+
 static bool somebody_answers(struct mw_host *host)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -294,7 +304,8 @@ static bool somebody_answers(struct mw_host *host)
     snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/millwright.sock",
              folder);
     return folder >= 0 && fd >= 0 &&
-           connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+           connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+           listener_lives(fd);
 }
 
 static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)

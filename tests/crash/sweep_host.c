@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -428,6 +429,44 @@ static void sweep_failures(long each)
         }
 }
 
+/* What a host that was killed while it started a child leaves for a moment: a process with its socket and its lock, which ends by itself. */
+static void leave_a_child(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/.millwright", life.dir);
+    MW_ASSERT(mkdir(path, 0700) == 0);
+    (void)snprintf(path, sizeof path, "%s/.millwright/lock", life.dir);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%.70s/.millwright/millwright.sock",
+                   life.dir);
+    int lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MW_ASSERT(lock_fd >= 0 && flock(lock_fd, LOCK_EX) == 0);
+    MW_ASSERT(fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+              listen(fd, 8) == 0);
+    pid_t child = fork();
+    MW_ASSERT(child >= 0);
+    if (child == 0) {
+        (void)alarm(CALLER_SECONDS);
+        _exit(accept(fd, NULL, NULL) < 0); /* the next host has tried */
+    }
+    _exit(0);
+}
+
+static void sweep_lingering_child(void)
+{
+    int status;
+    life.what = "a child of a killed host still holds its lock";
+    place_make(life.dir);
+    pid_t pid = fork();
+    MW_ASSERT(pid >= 0);
+    if (pid == 0)
+        leave_a_child();
+    MW_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
+    life.points++;
+    next_host(MW_STR_NONE);
+}
+
 static int say(const char *ids, const char *words)
 {
     printf("%s %s: host: %s (%ld points, %ld acknowledged requests)\n",
@@ -456,6 +495,8 @@ int sweep_host(const char *base, const char *program, bool night)
     code |= say("P01 P05 P06", "killed at system calls of all its threads");
     sweep_kills(true, night ? 500 : 24);
     code |= say("P01 P05 P06", "killed at system calls while it leaves");
+    sweep_lingering_child();
+    code |= say("P11", "a start waits for what a killed host left running");
     sweep_failures(night ? 20 : 2);
     code |= say("P01 P02 P10", "syncs and writes that fail or take long");
     (void)close(life.acks_fd); /* was only for this */
