@@ -38,6 +38,8 @@
 #define CHECK_SECONDS_MAX 120
 #define SEEN_BITS 23
 #define CHOSEN_MAX 64
+#define AGAIN_AFTER_A_KILL                                                                         \
+    (-2) /* instead of the number of a power cut; -1: a kill and a recovery */
 
 struct options {
     long states;
@@ -478,14 +480,20 @@ static void join_lives(const struct effects *first, int prefix, const struct opt
     mw_heap_free(objects);
 }
 
-/* A recovery is recorded, and the power is cut in it too. n < 0: it follows a kill, else the power cut of that number. */
+/* The life after a kill: a start that recovers, or one that is asked for the same things again. */
+static const char *verb_after(long n)
+{
+    return n == AGAIN_AFTER_A_KILL ? "run" : "recover";
+}
+
+/* The next life is recorded, and the power is cut in it too. n < 0: it follows a kill, else the power cut of that number. */
 static bool cut_again(const struct sweep *sweep, const char *dir, int prefix, long n)
 {
     struct effects log = {0};
     char words[64];
     (void)snprintf(words, sizeof words, "--at %d:%ld", prefix, n);
     bool ok = write_state(sweep->log, sweep->options, prefix, n, dir);
-    ok = ok && record(sweep->options, sweep->subject, "recover", dir, &log);
+    ok = ok && record(sweep->options, sweep->subject, verb_after(n), dir, &log);
     int first_prefix = first_effect(&log);
     if (ok && n < 0) {
         join_lives(sweep->log, prefix, sweep->options, &log);
@@ -570,7 +578,10 @@ static void sweep_scenario(struct sweep *sweep, struct result *result)
         bool killed = k % 4 != 3; /* what is loose then stays loose in the next life */
         if (killed && k % 4 != 2)
             prefix = after_a_rename(sweep, k / 4 * 2 + k % 4, prefix);
-        result->ok = cut_again(sweep, dir, prefix, killed ? -1 : n);
+        result->ok = cut_again(sweep, dir, prefix,
+                               !killed      ? n
+                               : k % 4 == 2 ? AGAIN_AFTER_A_KILL
+                                            : -1);
         add_judged(result, sweep->tallies, options->jobs, &result->again);
     }
     sweep->log = NULL;
@@ -590,7 +601,7 @@ static int replay(const struct options *options, const struct subject *subject, 
     struct mw_buf acks = acks_of(&sweep, options->at_prefix);
     bool ok = write_state(&log, options, options->at_prefix, options->at_n, dir);
     if (ok && options->then_prefix >= 0) {
-        ok = record(options, subject, "recover", dir, &second);
+        ok = record(options, subject, verb_after(options->at_n), dir, &second);
         sweep.log = &second;
         if (ok && options->at_n < 0) {
             join_lives(&log, options->at_prefix, options, &second);
