@@ -165,8 +165,13 @@ static void watch_clock(struct mw_host *host)
         (void)uv_timer_init(&host->loop, &host->clock);
         host->clock.data = host;
     }
-    if (uv_is_active((const uv_handle_t *)&host->clock))
+    if (uv_is_active((const uv_handle_t *)&host->clock)) {
+        /* Set since the last look: what is armed by the new time has to be looked at when the old one comes back. */
+        int64_t moved_us = clock_offset_us() - host->clock_offset_us;
+        if (moved_us > CLOCK_SET_US || moved_us < -CLOCK_SET_US)
+            on_clock_look(&host->clock);
         return;
+    }
     host->clock_offset_us = clock_offset_us();
     (void)uv_timer_start(&host->clock, on_clock_look, CLOCK_LOOK_MS, 0);
 }
@@ -181,6 +186,7 @@ static void timer_rings(uv_timer_t *timer)
         return;
     if (mw_now_unix_us() < open->due_us) {
         arm(ask, open->due_us);
+        watch_clock(host);
         return;
     }
     mw_host_tell(host, MW_REQ_RING_TIMER, open->item, open->seq, MW_STR_NONE);
