@@ -148,7 +148,7 @@ def heartbeats(w):
     trace = flow(w)
     task = one.take()[0]
     for _ in range(5):
-        equal(Worker(w, "idle").take(wait_ms=500), [], "a poll that passes the time; all of them are longer than a lease")
+        equal(Worker(w, "idle").take(wait_ms=1000), [], "a poll that passes the time; all of them are longer than a lease")
         equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [], "gone")
     records = w.until(lambda r: r["type"] == "TaskFailed" and r["traceId"] == trace)
     equal(len([r for r in records if r["type"] == "TaskFailed" and r["traceId"] == trace]), 1, "failures")
@@ -335,7 +335,7 @@ def main():
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
         for lease, folder, rows in (("30s", long_, (serves, long_poll, shares, host_killed, answered_twice, forgot, cancelled, hostile, large)),
-                                    ("1500ms", short, (killed, heartbeats, health))):
+                                    ("4s", short, (killed, heartbeats, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:
