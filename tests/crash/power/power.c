@@ -576,8 +576,8 @@ static void sweep_scenario(struct sweep *sweep, struct result *result)
                      (int)(next_random(&random) % (uint64_t)(log.count - sweep->first_prefix + 1));
         long n = (long)(next_random(&random) & 0xffffff);
         bool killed = k % 4 != 3; /* what is loose then stays loose in the next life */
-        if (killed && k % 4 != 2)
-            prefix = after_a_rename(sweep, k / 4 * 2 + k % 4, prefix);
+        if (killed)
+            prefix = after_a_rename(sweep, k / 4 * 3 + k % 4, prefix);
         result->ok = cut_again(sweep, dir, prefix,
                                !killed      ? n
                                : k % 4 == 2 ? AGAIN_AFTER_A_KILL
