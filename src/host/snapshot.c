@@ -280,6 +280,8 @@ enum mw_rc mw_snapshot_make(const char *workspace, uint64_t until_seq,
         rc = mw_mkdirs(AT_FDCWD, cache, 0700, err);
         mw_autoclose int cache_fd = rc == MW_OK ? open_cache(workspace, err) : -1;
         (void)snprintf(snapshot.made_by, sizeof snapshot.made_by, "%s", mw_build_id());
+        if (rc == MW_OK && snapshot.made_by[0] == '\0')
+            rc = MW_FAIL(err, MW_E_IO, "this program's own file cannot be looked at");
         if (rc == MW_OK)
             rc = cache_fd >= 0 ? make_from(&source, cache_fd, &snapshot, err) : err->rc;
     } else {
