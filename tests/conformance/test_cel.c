@@ -175,7 +175,8 @@ static bool same(const json_t *value, const struct mw_value *got)
         return got->type == MW_VALUE_NULL;
     if (strcmp(kind, "string") == 0)
         return got->type == MW_VALUE_STRING && got->text.len == json_string_length(body) &&
-               memcmp(got->text.ptr, json_string_value(body), got->text.len) == 0;
+               (got->text.len == 0 ||
+                memcmp(got->text.ptr, json_string_value(body), got->text.len) == 0);
     if (strcmp(kind, "int") == 0 || strcmp(kind, "uint") == 0) {
         (void)snprintf(text, sizeof text, "%lld", (long long)got->integer);
         return got->type == MW_VALUE_INTEGER && strcmp(text, json_string_value(body)) == 0;
