@@ -79,6 +79,7 @@ struct world {
     uint32_t rests;      /* how often everything has come to its end */
     unsigned edition;    /* of the definitions */
     bool was_full;       /* the disk, in this life */
+    bool power_goes;     /* when this life's end comes: the host before it died of a failed sync */
     int snapshot_status; /* how the last one's process ended */
     bool loud;
 };
@@ -143,7 +144,7 @@ static void world_point(void)
     if (world.points_left-- > 0)
         return;
     world.points_left = UINT64_MAX;
-    bool power = world_chance(world.mood.power_percent);
+    bool power = world.power_goes || world_chance(world.mood.power_percent);
     world_note(power ? "power is cut" : "killed", 0, 0);
     world_gone(power ? END_POWER : END_KILLED, 137);
 }

@@ -165,10 +165,14 @@ static void world_live(void)
     look_begin_life();
     world.host = &world_host;
     world.lives++;
+    /* P02: what a failed sync left in the page cache only, nobody may have believed. */
+    world.power_goes = world.latched && !world.draining && world_chance(60);
     world.opened = world.compared = world.faulted = world.latched = false;
     world.was_full = disk.room_bytes != SIZE_MAX;
     world.points_left = UINT64_MAX;
-    if (!world.draining && world.mood.lives > 0) {
+    if (world.power_goes)
+        world.points_left = 100 + world_below(900);
+    else if (!world.draining && world.mood.lives > 0) {
         world.mood.lives--;
         world.points_left = world_chance(30) ? world_below(250) : world_below(2500);
     }
