@@ -49,6 +49,7 @@ struct disk_node {
     struct disk_bytes kept; /* as it would be after a power cut */
     size_t dirty_from, dirty_to, cut_to;
     bool dirty, mapped;
+    bool unkept;         /* a sync failed: what was to be written then is in the cache only */
     size_t blocks_bytes; /* asked for by fallocate */
     int64_t changed_us;  /* UTC */
     struct disk_node *next;
@@ -393,7 +394,7 @@ static void disk_process_gone(void)
 static void disk_tear(struct disk_node *node)
 {
     uint32_t dice = world_below(4);
-    if (dice == 0) {
+    if (dice == 0 && !node->unkept) {
         disk_sync(node); /* it had all been written back */
         return;
     }
@@ -448,8 +449,11 @@ static void disk_power_cut(void)
         if (node->mapped)
             disk_touch(node, 0, node->now.filled);
         node->mapped = false;
+        if (node->unkept && !node->dirty)
+            disk_touch(node, 0, 0); /* torn with nothing to write: what is kept */
         if (node->dirty)
             disk_tear(node);
+        node->unkept = false;
     }
     disk.written_bytes = 0;
     disk_weigh(disk.root);
@@ -459,7 +463,7 @@ static void disk_power_cut(void)
 static bool disk_is_durable(const char *path)
 {
     const struct disk_node *node = disk_find(path);
-    if (node == NULL || node->dirty)
+    if (node == NULL || node->dirty || node->unkept)
         return false;
     for (uint32_t i = 0; i < disk.change_count; i++)
         if (disk.changes[i].after == node || disk.changes[i].before == node)
@@ -582,6 +586,7 @@ static int disk_fsync(struct disk_fd *fd)
         world_note("a sync fails", fd->node->inode, 0);
         world.faulted = true;
         fd->node->dirty = false; /* and nobody will write it any more */
+        fd->node->unkept = true;
         errno = EIO;
         return -1;
     }
