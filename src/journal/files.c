@@ -531,6 +531,9 @@ static enum mw_rc take_back(struct files *files, int sys_errno, struct mw_err *e
         return latch(files, mw_fail(err, MW_E_IO, sys_errno, "write a frame of the journal"), err);
     if (files->folder.sys->ftruncate(files->fd, (off_t)files->offset) != 0)
         return latch(files, MW_FAIL_SYS(err, MW_E_IO, "take an unfinished frame back"), err);
+    /* Before another frame goes there: else a power cut could leave the end of this one behind that one. */
+    if (files->folder.sys->fdatasync(files->fd) != 0)
+        return latch(files, MW_FAIL_SYS(err, MW_E_IO, "take an unfinished frame back"), err);
     (void)files_reserve_release(files, NULL); /* the answer is FULL either way */
     return mw_fail(err, MW_E_FULL, sys_errno, "no space for a frame of the journal");
 }
