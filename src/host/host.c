@@ -332,6 +332,9 @@ static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
         (void)nanosleep(&pause, NULL); /* woken early: it is looked at early */
         rc = host->ops->open(folder, &options, &host->journal, NULL, err);
     }
+    /* The first host of a workspace: what leads to the journal has to have its name on the disk, too (P01). */
+    if (rc == MW_OK && host->ops->last_seq(host->journal) == 0 && fsync(host->workspace_fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "make '.millwright' durable");
     return rc;
 }
 
