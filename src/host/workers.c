@@ -81,6 +81,8 @@ static void give_lease(struct mw_host *host, struct mw_offer *offer, struct mw_w
     MW_ASSERT(offer->holder == NULL);
     offer->holder = worker;
     worker->leases++;
+    /* Its time begins now, however long ago the request was sent that has waited for this task. */
+    worker->heard_ms = offer->agent->heard_ms = uv_now(&host->loop);
     if (offer->slot == 0)
         offer->slot = mw_leases_note(&host->workers->leases, offer->ask->seq);
 }
