@@ -136,6 +136,14 @@ static void watch_signals(struct mw_host *host)
     }
 }
 
+static ino_t socket_inode(const struct mw_host *host)
+{
+    struct stat info;
+    bool there =
+        fstatat(host->workspace_fd, ".millwright/millwright.sock", &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return there ? info.st_ino : 0;
+}
+
 int mw_host_run(struct mw_host *host, const char *workspace)
 {
     struct mw_err err = {0};
@@ -155,6 +163,7 @@ int mw_host_run(struct mw_host *host, const char *workspace)
         stop_at_start(host, rc, &err);
         return host->exit_code;
     }
+    host->socket_inode = socket_inode(host);
     watch_signals(host);
     (void)uv_timer_init(&host->loop, &host->idle);
     host->replay.data = host;
@@ -175,8 +184,11 @@ int mw_host_run(struct mw_host *host, const char *workspace)
         0) /* else it was never checked, and the process's end lets go of it */
         (void)host->ops->close(host->journal, &err); /* every record is durable already */
     mw_poison_close(host);
-    (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
+    /* Whoever waits for the socket to go may remove everything then: the last word is said before. */
     mw_host_log(host, "info", "host.left", "exit %d", host->exit_code);
+    if (socket_inode(host) ==
+        host->socket_inode) /* else the next host's: the lock is free already */
+        (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
     /* workers still hash and copy, or wait for a process: libraries must not be torn down under them */
     if (host->attempts_running > 0 || host->snapshot.running)
         _exit(host->exit_code);

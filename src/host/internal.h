@@ -180,7 +180,8 @@ struct mw_host {
         bool told;      /* that is set */
         bool running;
     } snapshot;
-    void *api; /* api.c */
+    ino_t socket_inode; /* of the socket that is ours */
+    void *api;          /* api.c */
     struct mw_poison *poison;
     mw_seq
         read_only_for; /* record that cannot be replayed: nothing is replayed, views alone work; 0: none (P08) */
