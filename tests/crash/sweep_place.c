@@ -18,7 +18,11 @@
 void place_remove(const char *path)
 {
     struct mw_err err = {0};
-    if (mw_remove_tree(AT_FDCWD, path, &err) != MW_OK) {
+    enum mw_rc rc = mw_remove_tree(AT_FDCWD, path, &err);
+    /* What a killed host had started may write its last file meanwhile, and then ends. */
+    for (int tries = 0; rc != MW_OK && tries < 1000; tries++)
+        rc = mw_remove_tree(AT_FDCWD, path, &err);
+    if (rc != MW_OK) {
         fprintf(stderr, "crash_sweep: %s\n", err.text);
         exit(74);
     }
