@@ -1,7 +1,7 @@
 #include "api/api.h"
+#include "api/http_library.h"
 #include "posix/heap.h"
 
-#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -88,16 +88,18 @@ void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,
 enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
                         struct mw_api **ret_api, struct mw_err *err)
 {
+    if (!mw_http_library_load())
+        return MW_FAIL(err, MW_E_MISSING, "the HTTP server needs " MW_HTTP_LIBRARY);
     struct mw_api *api = mw_heap_alloc(sizeof(*api));
     api->ops = ops;
     api->host = host;
-    api->daemon = MHD_start_daemon(
+    api->daemon = mhd.start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
         MHD_OPTION_CONNECTION_LIMIT, MW_API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
-        api->daemon != NULL ? MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+        api->daemon != NULL ? mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info == NULL) {
         free(api);
         return MW_FAIL(err, MW_E_IO, "the HTTP server does not start");
@@ -115,7 +117,7 @@ int mw_api_fd(const struct mw_api *api)
 void mw_api_run(struct mw_api *api)
 {
     api->resumed = false;
-    (void)MHD_run(api->daemon); /* its trouble is one connection's trouble */
+    (void)mhd.run(api->daemon); /* its trouble is one connection's trouble */
 }
 
 int64_t mw_api_timeout_ms(const struct mw_api *api)
@@ -123,13 +125,13 @@ int64_t mw_api_timeout_ms(const struct mw_api *api)
     MHD_UNSIGNED_LONG_LONG timeout;
     if (api->resumed)
         return 0;
-    return MHD_get_timeout(api->daemon, &timeout) == MHD_YES ? (int64_t)timeout : -1;
+    return mhd.get_timeout(api->daemon, &timeout) == MHD_YES ? (int64_t)timeout : -1;
 }
 
 uint32_t mw_api_connections(const struct mw_api *api)
 {
     const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+        mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
     return info != NULL ? info->num_connections : 0;
 }
 
@@ -138,7 +140,7 @@ static bool has_left(struct MHD_Connection *connection)
 {
     char byte;
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
@@ -154,7 +156,7 @@ static void go_on(struct follower *follower)
     follower->gone = has_left(follower->connection);
     follower->suspended = false;
     follower->api->resumed = true;
-    MHD_resume_connection(follower->connection);
+    mhd.resume_connection(follower->connection);
 }
 
 void mw_api_wake(struct mw_api *api)
@@ -211,8 +213,8 @@ void mw_api_stop(struct mw_api *api)
     mw_api_wake(api);
     /* The daemon does not stop while one is suspended. Whoever waits hears that the connection ended, and asks again with its messageId. */
     for (struct mw_api_call *call = api->waiting; call != NULL; call = call->next)
-        MHD_resume_connection(call->connection);
-    MHD_stop_daemon(api->daemon);
+        mhd.resume_connection(call->connection);
+    mhd.stop_daemon(api->daemon);
     free(api);
 }
 
@@ -221,16 +223,16 @@ void mw_api_stop(struct mw_api *api)
 static enum MHD_Result send_body(struct MHD_Connection *connection, unsigned status,
                                  struct mw_str body)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
+    struct MHD_Response *response = mhd.create_response_from_buffer(
         body.len, (void *)(uintptr_t)body.ptr, MHD_RESPMEM_MUST_COPY);
     if (response == NULL)
         return MHD_NO;
-    (void)MHD_add_response_header(response, "content-type", "application/json");
-    (void)MHD_add_response_header(response, "cache-control", "no-store");
+    (void)mhd.add_response_header(response, "content-type", "application/json");
+    (void)mhd.add_response_header(response, "cache-control", "no-store");
     if (status == 429 || status == 503 || status == 507)
-        (void)MHD_add_response_header(response, "retry-after", "1");
-    enum MHD_Result queued = MHD_queue_response(connection, status, response);
-    MHD_destroy_response(response);
+        (void)mhd.add_response_header(response, "retry-after", "1");
+    enum MHD_Result queued = mhd.queue_response(connection, status, response);
+    mhd.destroy_response(response);
     return queued;
 }
 
@@ -263,7 +265,7 @@ void mw_api_answer(struct mw_api_call *call, unsigned status, struct mw_str body
         return;
     forget_waiting(call);
     call->api->resumed = true;
-    MHD_resume_connection(call->connection);
+    mhd.resume_connection(call->connection);
 }
 
 /* ---- records as a stream ---- */
@@ -289,7 +291,7 @@ static ssize_t read_stream(void *user, uint64_t position, char *to, size_t room)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (left == 0) {
         follower->suspended = true;
-        MHD_suspend_connection(follower->connection);
+        mhd.suspend_connection(follower->connection);
         return 0;
     }
     size_t take = left < room ? left : room;
@@ -313,7 +315,7 @@ static void free_stream(void *user)
 
 static const char *argument(struct MHD_Connection *connection, const char *name)
 {
-    const char *value = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
+    const char *value = mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
     return value != NULL ? value : "";
 }
 
@@ -339,16 +341,16 @@ static enum MHD_Result stream_records(struct mw_api *api, struct MHD_Connection 
                           .lines = mw_heap_buf(),
                           .follows = strcmp(argument(connection, "follow"), "1") == 0};
     api->followers = follower;
-    struct MHD_Response *response = MHD_create_response_from_callback(
+    struct MHD_Response *response = mhd.create_response_from_callback(
         MHD_SIZE_UNKNOWN, STREAM_CHUNK_BYTES, read_stream, follower, free_stream);
     if (response == NULL) {
         free_stream(follower);
         return MHD_NO;
     }
-    (void)MHD_add_response_header(response, "content-type", "application/x-ndjson");
-    (void)MHD_add_response_header(response, "cache-control", "no-store");
-    enum MHD_Result queued = MHD_queue_response(connection, 200, response);
-    MHD_destroy_response(response);
+    (void)mhd.add_response_header(response, "content-type", "application/x-ndjson");
+    (void)mhd.add_response_header(response, "cache-control", "no-store");
+    enum MHD_Result queued = mhd.queue_response(connection, 200, response);
+    mhd.destroy_response(response);
     return queued;
 }
 
@@ -377,7 +379,7 @@ static enum MHD_Result get(struct mw_api *api, struct MHD_Connection *connection
     if (strcmp(url, "/v1/hello") == 0) {
         status = api->ops->hello(api->host, &body);
     } else if (strncmp(url, views, sizeof(views) - 1) == 0) {
-        (void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &query);
+        (void)mhd.get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_argument, &query);
         status = api->ops->view(api->host, mw_str_of(url + sizeof(views) - 1), &query, &body);
     } else {
         mw_api_error_body(&body, MW_E_MISSING, MW_STR("no such path"), MW_STR_NONE);
@@ -453,9 +455,9 @@ static bool read_drain(struct mw_str text, bool *ret_drain)
 static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const char *url)
 {
     const char *type =
-        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "content-type");
+        mhd.lookup_connection_value(call->connection, MHD_HEADER_KIND, "content-type");
     const char *path =
-        MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "millwright-path");
+        mhd.lookup_connection_value(call->connection, MHD_HEADER_KIND, "millwright-path");
     enum mw_request_kind kind = kind_of(url);
     if (call->too_large)
         return refuse(call->connection, 413, MW_E_LIMIT, "the body is too large");
@@ -487,7 +489,7 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     call->posted = true;
     call->next = api->waiting;
     api->waiting = call;
-    MHD_suspend_connection(call->connection);
+    mhd.suspend_connection(call->connection);
     return MHD_YES;
 }
 
@@ -506,14 +508,14 @@ static enum MHD_Result count_length(void *user, enum MHD_ValueKind kind, const c
 static bool is_ambiguous(struct MHD_Connection *connection)
 {
     unsigned count = 0;
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_length, &count);
+    (void)mhd.get_connection_values(connection, MHD_HEADER_KIND, count_length, &count);
     return count > 1;
 }
 
 static bool is_too_large(struct MHD_Connection *connection)
 {
     uint64_t length;
-    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "content-length");
+    const char *text = mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "content-length");
     return text != NULL &&
            (!mw_str_to_u64(mw_str_of(text), &length) || length > MW_API_BODY_BYTES_MAX);
 }
