@@ -143,6 +143,14 @@ WORLD_WRAP(ssize_t, pwrite, int fd, const void *from, size_t len, off_t offset)
                         : __real_pwrite(fd, from, len, offset);
 }
 
+/* The simulated machine cannot watch folders: its descriptors would outlive the hosts that die. */
+WORLD_WRAP(int, inotify_init1, int flags)
+{
+    (void)flags; /* whichever */
+    errno = ENOSYS;
+    return -1;
+}
+
 WORLD_WRAP(int, fsync, int fd)
 {
     struct disk_fd *ours = disk_fd(fd);

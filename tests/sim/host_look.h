@@ -245,9 +245,11 @@ static struct mw_str look_state(const struct mw_core *core, struct mw_buf *buf)
     return mw_str_sub(text, mw_str_find(text, '\n', 0), text.len);
 }
 
+/* An answer that may change nothing. What an earlier step had no room for any more goes on with whatever comes next: not looked at then. */
 static bool look_is_late(const struct mw_core *core, const struct mw_request *request)
 {
-    return (request->kind == MW_REQ_RECORD_RESULT || request->kind == MW_REQ_RECORD_FAILURE) &&
+    return !mw_work_wants_dispatch(&core->work) &&
+           (request->kind == MW_REQ_RECORD_RESULT || request->kind == MW_REQ_RECORD_FAILURE) &&
            mw_table_get(&core->world.asks, request->fence) == NULL;
 }
 
