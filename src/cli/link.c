@@ -18,6 +18,7 @@
 
 #define POST_TRIES_MAX 4 /* a host that dies under each of them is no accident any more */
 #define AGAIN_MS 50      /* between two looks at a host that reads its journal or leaves */
+#define CLOSING_NS (2ll * 1000000000) /* for a host that listens no more to close its journal */
 
 static enum mw_rc ask(struct mw_cli *cli, const struct mw_http_request *request, int timeout_ms,
                       struct mw_http_stream *ret_stream, struct mw_err *err);
@@ -416,12 +417,18 @@ enum mw_rc mw_link_stop(struct mw_cli *cli, bool drain, bool *ret_was, struct mw
     mw_http_close(&stream);
     if (rc != MW_OK && rc != MW_E_IO) /* a host that went at once did what was asked */
         return rc;
+    mw_autofree char *socket = mw_heap_format("%s/.millwright/millwright.sock", cli->workspace);
     int64_t until_ns = mw_now_monotonic_ns() + (int64_t)MW_LINK_REPLAY_MS * 1000000;
+    int64_t deaf_until_ns =
+        0; /* nobody listens, but the socket is there: it closes its journal, or was killed over that */
     while (mw_now_monotonic_ns() < until_ns) {
         int fd = connect_host(cli->workspace);
-        if (fd < 0)
+        if (fd >= 0)
+            (void)close(fd); /* only looked whether somebody listens */
+        else if (deaf_until_ns == 0)
+            deaf_until_ns = mw_now_monotonic_ns() + CLOSING_NS;
+        if (fd < 0 && (!mw_exists(AT_FDCWD, socket) || mw_now_monotonic_ns() > deaf_until_ns))
             return MW_OK;
-        (void)close(fd); /* only looked whether somebody listens */
         wait_a_little();
     }
     return MW_FAIL(err, MW_E_CONFLICT, "the host still works after %d s: try later",
