@@ -48,11 +48,6 @@ static const char *const max_words[] = {"max", "maximum", "maxlength", NULL};
 static const char *const default_words[] = {"default", "defaults", "defaulting", "initially", NULL};
 static const char *const unit_words[] = {"characters", "character", "chars",  "char",
                                          "letters",    "long",      "length", NULL};
-static const char *const measures[] = {
-    "seconds", "minutes",    "hours",   "days",   "weeks",  "months",  "years",   "km",
-    "miles",   "kilometers", "meters",  "metres", "cm",     "mm",      "kg",      "kilograms",
-    "grams",   "pounds",     "lbs",     "eur",    "euro",   "euros",   "usd",     "dollars",
-    "cents",   "percent",    "celsius", "liters", "litres", "degrees", "minutes", NULL};
 static const char *const refuse_words[] = {
     "unique",    "indexed",  "encrypted", "hashed",   "auto-generated", "automatically",
     "generated", "computed", "multiline", "readonly", "read-only",      NULL};
@@ -343,6 +338,11 @@ static uint32_t set_required(const struct reader *r, uint32_t from, uint32_t to,
 
 static uint32_t parenthesis(const struct reader *r, uint32_t i);
 
+static bool is_unit(const struct reader *r, uint32_t i)
+{
+    return free_word(r, i) && mw_words_has(&r->inf->words->fields, "units", r->toks->at[i].low);
+}
+
 /* One attribute at i; i itself when there is none. */
 static uint32_t attribute(const struct reader *r, uint32_t i)
 {
@@ -367,7 +367,7 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         uint32_t after = reference_target(r, to);
         return after > to ? (use(r, i, to), after) : i;
     }
-    if (is(r, i, "in") && one_of(r, i + 1, measures)) { /* "distance in km" */
+    if (is(r, i, "in") && is_unit(r, i + 1)) { /* "distance in km" */
         r->field->measured = true;
         return use(r, i, i + 2);
     }
