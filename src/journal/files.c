@@ -448,11 +448,16 @@ static enum mw_rc open_head(struct files *files, const struct mw_survey *survey,
         folder->sys->openat(folder->side_fd, MW_HEAD_FILE, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     if (files->head_fd < 0)
         return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "open the journal's head");
-    if (survey->head_state == MW_JOURNAL_HEAD_EQUAL && survey->head.clean &&
-        memcmp(survey->head.hash, files->head.hash, sizeof files->head.hash) == 0 &&
-        survey->head.segment == files->head.segment && survey->head.bytes == files->head.bytes)
-        return MW_OK;
-    enum mw_rc rc = mw_folder_put_head(folder, files->head_fd, &files->head, err);
+    /* A life that was killed may have left the right one, or its name, in the cache alone: then nothing later would make it durable. */
+    bool right = survey->head_state == MW_JOURNAL_HEAD_EQUAL && survey->head.clean &&
+                 memcmp(survey->head.hash, files->head.hash, sizeof files->head.hash) == 0 &&
+                 survey->head.segment == files->head.segment &&
+                 survey->head.bytes == files->head.bytes;
+    enum mw_rc rc = MW_OK;
+    if (!right)
+        rc = mw_folder_put_head(folder, files->head_fd, &files->head, err);
+    else if (folder->sys->fdatasync(files->head_fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "make the journal's head durable");
     if (rc == MW_OK && folder->sys->fsync(folder->side_fd) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "make the journal's head durable");
     return rc;
