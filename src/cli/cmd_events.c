@@ -111,7 +111,7 @@ static bool is_implied(const char *type)
 {
     return type != NULL &&
            (strcmp(type, "TaskRouted") == 0 || strcmp(type, "AgentActionStarted") == 0 ||
-            strcmp(type, "AgentActionCompleted") == 0);
+            strcmp(type, "AgentActionCompleted") == 0 || strcmp(type, "TaskCompleted") == 0);
 }
 
 static int list_implied(struct mw_cli *cli, struct listing *listing)

@@ -298,7 +298,8 @@ static bool task_line(struct mw_buf *out, const struct mw_trail *trail, struct m
             mw_buf_printf(out, ", attempt %lu", (unsigned long)task->attempt);
         return true;
     }
-    if (mw_str_is(kind, "task.ended")) {
+    if (mw_str_is(kind, "task.ended") ||
+        (mw_str_is(kind, "task.result") && task->state == MW_TRAIL_TASK_DONE)) {
         put_of_scope(out, trail, task);
         mw_buf_put_z(out, task->state == MW_TRAIL_TASK_DONE        ? " done"
                           : task->state == MW_TRAIL_TASK_CANCELLED ? " cancelled"

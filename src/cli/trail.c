@@ -383,6 +383,8 @@ static void take_result(struct record *record)
 {
     if (mw_str_is(text_of(record, 0, "type"), "TestResultsReady"))
         count_tests(record);
+    if (text_of(record, 0, "outcome").len > 0)
+        take_task_ended(record);
 }
 
 static void take_task_failed(struct record *record)

@@ -362,6 +362,17 @@ static void complete_tag(struct step *step, struct mw_event *event)
     event->component_tag = (struct mw_str){text, len};
 }
 
+/* The end of its task, which a result says too: the same message under its other name. */
+static const struct mw_event *implied_end(struct step *step, const struct mw_event *result)
+{
+    struct mw_event *ended = mw_arena_alloc_unset(&step->core->arena, sizeof(*ended));
+    MW_ASSERT(ended != NULL);
+    *ended = *result;
+    ended->kind = MW_EVT_TASK_ENDED;
+    ended->type = MW_STR("TaskCompleted");
+    return ended;
+}
+
 static void emit(struct step *step, const struct mw_request *request, struct mw_event *event,
                  bool from_outside)
 {
@@ -381,7 +392,11 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     bool was_dirty = core->work.dirty;
     core->work.dirty = false;
     mw_core_apply(core, event);
-    step->freed = core->work.dirty ? event : step->freed;
+    const struct mw_event *ended = event->kind == MW_EVT_TASK_RESULT && mw_event_ends_task(event)
+                                       ? implied_end(step, event)
+                                       : NULL;
+    if (core->work.dirty)
+        step->freed = ended != NULL ? ended : event;
     core->work.dirty = core->work.dirty || was_dirty;
     if (info->becomes == MW_REQUEST_COUNT)
         return;
@@ -390,6 +405,8 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
                 : info->to == MW_TO_OWNER ? event->owner
                                           : event->trace;
     follow(step, info->becomes, to, event);
+    if (ended != NULL)
+        follow(step, MW_REQ_NOTE_ENDED, event->owner, ended);
 }
 
 /* ---- replay ---- */

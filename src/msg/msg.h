@@ -127,6 +127,9 @@ bool mw_type_is_reserved(struct mw_str type);
 /* NounVerb or VerbNoun in PascalCase, letters and digits, 3 to 64 (MS-06). */
 bool mw_type_is_well_formed(struct mw_str type);
 
+/* Its task ends with it: said by a result (which is TaskCompleted as well, under the same messageId) or by a record of its own. */
+bool mw_event_ends_task(const struct mw_event *event);
+
 /* Appends the event's line, newline included. Overflow shows in buf. */
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf);
 /* Reads a line back. Strings point into the line or the arena. A field or kind that this release does not know is refused. */

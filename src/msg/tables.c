@@ -89,6 +89,12 @@ enum mw_event_kind mw_event_by_kind(struct mw_str kind_name)
     return (enum mw_event_kind)kind;
 }
 
+bool mw_event_ends_task(const struct mw_event *event)
+{
+    return event->kind == MW_EVT_TASK_ENDED ||
+           (event->kind == MW_EVT_TASK_RESULT && event->outcome.len > 0);
+}
+
 bool mw_type_is_reserved(struct mw_str type)
 {
     for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)

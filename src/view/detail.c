@@ -95,7 +95,7 @@ static void end_attempt(struct mw_view_detail *detail, struct mw_view_item *item
     attempt->files_sha256 = mw_view_copy(view, event->files_sha256);
     attempt->rationale = mw_view_copy(view, event->rationale);
     attempt->usage = mw_view_copy(view, event->usage);
-    attempt->duration_ms = event->elapsed_ms;
+    attempt->duration_ms = event->duration_ms > 0 ? event->duration_ms : event->elapsed_ms;
     attempt->no_retry = event->no_retry;
 }
 
@@ -139,6 +139,10 @@ static void on_result(struct mw_view_detail *detail, struct mw_view_item *item,
         return;
     end_attempt(detail, item, event, "completed");
     item->key = fact->key;
+    if (mw_event_ends_task(event)) {
+        end_item(detail, item, event, event->outcome);
+        item->duration_ms = event->duration_ms;
+    }
     if (item->last == NULL)
         return;
     item->last->result_seq = event->seq;

@@ -21,14 +21,24 @@ struct attempt {
     uint64_t number;
 };
 
-/* Names of the contract that are no records of their own: a dispatch says both that it was routed and that the agent began. */
-enum implied { IMPLIED_ROUTED, IMPLIED_STARTED, IMPLIED_COMPLETED, IMPLIED_COUNT };
+/* Names of the contract that are no records of their own: a dispatch says both that it was routed and that the agent began, a result
+ * that the agent is done and its task over. */
+enum implied {
+    IMPLIED_ROUTED,
+    IMPLIED_STARTED,
+    IMPLIED_COMPLETED,
+    IMPLIED_TASK_COMPLETED,
+    IMPLIED_COUNT
+};
 static const struct {
     const char *type;
-    const char *mark; /* makes the messageId of its own */
-} implied_names[IMPLIED_COUNT] = {{"TaskRouted", "routed"},
-                                  {"AgentActionStarted", "started"},
-                                  {"AgentActionCompleted", "completed"}};
+    const char *
+        mark; /* makes the messageId of its own; NULL: the record under its other name, one message */
+    const char *emitted_by; /* NULL: the agent */
+} implied_names[IMPLIED_COUNT] = {{"TaskRouted", "routed", "TaskRouter"},
+                                  {"AgentActionStarted", "started", NULL},
+                                  {"AgentActionCompleted", "completed", NULL},
+                                  {"TaskCompleted", NULL, "EventController"}};
 
 static bool wants(const struct stream *stream, struct mw_str type)
 {
@@ -52,11 +62,14 @@ static void put_envelope(struct stream *stream, enum implied implied, const stru
     mw_view_kstr(json, "timestamp", event->timestamp);
     mw_json_key(json, MW_STR("messageId"));
     size_t used = stream->view->arena->used_bytes;
-    mw_json_str(json, mw_arena_format(stream->view->arena, "%.*s.%s", MW_STR_ARG(event->message_id),
-                                      implied_names[implied].mark));
+    const char *mark = implied_names[implied].mark;
+    mw_json_str(json, mark == NULL ? event->message_id
+                                   : mw_arena_format(stream->view->arena, "%.*s.%s",
+                                                     MW_STR_ARG(event->message_id), mark));
     stream->view->arena->used_bytes = used; /* written already */
-    mw_view_kstr(json, "causationId", event->message_id);
-    mw_json_kstr(json, "emittedBy", implied == IMPLIED_ROUTED ? MW_STR("TaskRouter") : agent_id);
+    mw_view_kstr(json, "causationId", mark == NULL ? event->causation_id : event->message_id);
+    const char *emitted_by = implied_names[implied].emitted_by;
+    mw_json_kstr(json, "emittedBy", emitted_by != NULL ? mw_str_of(emitted_by) : agent_id);
     mw_view_kstr(json, "taskId", event->task_id);
     mw_view_kstr(json, "agentId", agent_id);
     mw_view_kstr(json, "taskType", event->task_type);
@@ -84,8 +97,15 @@ static void put_implied(struct stream *stream, enum implied implied, const struc
             mw_json_kstr(json, "errorClass", event->error_class);
         if (event->reason.len > 0)
             mw_json_kstr(json, "reason", event->reason);
+    } else if (implied == IMPLIED_TASK_COMPLETED) {
+        mw_json_ku64(json, "elapsedMs", event->duration_ms);
     }
     mw_json_object_end(json);
+    if (implied == IMPLIED_TASK_COMPLETED) {
+        mw_json_kstr(json, "outcome", event->outcome);
+        mw_json_ku64(json, "item", event->item);
+        mw_json_ku64(json, "owner", event->owner);
+    }
     mw_json_object_end(json);
     stream->told++;
     stream->last = event->seq;
@@ -119,6 +139,8 @@ static void end_attempt(struct stream *stream, const struct mw_event *event)
     if (attempt == NULL)
         return;
     put_implied(stream, IMPLIED_COMPLETED, event, attempt, outcome);
+    if (event->kind == MW_EVT_TASK_RESULT && mw_event_ends_task(event))
+        put_implied(stream, IMPLIED_TASK_COMPLETED, event, attempt, outcome);
     mw_view_table_remove(&stream->attempts, event->item);
 }
 

@@ -382,11 +382,13 @@ static void put_result(const struct mw_world *world, const struct mw_work *work,
     const struct mw_tape *body = request->body;
     sign_result(world, work, task, &order, request, event, out);
     event->type = type;
+    event->duration_ms = event->elapsed_ms;
     event->elapsed_ms = 0; /* the payload is the agent's own */
     event->inputs_sha256 = mw_node_get_text(body, request->body_node, "inputSha256");
     event->files_sha256 = mw_node_get_text(body, request->body_node, "filesSha256");
     event->rationale = mw_node_get_text(body, request->body_node, "rationale");
     event->actor = request->actor;
+    event->outcome = MW_STR("completed"); /* one record says the result and that its task is over */
     uint32_t usage = mw_node_get(body, request->body_node, "usage");
     if (mw_node_type(body, usage) == MW_NODE_OBJECT)
         event->usage = body->nodes[usage].text;
@@ -404,15 +406,6 @@ static void put_result(const struct mw_world *world, const struct mw_work *work,
     struct mw_str blueprint = mw_node_get_text(body, payload, "blueprintId");
     if (blueprint.len > 0 && blueprint.len <= 128)
         event->blueprint_id = blueprint;
-    struct mw_event *ended = mw_out_event(out, MW_EVT_TASK_ENDED);
-    mw_event_about(world, out, ended, &task->item);
-    ended->type = MW_STR("TaskCompleted");
-    ended->task_type = def->skill;
-    ended->outcome = MW_STR("completed");
-    ended->attempt = task->attempt;
-    ended->elapsed_ms = request->now_us > task->dispatched_us
-                            ? (uint64_t)(request->now_us - task->dispatched_us) / 1000
-                            : 0;
 }
 
 static void decide_result(const struct mw_world *world, const struct mw_work *work,

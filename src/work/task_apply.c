@@ -142,6 +142,8 @@ void mw_task_apply(struct mw_world *world, struct mw_work *work, const struct mw
         return;
     case MW_EVT_TASK_RESULT:
         mw_task_add_fact(world, event);
+        if (mw_event_ends_task(event))
+            apply_ended(world, work, event);
         return;
     case MW_EVT_TASK_ENDED:
         apply_ended(world, work, event);

@@ -530,7 +530,7 @@ def late(w):
     asked = types(records, "RouteTaskToAgent")
     case("FH-16", "attempt 1 is over when it answers: attempt 2's result alone counts, once",
          lambda: len(done) == 1 and done[0]["attempt"] == 2 and asked[0]["agentId"] == "late" and done[0]["emittedBy"] == "quick"
-         and len([r for r in records if r["kind"] == "task.ended"]) == 1 and records[-1]["outcome"] == "completed")
+         and len([r for r in records if r["kind"] == "task.result" and r["outcome"] == "completed"]) == 1 and records[-1]["outcome"] == "completed")
     kept = types(records, "TaskResultLate")
     case("FH-16", "the late answer is recorded as late, with the attempt that it belongs to",
          lambda: len(kept) == 1 and kept[0]["fence"] == asked[0]["seq"] and kept[0]["seq"] < done[0]["seq"])

@@ -57,7 +57,7 @@ static inline bool oracle_opens_item(const struct mw_event *event)
 
 static inline bool oracle_ends_item(const struct mw_event *event)
 {
-    return mw_event_info(event->kind)->closes == MW_CLOSES_ITEM;
+    return mw_event_info(event->kind)->closes == MW_CLOSES_ITEM || mw_event_ends_task(event);
 }
 
 /* MS-01: {AgentType}:{Task}. */

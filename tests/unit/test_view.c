@@ -585,6 +585,45 @@ static void every_attempt_begins_once_and_ends_once(void **state)
     done(&asked);
 }
 
+/* A completed task is told by its result, under both names and one id (TG-10: what follows names it as its cause); what 0.1.0 wrote as two
+ * records is shown as what is written as one. */
+static void a_result_is_its_tasks_end(void **state)
+{
+    static struct story stories[2];
+    struct answer shown[2];
+    (void)state;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct story *story = &stories[i];
+        struct story_task task = {
+            .skill = "GenerateAppConfig", .agent = "config-writer", .subject = "App"};
+        char question[64];
+        story_open(story);
+        story->ends_with_result = i == 1;
+        story_begin(story);
+        story_intent(story, "notes", NULL);
+        mw_seq item = story_dispatch(story, &task);
+        mw_seq result =
+            story_result(story, item, &task, &(struct story_result){.type = "AppConfigured"});
+        struct answer ended = ask(story, "events type=TaskCompleted");
+        assert_count(&ended, "/events", 1);
+        assert_text(&ended, "/events/0/outcome", "completed");
+        assert_text(&ended, "/events/0/messageId",
+                    story_id(story, "m", result + (i == 0 ? 1 : 0)).ptr);
+        done(&ended);
+        (void)snprintf(question, sizeof question, "show id=%s", story_id(story, "t", item).ptr);
+        shown[i] = ask(story, question);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t took = at(&shown[i], "/task/attempts/0/duration_ms");
+        assert_text(&shown[i], "/task/state", "completed");
+        assert_text(&shown[i], "/task/attempts/0/outcome", "completed");
+        assert_text(&shown[i], "/task/attempts/0/type", "AppConfigured");
+        assert_true(mw_node_int(&shown[i].tape, took, 0) > 40);
+        done(&shown[i]);
+        story_close(&stories[i]);
+    }
+}
+
 /* Page by page, whatever the size of a page, the stream is the same: nothing twice, nothing lost. */
 static void pages_of_events_join_without_a_seam(void **state)
 {
@@ -714,6 +753,7 @@ int main(void)
         cmocka_unit_test(a_child_trace_is_seen_from_its_parent),
         cmocka_unit_test(the_first_failure_is_the_cause),
         cmocka_unit_test(a_later_file_stands_for_an_earlier_one),
+        cmocka_unit_test(a_result_is_its_tasks_end),
         cmocka_unit_test(a_table_finds_what_is_in_it_and_nothing_else),
         cmocka_unit_test(too_little_memory_is_a_limit_and_no_crash),
         cmocka_unit_test(a_status_does_not_grow_with_the_work_done),
