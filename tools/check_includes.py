@@ -41,6 +41,7 @@ EXCEPTIONS = {
     "cli/app_run.h": ("agent", "up runs services in the sandbox, by the room that has it"),
     "cli/app_key.c": ("builtin", "up signs tokens by the code that the probe signs with"),
     "cli/cmd_doctor.c": ("journal", "repair works offline, on files, with no host"),
+    "cli/cmd_archive.c": ("journal", "archives are made of files, with or without a host"),
     "cli/cmd_journal.c": ("journal", "segments and extracts are read off the files, with no host"),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)

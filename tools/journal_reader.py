@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An independent reader of a millwright journal: docs/journal.md in Python, sharing no code with the program.
 
-    journal_reader.py DIR             check everything, print a summary
+    journal_reader.py DIR             check everything, print a summary; DIR: a journal's folder, or an archive (it has a manifest.jsonl)
     journal_reader.py DIR --records   print every good record as well, one line each
     journal_reader.py DIR --head FILE the position file, where it is not DIR/head
     journal_reader.py DIR --snapshot FILE  is this snapshot of this journal, and are its records the journal's?
@@ -16,6 +16,7 @@ import json
 import os
 import re
 import sys
+import zlib
 
 FORMAT = 1
 HEADER = re.compile(
@@ -31,6 +32,18 @@ SNAPSHOT = re.compile(
     rb'"state":"[0-9a-f]{64}","left":"[0-9a-f]{64}"),"crc32c":"([0-9a-f]{8})"\} *\n'
 )
 SNAPSHOT_HEADER_BYTES = 1024
+MANIFEST = "manifest.jsonl"
+MANIFEST_HEADER = re.compile(
+    rb'(\{"archive":1,"journal":"([0-9a-f]{1,16})","segments":(0|[1-9][0-9]{0,17}),"sha256":"([0-9a-f]{64})"),'
+    rb'"crc32c":"([0-9a-f]{8})"\}'
+)
+MANIFEST_NEWER = re.compile(rb'\{"archive":([0-9]{1,20}),')
+MANIFEST_SEGMENT = re.compile(
+    rb'\{"segment":([1-9][0-9]{0,17}),"last":([1-9][0-9]{0,17}),"frame":([1-9][0-9]{0,17}),"frames":([1-9][0-9]{0,17}),'
+    rb'"epoch":(0|[1-9][0-9]{0,17}),"bytes":([1-9][0-9]{0,17}),"sha256":"([0-9a-f]{64})","prev":"([0-9a-f]{64})",'
+    rb'"hash":"([0-9a-f]{64})","gzip":(true|false),"stored":(0|[1-9][0-9]{0,17}),"stored_sha256":"([0-9a-f]{64})"\}'
+)
+SEGMENT_BYTES_MAX = (64 << 20) + 320
 SEGMENT = re.compile(r"[0-9]{20}\.jsonl")
 CRC_TAIL = len(b',"crc32c":"01234567"}\n')
 
@@ -58,6 +71,11 @@ class Damage(Exception):
     def __init__(self, name, offset, seq, what, may_be_torn=False):
         super().__init__(f"{name} at byte {offset}, record {seq}: {what}")
         self.may_be_torn = may_be_torn
+
+
+class BadManifest(Exception):
+    def __init__(self, what, line):
+        super().__init__(f"{MANIFEST} at line {line}: {what}")
 
 
 class Newer(Exception):
@@ -133,6 +151,127 @@ class Reader:
                 "offset": at, "bytes": end, "prev": header.group(7).decode(), "hash": self.hash}
             self.bytes += end
             at += end
+
+
+def read_journal(reader, folder, on_line):
+    """(segments, sound but for an unfinished last frame?)."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".jsonl"))
+    try:
+        for name in names:
+            if not SEGMENT.fullmatch(name):
+                raise Damage(name, 0, reader.next_seq, "not the name of a segment")
+        for index, name in enumerate(names):
+            with open(os.path.join(folder, name), "rb") as file:
+                data = file.read()
+            for _, line in reader.segment(name, data, index + 1 == len(names)):
+                on_line(line)
+    except Damage as damage:
+        print(("unfinished last frame, never acknowledged: " if damage.may_be_torn else "DAMAGED: ") + str(damage))
+        return len(names), damage.may_be_torn
+    return len(names), True
+
+
+def manifest_rows(text):
+    """The segments that an archive says it holds, or BadManifest."""
+    lines = text.split(b"\n")
+    if MANIFEST_NEWER.match(text) and int(MANIFEST_NEWER.match(text).group(1)) > 1:
+        raise Newer(MANIFEST)
+    header = MANIFEST_HEADER.fullmatch(lines[0])
+    if len(lines) < 2 or not header or crc32c(header.group(1)) != int(header.group(5), 16):
+        raise BadManifest("not a header", 1)
+    if lines.pop() != b"":
+        raise BadManifest("the last line is cut", len(lines) + 1)
+    rows, after, frame, epoch, prev = [], 0, 1, 0, "0" * 64
+    for number, line in enumerate(lines[1:], 2):
+        match = MANIFEST_SEGMENT.fullmatch(line)
+        if not match:
+            raise BadManifest("not a segment's line", number)
+        row = dict(zip(("segment", "last", "frame", "frames", "epoch", "bytes"), map(int, match.groups()[:6])))
+        row.update(zip(("sha256", "prev", "hash", "gzip"), (word.decode() for word in match.groups()[6:10])))
+        row.update(gzip=row["gzip"] == "true", stored=int(match.group(11)), stored_sha256=match.group(12).decode())
+        fits = (row["segment"], row["frame"], row["prev"]) == (after + 1, frame, prev) and row["epoch"] >= epoch
+        fits = fits and 0 < row["frames"] <= row["last"] - after and 0 < row["bytes"] <= SEGMENT_BYTES_MAX
+        if not fits or not row["gzip"] and (row["stored"], row["stored_sha256"]) != (row["bytes"], row["sha256"]):
+            raise BadManifest("it does not follow the line before it, or cannot be", number)
+        rows.append(row)
+        after, frame, epoch, prev = row["last"], frame + row["frames"], row["epoch"], row["hash"]
+    if len(rows) != int(header.group(3)):
+        raise BadManifest("lines are missing or too many", len(rows) + 2)
+    if hashlib.sha256(b"".join(line + b"\n" for line in lines[1:])).hexdigest() != header.group(4).decode():
+        raise BadManifest("the lines are not the ones that were written", len(rows) + 2)
+    return rows
+
+
+def unpack(packed, most):
+    """(what can be unpacked of one gzip member, None or what is wrong with it)."""
+    whole = zlib.decompressobj(31)
+    out, fault = b"", None
+    try:
+        out = whole.decompress(packed, most + 1)
+    except zlib.error:
+        whole, pieces, size = zlib.decompressobj(31), [], 0
+        try:
+            for at in range(len(packed)):
+                pieces.append(whole.decompress(packed[at : at + 1]))
+                size += len(pieces[-1])
+                if size > most:
+                    break
+        except zlib.error as error:
+            fault = f"not what gzip writes ({error})"
+        out = b"".join(pieces)
+    if len(out) > most:
+        return out[:most], "it unpacks to more bytes than the manifest says"
+    if not fault and whole.unused_data:
+        fault = "it goes on after the end of what gzip wrote"
+    if not fault and not whole.eof:
+        fault = "the packed file is cut"
+    return out, fault
+
+
+def archived(reader, folder, row):
+    """The records of one segment of an archive; Damage when it is not what the manifest says."""
+    name = f"{row['segment']:020d}.jsonl" + (".gz" if row["gzip"] else "")
+    reader.next_seq, reader.next_frame, reader.hash = row["segment"], row["frame"], row["prev"]
+    try:
+        with open(os.path.join(folder, name), "rb") as file:
+            stored = file.read()
+    except FileNotFoundError as error:
+        raise Damage(name, 0, reader.next_seq, "it is not there") from error
+    data, fault = unpack(stored, row["bytes"]) if row["gzip"] else (stored, None)
+    before = reader.bytes
+    try:
+        yield from reader.segment(name, data, not data)
+    except Damage as damage:
+        damage.args = (f"{damage.args[0]}; {fault}" if fault else damage.args[0],)
+        raise
+    found = {"bytes": len(data), "last": reader.next_seq - 1, "frames": reader.next_frame - row["frame"], "epoch": reader.epoch,
+             "hash": reader.hash, "sha256": hashlib.sha256(data).hexdigest()}
+    wrong = [key for key, value in found.items() if row[key] != value]
+    if fault or wrong:
+        raise Damage(name, reader.bytes - before, reader.next_seq, fault or f"not the manifest's: {', '.join(wrong)}")
+    if (len(stored), hashlib.sha256(stored).hexdigest()) != (row["stored"], row["stored_sha256"]):
+        raise Damage(name, 0, row["segment"], "the packed bytes are not the ones that were written")
+
+
+def read_archive(reader, folder, on_line):
+    """(segments, all sound?): every segment that the manifest names is looked at, whatever is wrong with the one before it."""
+    with open(os.path.join(folder, MANIFEST), "rb") as file:
+        try:
+            rows = manifest_rows(file.read())
+        except BadManifest as fault:
+            print(f"DAMAGED: {fault}")
+            return 0, False
+    sound = True
+    for row in rows:
+        try:
+            for _, line in archived(reader, folder, row):
+                on_line(line)
+        except Damage as damage:
+            sound = False
+            print(f"DAMAGED: {damage}")
+        reader.next_seq, reader.next_frame = row["last"] + 1, row["frame"] + row["frames"]
+        reader.epoch, reader.hash = row["epoch"], row["hash"]
+    return len(rows), sound
 
 
 def read_head(path):
@@ -265,31 +404,26 @@ def main():
     if not os.path.isdir(options.dir):
         print(f"{options.dir}: not a folder", file=sys.stderr)
         return 66
+    is_archive = os.path.exists(os.path.join(options.dir, MANIFEST))
     head = read_head(options.head or os.path.join(options.dir, "head"))
-    names = sorted(name for name in os.listdir(options.dir) if name.endswith(".jsonl"))
     reader = Reader()
     reader.keeps_lines = bool(options.snapshot or options.export)
-    sound = True
+
+    def on_line(line):
+        if options.records:
+            sys.stdout.write(line.decode() + "\n")
+
     try:
-        for name in names:
-            if not SEGMENT.fullmatch(name):
-                raise Damage(name, 0, reader.next_seq, "not the name of a segment")
-        for index, name in enumerate(names):
-            with open(os.path.join(options.dir, name), "rb") as file:
-                data = file.read()
-            for _, line in reader.segment(name, data, index + 1 == len(names)):
-                if options.records:
-                    sys.stdout.write(line.decode() + "\n")
-    except Damage as damage:
-        sound = damage.may_be_torn
-        print(("unfinished last frame, never acknowledged: " if sound else "DAMAGED: ") + str(damage))
+        segments, sound = (read_archive if is_archive else read_journal)(reader, options.dir, on_line)
     except Newer as newer:
         print(f"newer than this reader: {newer}")
         return 78
-    print(f"{len(names)} segments, {reader.next_frame - 1} frames, {reader.next_seq - 1} records, "
+    print(f"{segments} segments, {reader.next_frame - 1} frames, {reader.next_seq - 1} records, "
           f"{reader.bytes} bytes, epoch {reader.epoch}")
-    print(f"good up to record {reader.next_seq - 1}, sha256 {reader.hash}")
-    sound = check_head(reader, head) and sound
+    if sound or not is_archive:
+        print(f"good up to record {reader.next_seq - 1}, sha256 {reader.hash}")
+    if options.head or not is_archive:
+        sound = check_head(reader, head) and sound
     if options.snapshot:
         sound = check_file(reader, options.snapshot, snapshot_fault) and sound
     if options.export:

@@ -122,6 +122,7 @@ int mw_cmd_journal_snapshot(struct mw_cli *cli);
 int mw_cmd_journal_segments(struct mw_cli *cli);
 int mw_cmd_journal_position(struct mw_cli *cli);
 int mw_cmd_journal_export(struct mw_cli *cli);
+int mw_cmd_journal_archive(struct mw_cli *cli);
 int mw_cmd_serve(struct mw_cli *cli);
 int mw_cmd_clean(struct mw_cli *cli);
 int mw_cmd_config_show(struct mw_cli *cli);

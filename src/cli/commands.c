@@ -79,6 +79,12 @@ static const struct mw_option repair_options[] = {
     {NULL, NULL, NULL}};
 static const struct mw_option export_options[] = {{"trace", "ID", "only the records of this trace"},
                                                   {NULL, NULL, NULL}};
+static const struct mw_option archive_options[] = {
+    {"compress", NULL, "store new segments packed, as .jsonl.gz"},
+    {"seal", NULL,
+     "first begin the journal's next segment, so that all of it is stored; no host may run"},
+    {"check", NULL, "store nothing: check what is there, and in its workspace against the journal"},
+    {NULL, NULL, NULL}};
 static const struct mw_option position_options[] = {
     {"expect", "SEQ:HASH", "is that still a place in the journal? No: exit 65"},
     {NULL, NULL, NULL}};
@@ -277,6 +283,17 @@ const struct mw_command mw_commands[] = {
      "position; before the records of a frame a line says where the frame lies and its hash. "
      "docs/journal.md is the format; tools/journal_reader.py --export FILE checks one.",
      export_options, 0, 0, mw_cmd_journal_export, NULL, NULL, NULL},
+    {"journal archive", MW_CLI_OPERATIONS, "DIR",
+     "copy the journal's sealed segments into a folder, with a manifest that proves them",
+     "Stores every sealed segment that is not there yet, durably, and says so in "
+     "DIR/manifest.jsonl; "
+     "nothing leaves the journal. A sealed segment never changes, so a host may run meanwhile, and "
+     "a run that was ended is taken up by the next one. DIR is a folder of its own, outside "
+     ".millwright and app; one that holds something else, or another journal's archive, is refused "
+     "(77).\n\n"
+     "--check reads all of it again, frame by frame, and names what is damaged by file, byte and "
+     "record (65); it needs no workspace. docs/journal.md is the format, and says how to restore.",
+     archive_options, 1, 1, mw_cmd_journal_archive, NULL, NULL, NULL},
     {"journal repair", MW_CLI_OPERATIONS, "",
      "cut a damaged journal at the first damage; what is cut off is kept aside",
      "Says file, byte, record and number of bytes of every step, and changes nothing; with --yes "

@@ -122,6 +122,17 @@ enum mw_rc mw_scan_open(struct mw_scan *scan, const struct mw_journal_sys *sys, 
     return MW_OK;
 }
 
+void mw_scan_file(struct mw_scan *scan, const struct mw_journal_sys *sys, int fd,
+                  const struct mw_chain *chain)
+{
+    *scan = (struct mw_scan){.sys = sys, .dir_fd = -1, .fd = fd, .chained = true, .chain = *chain};
+    scan->segments.first = mw_heap_alloc(sizeof *scan->segments.first);
+    scan->segments.first[0] = chain->next_seq;
+    scan->segments.count = 1;
+    scan->cap = SCAN_BUFFER_BYTES;
+    scan->memory = mw_heap_alloc(scan->cap);
+}
+
 enum mw_scan_step mw_scan_next(struct mw_scan *scan, struct mw_scan_frame *ret_frame,
                                struct mw_err *err)
 {
@@ -281,8 +292,12 @@ static enum mw_scan_step read_frame(struct mw_scan *scan, struct mw_scan_frame *
     scan->chain.epoch = header.epoch;
     if (!scan->no_hash)
         mw_sha256_of((struct mw_str){at, size}, scan->chain.hash);
-    *ret_frame = (struct mw_scan_frame){header, body, scan->segments.first[scan->index],
-                                        scan->offset, scan->offset + size};
+    *ret_frame = (struct mw_scan_frame){.header = header,
+                                        .lines = body,
+                                        .whole = {at, size},
+                                        .segment = scan->segments.first[scan->index],
+                                        .offset = scan->offset,
+                                        .end = scan->offset + size};
     scan->segment_frames++;
     scan->start += size;
     scan->len -= size;

@@ -36,6 +36,7 @@ struct mw_damage {
 struct mw_scan_frame {
     struct mw_frame header;
     struct mw_str lines; /* borrowed until the next call */
+    struct mw_str whole; /* likewise: header line and lines */
     uint64_t segment;
     uint64_t offset; /* of the header */
     uint64_t end;    /* offset after the frame */
@@ -70,6 +71,9 @@ void mw_segments_free(struct mw_segments *segments);
 /* from_seq <= 1: from the start, fully chained. Else from the segment that holds from_seq. */
 MW_MUST enum mw_rc mw_scan_open(struct mw_scan *scan, const struct mw_journal_sys *sys, int dir_fd,
                                 uint64_t from_seq, struct mw_err *err);
+/* One segment's file alone, whatever its name, which has to begin where chain stands. fd: owned by the scan. Its end is MW_SCAN_END. */
+void mw_scan_file(struct mw_scan *scan, const struct mw_journal_sys *sys, int fd,
+                  const struct mw_chain *chain);
 /* FAILED: err is set (MW_E_IO, or MW_E_CONFIG for a newer format). After END of the last segment the scan may be asked again. */
 enum mw_scan_step mw_scan_next(struct mw_scan *scan, struct mw_scan_frame *ret_frame,
                                struct mw_err *err);

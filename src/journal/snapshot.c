@@ -22,7 +22,6 @@
 
 static void write_header(const struct mw_snapshot *snapshot, char ret_line[]);
 static bool parse_header(const char *line, struct mw_snapshot *ret_snapshot);
-static bool read_hex(const char *text, uint8_t *ret_bytes, size_t count);
 static enum mw_rc flush(struct mw_snapshot_writer *writer, struct mw_err *err);
 static void end_writer(struct mw_snapshot_writer *writer);
 static void remove_older(const struct mw_snapshot_writer *writer, const char *kept);
@@ -342,25 +341,12 @@ static bool parse_header(const char *line, struct mw_snapshot *ret_snapshot)
                snapshot.journal, snapshot.made_by, &at->seq, &at->frame, &at->epoch, &at->segment,
                &at->offset, hash, &snapshot.records, &snapshot.bytes, snapshot.body, snapshot.state,
                snapshot.left) != 13 ||
-        !read_hex(hash, at->hash, sizeof at->hash) || at->seq == 0)
+        !mw_unhex(hash, at->hash, sizeof at->hash) || at->seq == 0)
         return false;
     write_header(&snapshot, again);
     if (memcmp(again, line, MW_SNAPSHOT_HEADER_BYTES) != 0)
         return false;
     *ret_snapshot = snapshot;
-    return true;
-}
-
-static bool read_hex(const char *text, uint8_t *ret_bytes, size_t count)
-{
-    if (strlen(text) != 2 * count)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        unsigned byte;
-        if (sscanf(text + 2 * i, "%2x", &byte) != 1)
-            return false;
-        ret_bytes[i] = (uint8_t)byte;
-    }
     return true;
 }
 

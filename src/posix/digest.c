@@ -50,6 +50,21 @@ void mw_hex(const uint8_t *bytes, size_t count, char *ret_text)
     ret_text[2 * count] = '\0';
 }
 
+bool mw_unhex(const char *terminated, uint8_t *ret_bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(terminated) != 2 * count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const char *high = strchr(digits, terminated[2 * i]);
+        const char *low = strchr(digits, terminated[2 * i + 1]);
+        if (high == NULL || low == NULL)
+            return false;
+        ret_bytes[i] = (uint8_t)((high - digits) << 4 | (low - digits));
+    }
+    return true;
+}
+
 void mw_sha256_hex(struct mw_str bytes, char ret_text[MW_SHA256_HEX])
 {
     uint8_t digest[32];

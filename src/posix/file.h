@@ -40,6 +40,8 @@ void mw_sha256_add(struct mw_sha256 *sha, struct mw_str bytes);
 void mw_sha256_end(struct mw_sha256 *sha, uint8_t ret_digest[32]);
 void mw_sha256_of(struct mw_str bytes, uint8_t ret_digest[32]);
 void mw_hex(const uint8_t *bytes, size_t count, char *ret_text); /* lower case, terminated */
+/* The other way, of exactly 2 * count lower-case digits; false: it is not that, and ret_bytes means nothing. */
+bool mw_unhex(const char *terminated, uint8_t *ret_bytes, size_t count);
 void mw_sha256_hex(struct mw_str bytes, char ret_text[MW_SHA256_HEX]);
 uint32_t mw_crc32c(uint32_t crc, struct mw_str bytes); /* Castagnoli; start with 0 */
 

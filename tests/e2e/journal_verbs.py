@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Snapshots, extracts, positions and repairs from outside: a start from a shortened journal is the same start, whatever is wrong with a
-snapshot costs nothing but time, what is exported can be checked by a reader that shares no code, a repair says first and deletes nothing."""
+snapshot costs nothing but time, what is exported or archived can be checked by a reader that shares no code, and restored, a repair says first and deletes nothing."""
+import gzip
 import hashlib
 import importlib.util
 import json
 import os
 import pathlib
 import random
+import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -405,6 +408,339 @@ def held(worlds):
         want(code == 0, f"{verb} beside a host: exit {code}: {err}")
 
 
+# ---- archives
+
+def split(world, frames_each):
+    """The same frames in more segments, as if the limit were small: where one file ends and the next begins is no part of the chain."""
+    folder = pathlib.Path(world.path("journal"))
+    paths = sorted(folder.glob("*.jsonl"))
+    data = b"".join(path.read_bytes() for path in paths)
+    for path in paths:
+        path.unlink()
+    at = frames = 0
+    while at < len(data):
+        end = data.index(b"\n", at) + 1
+        header = json.loads(data[at:end])
+        end += header["bytes"]
+        if frames % frames_each == 0:
+            place = folder / f"{header['first']:020d}.jsonl"
+        with open(place, "ab") as file:
+            file.write(data[at:end])
+        at, frames = end, frames + 1
+    return len(list(folder.glob("*.jsonl")))
+
+
+def archive_of(world, name="ärchive of  it"):
+    return pathlib.Path(world.base, name)
+
+
+def files_of(place):
+    return {path.name: path.read_bytes() for path in place.iterdir()} if place.exists() else {}
+
+
+def checked(world, place, code=0, inside=True):
+    """What --check says of it, in the workspace or outside."""
+    args = ("journal", "archive", str(place), "--check", "--json")
+    done = subprocess.run([PROGRAM, *(("--workspace", world.folder) if inside else ()), *args], cwd="/", env=world.env, capture_output=True,
+                          text=True, timeout=60, check=False)
+    want(done.returncode == code, f"--check: exit {done.returncode}, not {code}: {done.stdout[-400:]}{done.stderr[-400:]}")
+    return json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def read_archive(place, *args, code=0):
+    done = subprocess.run([sys.executable, READER, str(place), *map(str, args)], capture_output=True, text=True, timeout=120, check=False)
+    want(done.returncode == code, f"the reader's exit {done.returncode}, not {code}: {done.stdout[-400:]}{done.stderr[-400:]}")
+    return done.stdout
+
+
+def whole_or_not_there(place, sources):
+    """Whatever has a segment's name is all of the journal's segment."""
+    for name, data in files_of(place).items():
+        if re.fullmatch(r"[0-9]{20}\.jsonl(\.gz)?", name):
+            data = gzip.decompress(data) if name.endswith(".gz") else data
+            want(data == sources[name[:26]], f"{name} is not the whole segment")
+
+
+def archived(worlds):
+    world = with_history(worlds)
+    count = split(world, 5)
+    journal = files_of(pathlib.Path(world.path("journal")))
+    place = archive_of(world)
+    first = said(world, "journal", "archive", str(place))
+    want(len(first["added"]) == first["segments"] == count - 1 > 2, f"{first}")
+    kept = files_of(place)
+    for row in first["added"]:
+        want(kept[row["name"]] == journal[row["name"]] and row["stored"] == len(kept[row["name"]]), f"{row}")
+    again = said(world, "journal", "archive", str(place))
+    want(again["added"] == [] and files_of(place) == kept, f"a second run: {again}")
+    # The journal goes on; what comes then is packed, what was there stays as it is.
+    item = said(world, "inbox")["items"][0]["item"]
+    want(world.run("answer", item, "Build a NoteService")[0] == 0, "answer")
+    code, _, err = world.run("journal", "archive", str(place), "--seal")
+    want(code == 75, f"--seal beside a host: exit {code}: {err}")
+    stop(world)
+    live, replayed, _ = host_state(world)
+    more = said(world, "journal", "archive", str(place), "--seal", "--compress")
+    want(more["last"] == world.count() and more["stored"] < more["bytes"], f"{more}")
+    want(more["added"] and all(row["name"].endswith(".gz") for row in more["added"]), f"{more}")
+    now = files_of(place)
+    want(all(now[name] == data for name, data in kept.items() if name != "manifest.jsonl"), "what was stored has changed")
+    want(said(world, "journal", "archive", str(place), "--seal")["added"] == [], "a sealed journal is sealed again")
+    journal = files_of(pathlib.Path(world.path("journal")))
+    whole_or_not_there(place, journal)
+    report, _ = checked(world, place)
+    want(report["sound"] and report["compared"] and report["damage"] == [], f"{report}")
+    report, _ = checked(world, place, inside=False)
+    want(report["sound"] and not report["compared"], f"{report}")
+    lines = read_archive(place, "--records").splitlines()
+    want([json.loads(line) for line in lines[: world.count()]] == world.records(), "the reader has other records in the archive")
+    # A sealed journal is a journal.
+    world.verify()
+    read_by_reader(world)
+    want(host_state(world)[1] == replayed == live, "the state after sealing")
+
+
+def archived_beside(worlds):
+    """A host records, and is asked for more, while archives are made."""
+    world = with_history(worlds)
+    split(world, 4)
+    host = world.serve()
+    place = archive_of(world)
+    packs = [world.start("journal", "archive", str(archive_of(world, f"a{turn}")), "--compress") for turn in range(3)]
+    item = said(world, "inbox")["items"][0]["item"]
+    want(world.run("answer", item, "Build a NoteService")[0] == 0, "answer")
+    for process in packs:
+        code, _, err = world.ended(process)
+        want(code == 0, f"beside a host: exit {code}: {err}")
+    # At one archive only one writes at a time; the others hear it, or come after it.
+    together = [world.start("journal", "archive", str(place), *(("--compress",) if turn % 2 else ())) for turn in range(8)]
+    codes = [world.ended(process)[0] for process in together]
+    want(set(codes) <= {0, 75} and 0 in codes, f"eight at once: {codes}")
+    checked(world, place)
+    read_archive(place)
+    host.terminate()
+    want(host.wait(20) == 0, "the host")
+
+
+def archive_killed(worlds):
+    """Ended at any moment: the manifest says what is there, nothing has a segment's name that is not one, the next run goes on."""
+    world = with_history(worlds)
+    split(world, 1)
+    journal = files_of(pathlib.Path(world.path("journal")))
+    place = archive_of(world)
+    args = ("journal", "archive", str(place), "--compress")
+    begun = time.monotonic()
+    want(world.run(*args)[0] == 0, "undisturbed")
+    lasts = time.monotonic() - begun
+    shutil.rmtree(place)
+    part = 0
+    for _ in range(300 if NIGHT else 40):
+        process = world.start(*args)
+        try:
+            process.wait(dice.random() * lasts)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+        whole_or_not_there(place, journal)
+        names = files_of(place)
+        if "manifest.jsonl" in names:
+            checked(world, place)
+            part += len(names["manifest.jsonl"].splitlines()) <= len(journal) - 1
+        if dice.random() < 0.5:
+            shutil.rmtree(place, ignore_errors=True)
+    code, _, err = world.run(*args)
+    want(code == 0, f"after the killed ones: exit {code}: {err}")
+    want(not [name for name in files_of(place) if name.endswith(".new")], f"left over: {sorted(files_of(place))}")
+    report, _ = checked(world, place)
+    want(report["segments"] == len(journal) - 1, f"{report}")
+    want(part > 0, "it was never killed in time")
+
+
+def archive_full(worlds):
+    """No room, at every size: the message says it, the exit code is 74, nothing half-named is left, and later the rest is stored."""
+    world = with_history(worlds)
+    split(world, 6)
+    journal = files_of(pathlib.Path(world.path("journal")))
+    largest = max(map(len, journal.values()))
+    full = 0
+    for limit in [0, 1, 100, 300, 700, *(largest * part // 8 for part in range(1, 9))]:
+        place = archive_of(world, f"limit {limit}")
+        done = subprocess.run([PROGRAM, "--workspace", world.folder, "journal", "archive", str(place)], env=world.env, capture_output=True, text=True,
+                              timeout=60, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+        want(done.returncode in (0, 74) and bool(done.stderr) == (done.returncode == 74), f"limit {limit}: exit {done.returncode}: {done.stderr}")
+        want(done.returncode == 0 or "File too large" in done.stderr, f"limit {limit}: {done.stderr}")
+        full += done.returncode == 74
+        whole_or_not_there(place, journal)
+        want(not [name for name in files_of(place) if name.endswith(".new")], f"limit {limit}: {sorted(files_of(place))}")
+        code, _, err = world.run("journal", "archive", str(place))
+        want(code == 0, f"limit {limit}: afterwards: exit {code}: {err}")
+        checked(world, place)
+    want(full > 5, f"{full} of them were full")
+
+
+def archive_places(worlds):
+    world, other = with_history(worlds), World(worlds)
+    split(world, 5)
+    other.quick_tests(0)
+    code, _, err = other.gen("Build a NoteService with File storage")
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    stop(other)
+    split(other, 5)
+    want(other.run("journal", "archive", str(archive_of(other)))[0] == 0, "the other's archive")
+    strange = archive_of(world, "holds something")
+    strange.mkdir()
+    (strange / "letter.txt").write_text("mine")
+    empty = archive_of(world, "empty")
+    empty.mkdir()
+    file = archive_of(world, "file")
+    file.write_text("no folder")
+    link = archive_of(world, "link")
+    link.symlink_to(world.path("journal"))
+    before = digests(world), digests(other), files_of(archive_of(other)), files_of(strange)
+    for place, code, words in ((world.path("journal"), 2, "inside"), (world.path("journal", "a"), 2, "inside"), (world.path("a"), 2, "inside"),
+                               (world.path("journal", "..", "journal", "a"), 2, "inside"), (link, 2, "inside"), (link / "a", 2, "inside"),
+                               (world.folder + "/app/a", 2, "inside"), (other.path("journal"), 77, "no manifest"), (strange, 77, "letter.txt"),
+                               (archive_of(other), 77, "another journal"), (world.base + "/not/there", 69, "not/there"), (file, 74, "file")):
+        for more in ((), ("--compress",)):
+            found, out, err = world.run("journal", "archive", str(place), *more)
+            want(found == code and words in err, f"{place}: exit {found}, not {code}: {out}{err}")
+    want(before == (digests(world), digests(other), files_of(archive_of(other)), files_of(strange)), "a refusal has changed something")
+    want(world.run("journal", "archive", str(archive_of(other)), "--check")[0] == 77, "--check of another journal's archive")
+    want(world.run("journal", "archive", str(strange), "--check")[0] == 69, "--check of a folder that is no archive")
+    want(world.run("journal", "archive", str(empty), "--check", "--seal")[0] == 2, "--check and --seal")
+    for place in (empty, world.folder + "/archive", world.base + "/a/".replace("//", "/")):
+        code, _, err = world.run("journal", "archive", str(place))
+        want(code == 0, f"{place}: exit {code}: {err}")
+        checked(world, place)
+    done = subprocess.run([PROGRAM, "--workspace", world.folder, "journal", "archive", "relativ ü"], cwd=world.base, env=world.env, capture_output=True,
+                          text=True, timeout=60, check=False)
+    want(done.returncode == 0 and (archive_of(world, "relativ ü") / "manifest.jsonl").exists(), f"a relative path: {done.stderr}")
+    # Without a sealed segment there is nothing to store, and that is said.
+    split(world, 10**6)
+    code, out, _ = world.run("journal", "archive", str(archive_of(world, "too early")))
+    want(code == 0 and "no segment is sealed yet" in out, f"too early: exit {code}: {out}")
+
+
+def archive_damaged(worlds):
+    """Every change of every file of an archive is noticed, by both readers at the same place."""
+    world = with_history(worlds)
+    split(world, 5)
+    place, changed = archive_of(world), archive_of(world, "changed")
+    for packs in ((), ("--compress",)):
+        shutil.rmtree(place, ignore_errors=True)
+        want(world.run("journal", "archive", str(place), *packs)[0] == 0, "no archive")
+        names = sorted(name for name in files_of(place) if name != "lock")
+        for turn in range(400 if NIGHT else 25):
+            shutil.rmtree(changed, ignore_errors=True)
+            shutil.copytree(place, changed)
+            path = changed / (names[-1] if turn % 4 == 0 else dice.choice(names))
+            data = bytearray(path.read_bytes())
+            at, kind = dice.randrange(len(data)), turn % 5
+            if kind < 2:
+                data[at] ^= 1 << dice.randrange(8)
+            elif kind == 2:
+                del data[at:]
+            elif kind == 3:
+                data[at:at] = dice.randbytes(dice.randrange(1, 20))
+            path.write_bytes(data)
+            if kind == 4:
+                path.unlink()
+            if path.name == "manifest.jsonl" and kind == 4:
+                want(checked(world, changed, 69)[0] is None, "an archive without its manifest")
+                continue
+            done = subprocess.run([PROGRAM, "journal", "archive", str(changed), "--check", "--json"], cwd="/", env=world.env, capture_output=True,
+                                  text=True, timeout=60, check=False)
+            name = f"{path.name}, change {kind} at byte {at}"
+            want(done.returncode in (65, 78), f"{name}: exit {done.returncode}: {done.stderr}")
+            found = read_archive(changed, code=done.returncode)
+            if done.returncode == 78:
+                continue
+            ours = [(row["file"], row["offset"], row["seq"]) for row in json.loads(done.stdout)["damage"]] if done.stdout else \
+                re.findall(r"manifest\.jsonl at line (\d+)", done.stderr)
+            theirs = [(row[0], int(row[1]), int(row[2])) for row in re.findall(r"DAMAGED: (\S+) at byte (\d+), record (\d+)", found)] or \
+                re.findall(r"DAMAGED: manifest\.jsonl at line (\d+)", found)
+            want(ours and ours == theirs, f"{name}: {ours}, the reader {theirs}")
+            if path.name == "manifest.jsonl":
+                code, _, err = world.run("journal", "archive", str(changed))
+                want(code == 65 and "manifest.jsonl at line" in err, f"{name}: adding to it: exit {code}: {err}")
+
+
+def archive_and_journal(worlds):
+    """The journal is changed after it was archived: --check names the place, a repaired journal is not put behind the archive's end."""
+    world = with_history(worlds)
+    split(world, 5)
+    place = archive_of(world)
+    want(world.run("journal", "archive", str(place))[0] == 0, "no archive")
+    journal = sorted(pathlib.Path(world.path("journal")).glob("*.jsonl"))
+    lines = journal[1].read_bytes().splitlines(keepends=True)
+    at = len(lines[0]) + len(lines[1]) + 9
+    change_byte(journal[1], at)
+    report, err = checked(world, place, 65)
+    first = int(journal[1].name[:20])
+    want(report["damage"] == [{"where": "journal", "file": journal[1].name, "offset": at, "seq": first + 1, "what": report["damage"][0]["what"]}], f"{report}")
+    want("journal damaged" in err and checked(world, place, inside=False)[0]["sound"], err)
+    code, _, err = world.run("journal", "repair", "--yes")
+    want(code == 0, f"repair: exit {code}: {err}")
+    code, _, err = world.run("journal", "archive", str(place))
+    want(code == 65 and "does not go on" in err, f"after a repair: exit {code}: {err}")
+    want(world.run("journal", "archive", str(archive_of(world, "new")))[0] == 0, "a new archive")
+    # A journal that cannot be read at all is no reason not to look at its archive.
+    change_byte(journal[0], 3)
+    report, _ = checked(world, place, 65)
+    want(report["damage"][0]["where"] == "journal" and report["segments"] > 2, f"{report}")
+    shutil.rmtree(world.path("journal"))
+    want(checked(world, place)[0]["sound"], "without a journal")
+    # What stands in a damaged segment is not archived.
+    world = with_history(worlds)
+    split(world, 5)
+    journal = sorted(pathlib.Path(world.path("journal")).glob("*.jsonl"))
+    change_byte(journal[2], 500)
+    place = archive_of(world)
+    code, _, err = world.run("journal", "archive", str(place))
+    want(code == 65 and journal[2].name in err, f"a damaged journal: exit {code}: {err}")
+    names = sorted(name for name in files_of(place) if name[0] == "0")
+    want(names == [path.name for path in journal[:2]], f"{sorted(files_of(place))}")
+    want(checked(world, place)[0]["segments"] == 2, "what was stored before")
+
+
+def restored(worlds):
+    """docs/journal.md, Archives: the segments out of the archive, unpacked, and the last one: the same journal, byte by byte."""
+    world = with_history(worlds)
+    split(world, 5)
+    state = said(world, "verify")
+    journal = files_of(pathlib.Path(world.path("journal")))
+    place = archive_of(world)
+    for packs in ((), ("--compress",)):
+        shutil.rmtree(place, ignore_errors=True)
+        want(world.run("journal", "archive", str(place), *packs)[0] == 0, "no archive")
+        new = World(worlds)
+        done = subprocess.run(["sh", "-euc", RECIPE, "restore", str(place), new.folder, world.path("journal", sorted(journal)[-1])],
+                              capture_output=True, text=True, timeout=60, check=False)
+        want(done.returncode == 0, f"the recipe: {done.stderr}")
+        want(files_of(pathlib.Path(new.path("journal"))) == journal, "the restored journal is another one")
+        found = said(new, "verify")
+        want(found["state_sha256"] == state["state_sha256"] and found["records"] == state["records"], f"{found}, before {state}")
+        want(checked(new, place)[0]["sound"], "the archive of the restored journal")
+        live, replayed, _ = host_state(new)
+        want(live == replayed, "a host on the restored journal")
+        # Without the last segment: what is there is sound, and an old head tells that more was committed.
+        shutil.rmtree(new.path("journal"))
+        for name in ("head", "lock", "reserve"):
+            pathlib.Path(new.path(name)).unlink(missing_ok=True)
+        shutil.rmtree(new.path("cache"), ignore_errors=True)
+        done = subprocess.run(["sh", "-euc", RECIPE, "restore", str(place), new.folder, "/dev/null"], capture_output=True, text=True, timeout=60, check=False)
+        pathlib.Path(new.path("journal", "null")).unlink()
+        want(said(new, "verify")["records"] == checked(new, place)[0]["last"], "without the last segment")
+        shutil.copy(world.path("head"), new.path("head"))
+        code, _, err = new.run("verify")
+        want(code == 65, f"an old head beside a restored journal: exit {code}: {err}")
+        worlds.remove(new)
+        new.end()
+
+
+# The words of docs/journal.md; a fault in one is a fault in the other.
+RECIPE = (TOP / "docs/journal.md").read_text().split("```sh\n")[1].split("```")[0]
+
 prove("journal_start_from_a_snapshot_is_the_same_start_P16", used)
 prove("journal_host_has_a_snapshot_made_and_uses_it_after_kill_9", by_itself)
 prove("journal_no_snapshot_when_told_so", never)
@@ -417,6 +753,14 @@ prove("journal_export_is_checked_by_another_reader_JR17_P03", exported)
 prove("journal_segments_and_positions_P04", segments)
 prove("journal_repair_says_first_and_deletes_nothing_P03", repaired)
 prove("journal_repair_beside_a_host_is_refused_P11", held)
+prove("journal_archive_grows_and_keeps_V39", archived)
+prove("journal_archive_beside_a_host_and_by_many_V39", archived_beside)
+prove("journal_archive_maker_killed_at_any_moment_V39", archive_killed)
+prove("journal_archive_without_room_V39", archive_full)
+prove("journal_archive_only_in_a_folder_of_its_own_P23", archive_places)
+prove("journal_archive_damage_is_named_by_two_readers_V39", archive_damaged)
+prove("journal_archive_is_compared_with_the_journal_V39", archive_and_journal)
+prove("journal_is_restored_from_its_archive_V39", restored)
 if base:
     base["world"].end()
 finish()
