@@ -75,7 +75,7 @@ static void open_ask(struct mw_core *core, const struct mw_event *event, mw_seq 
                            .due_us = event->due_us,
                            .opens = (uint8_t)info->opens,
                            .agent_kind = (uint8_t)event->agent_kind};
-    mw_table_put(&core->world.asks, &core->world.mem, ask->seq, ask);
+    mw_table_put(&core->world.asks, &core->world.mem, ask);
     if (about != NULL)
         about->ask = ask->seq;
     tell_change(core, ask->seq, true);

@@ -70,7 +70,7 @@ struct mw_core {
     struct mw_memory memory;
     struct mw_arena arena;
     struct mw_str catalogue_sha256;   /* KEEP: what new traces pin; empty: none loaded */
-    struct mw_table trace_names;      /* hash of every traceId ever used */
+    struct mw_set trace_names;        /* hash of every traceId ever used */
     struct mw_remembered *remembered; /* KEEP ring */
     uint32_t remembered_cap;
     uint32_t remembered_at;

@@ -14,7 +14,8 @@ static void fill(struct window *window, const struct mw_table *table, uint64_t a
     window->count = 0;
     window->at = 0;
     for (uint32_t i = 0; i < table->cap; i++) {
-        uint64_t key = table->slots[i].key;
+        const uint64_t *number = mw_table_at(table, i);
+        uint64_t key = number != NULL ? *number : 0;
         if (key <= after || (window->count == WINDOW_MAX && key > window->keys[WINDOW_MAX - 1]))
             continue;
         uint32_t place = window->count < WINDOW_MAX ? window->count++ : WINDOW_MAX - 1;
@@ -108,7 +109,7 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
 {
     uint64_t sum = 0, mixed = 0;
     for (uint32_t i = 0; i < core->trace_names.cap; i++) {
-        uint64_t key = core->trace_names.slots[i].key;
+        uint64_t key = core->trace_names.keys[i];
         sum += key;
         mixed ^= key * 0x9e3779b97f4a7c15u;
     }

@@ -55,7 +55,7 @@ void mw_remember(struct mw_core *core, const struct mw_event *event)
                                     .seq = event->seq,
                                     .trace = event->trace,
                                     .trace_id = own_name(core, event)};
-    mw_table_put(&core->remembered_index, &core->world.mem, entry->id_hash, entry);
+    mw_table_put(&core->remembered_index, &core->world.mem, entry);
 }
 
 static int hex_digit(char c)

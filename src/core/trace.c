@@ -134,7 +134,7 @@ static bool open_trace(const struct mw_core *core, const struct mw_request *requ
                       MW_STR("a traceId has 1 to 64 letters, digits, '-', '_' or '.'"));
         return false;
     }
-    if (wanted.len > 0 && mw_table_get(&core->trace_names, name_key(wanted)) != NULL) {
+    if (wanted.len > 0 && mw_set_has(&core->trace_names, name_key(wanted))) {
         mw_out_refuse(out, MW_E_CONFLICT, "/traceId",
                       mw_arena_format(out->arena, "traceId '%.*s' is in use", MW_STR_ARG(wanted)));
         return false;
@@ -366,9 +366,8 @@ static const struct mw_trace *named_trace(const struct mw_core *core,
 {
     struct mw_str name = mw_node_get_text(request->body, request->body_node, "traceId");
     for (uint32_t i = 0; i < core->world.traces.cap; i++) {
-        const struct mw_trace *trace = core->world.traces.slots[i].value;
-        if (core->world.traces.slots[i].key != 0 &&
-            (mw_str_eq(trace->wire_id, name) || mw_str_eq(trace->build_id, name)))
+        const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
+        if (trace != NULL && (mw_str_eq(trace->wire_id, name) || mw_str_eq(trace->build_id, name)))
             return trace;
     }
     mw_out_refuse(out, MW_E_MISSING, "/traceId",
@@ -504,9 +503,8 @@ static void decide_take_up(const struct mw_core *core, const struct mw_request *
 {
     const struct mw_trace *next = NULL;
     for (uint32_t i = 0; i < core->world.traces.cap; i++) {
-        const struct mw_trace *trace = core->world.traces.slots[i].value;
-        if (core->world.traces.slots[i].key > request->item &&
-            (next == NULL || trace->id < next->id))
+        const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
+        if (trace != NULL && trace->id > request->item && (next == NULL || trace->id < next->id))
             next = trace;
     }
     if (next == NULL)
@@ -544,6 +542,10 @@ static void apply_opened(struct mw_core *core, const struct mw_event *event)
     struct mw_mem *mem = &core->world.mem;
     struct mw_trace *trace = mw_mem_alloc(mem, sizeof(*trace));
     trace->id = event->seq;
+    mw_pool_reserve(&trace->pool, mem,
+                    event->trace_id.len + event->parent_trace_id.len + event->catalogue.len +
+                        event->journey.len + event->source.len + event->user_id.len +
+                        event->user_prompt.len + event->intent_sha256.len + event->intent_body.len);
     trace->wire_id = mw_pool_copy(&trace->pool, mem, event->trace_id);
     trace->parent_trace_id = mw_pool_copy(&trace->pool, mem, event->parent_trace_id);
     trace->catalogue_sha256 = mw_pool_copy(&trace->pool, mem, event->catalogue);
@@ -556,8 +558,8 @@ static void apply_opened(struct mw_core *core, const struct mw_event *event)
     trace->priority = mw_str_is(event->priority, "high")  ? 0
                       : mw_str_is(event->priority, "low") ? 2
                                                           : 1;
-    mw_table_put(&core->world.traces, mem, trace->id, trace);
-    mw_table_put(&core->trace_names, mem, name_key(event->trace_id), core);
+    mw_table_put(&core->world.traces, mem, trace);
+    mw_set_add(&core->trace_names, mem, name_key(event->trace_id));
 }
 
 static void apply_ended(struct mw_core *core, struct mw_trace *trace)

@@ -122,7 +122,7 @@ struct mw_item *mw_world_add_item(struct mw_world *world, const struct mw_event 
     item->older = trace->newest_item;
     trace->newest_item = item;
     trace->open_items++;
-    mw_table_put(&world->items, &world->mem, item->id, item);
+    mw_table_put(&world->items, &world->mem, item);
     return item;
 }
 

@@ -107,10 +107,12 @@ static void decide_health(const struct mw_work *work, const struct mw_request *r
 static void load_agent(struct mw_world *world, struct mw_agent *agent, struct mw_str definition)
 {
     size_t block_bytes = definition.len * 48 + 8192;
-    void *block = mw_mem_alloc(&world->mem, block_bytes);
+    char *block = mw_mem_alloc(&world->mem, block_bytes);
+    size_t skew =
+        (uintptr_t)block & 15; /* an arena begins at a multiple of 16, a block at one of 8 */
     struct mw_arena arena;
     struct mw_tape tape;
-    mw_arena_init(&arena, block, block_bytes);
+    mw_arena_init(&arena, block + skew, block_bytes - skew);
     struct mw_str text = mw_arena_copy(&arena, definition);
     enum mw_rc rc = mw_json_parse(&arena, text, &tape, NULL);
     MW_ASSERT(rc == MW_OK);

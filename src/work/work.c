@@ -211,8 +211,8 @@ static bool is_tag(struct mw_str tag)
 static const struct mw_trace *trace_by_wire_id(const struct mw_world *world, struct mw_str id)
 {
     for (uint32_t i = 0; i < world->traces.cap; i++) {
-        const struct mw_trace *trace = world->traces.slots[i].value;
-        if (world->traces.slots[i].key != 0 && mw_str_eq(trace->wire_id, id))
+        const struct mw_trace *trace = mw_table_at(&world->traces, i);
+        if (trace != NULL && mw_str_eq(trace->wire_id, id))
             return trace;
     }
     return NULL;

@@ -28,8 +28,8 @@ static void trace_name(struct fuzz_bytes *bytes, char *ret_name, size_t size)
     uint32_t skip = traces->count > 0 ? fuzz_byte(bytes) % traces->count : 0;
     (void)snprintf(ret_name, size, "nobody");
     for (uint32_t i = 0; i < traces->cap; i++) {
-        const struct mw_trace *trace = traces->slots[i].value;
-        if (traces->slots[i].key != 0 && skip-- == 0)
+        const struct mw_trace *trace = mw_table_at(traces, i);
+        if (trace != NULL && skip-- == 0)
             (void)snprintf(ret_name, size, "%.*s", MW_STR_ARG(trace->wire_id));
     }
 }

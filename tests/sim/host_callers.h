@@ -246,8 +246,8 @@ static const struct mw_trace *caller_trace(void)
     const struct mw_table *traces = &world.host->core.world.traces;
     for (uint32_t i = 0, skip = traces->count > 0 ? world_below(traces->count) : 0; i < traces->cap;
          i++)
-        if (traces->slots[i].key != 0 && skip-- == 0)
-            return traces->slots[i].value;
+        if (mw_table_at(traces, i) != NULL && skip-- == 0)
+            return mw_table_at(traces, i);
     return NULL;
 }
 
@@ -288,9 +288,9 @@ static bool caller_answers(bool well)
     char body[300];
     for (uint32_t i = 0, from = world_below(asks->cap + 1); i < asks->cap; i++) {
         uint32_t at = (from + i) % asks->cap;
-        const struct mw_ask *ask = asks->slots[at].value;
-        if (asks->slots[at].key == 0 || ask->opens != MW_OPENS_AGENT ||
-            ask->agent_kind != MW_AGENT_HUMAN || ask->seq > world.sure_seq)
+        const struct mw_ask *ask = mw_table_at(asks, at);
+        if (ask == NULL || ask->opens != MW_OPENS_AGENT || ask->agent_kind != MW_AGENT_HUMAN ||
+            ask->seq > world.sure_seq)
             continue;
         snprintf(body, sizeof body, "{\"item\":%lu,\"action\":\"%s\",\"payload\":%s}",
                  (unsigned long)ask->item, !well && world_chance(15) ? "retry" : "answer",
@@ -422,8 +422,8 @@ static bool callers_finish(void)
         callers.count -= 32;
     }
     for (uint32_t i = 0; i < traces->cap; i++) {
-        const struct mw_trace *trace = traces->slots[i].value;
-        if (traces->slots[i].key == 0 || trace->cancelled || (!trace->paused && !world.mood.herd))
+        const struct mw_trace *trace = mw_table_at(traces, i);
+        if (trace == NULL || trace->cancelled || (!trace->paused && !world.mood.herd))
             continue;
         snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
         (void)caller_wants(world.mood.herd ? MW_REQ_CANCEL_TRACE : MW_REQ_RESUME_TRACE, body);

@@ -182,15 +182,17 @@ static inline void oracle_same(struct rig *rig, const char *when)
 
 static inline size_t oracle_block(size_t bytes)
 {
-    size_t block = 64;
-    while (block < bytes)
-        block *= 2;
-    return block;
+    return mw_mem_block_bytes(bytes);
 }
 
 static inline size_t oracle_table(const struct mw_table *table)
 {
     return table->cap > 0 ? oracle_block(table->cap * sizeof(*table->slots)) : 0;
+}
+
+static inline size_t oracle_set(const struct mw_set *set)
+{
+    return set->cap > 0 ? oracle_block(set->cap * sizeof(*set->keys)) : 0;
 }
 
 static inline size_t oracle_text(struct mw_str text, size_t more)
@@ -206,7 +208,7 @@ static inline void oracle_memory(struct rig *rig)
     size_t bytes = oracle_block(MW_STEP_FOLLOWS_MAX * 2 * sizeof(*core->ask_changes));
     bytes +=
         oracle_table(&world->items) + oracle_table(&world->traces) + oracle_table(&world->asks);
-    bytes += oracle_table(&core->trace_names) + oracle_table(&core->remembered_index);
+    bytes += oracle_set(&core->trace_names) + oracle_table(&core->remembered_index);
     if (core->remembered_cap > 0)
         bytes += oracle_block(core->remembered_cap * sizeof(*core->remembered));
     for (uint32_t i = 0; i < core->remembered_index.count; i++)
@@ -244,8 +246,8 @@ static inline void oracle_memory(struct rig *rig)
         bytes += oracle_text(core->memory.entries[i].text, 0);
     bytes += world->asks.count * oracle_block(sizeof(struct mw_ask));
     for (uint32_t i = 0; i < world->traces.cap; i++) {
-        const struct mw_trace *trace = world->traces.slots[i].value;
-        if (world->traces.slots[i].key != 0)
+        const struct mw_trace *trace = mw_table_at(&world->traces, i);
+        if (trace != NULL)
             bytes += oracle_block(sizeof(*trace)) + trace->pool.total_bytes;
     }
     RIG_CHECK(rig, bytes == world->mem.used_bytes, "%zu bytes are owned and %zu are out", bytes,
@@ -257,8 +259,8 @@ static inline void oracle_limits(struct rig *rig)
     const struct mw_work *work = &rig->core.work;
     uint32_t running = 0, *by_agent = mw_heap_alloc((work->agent_count + 1) * sizeof *by_agent);
     for (uint32_t i = 0; i < rig->core.world.items.cap; i++) {
-        const struct mw_item *item = rig->core.world.items.slots[i].value;
-        if (rig->core.world.items.slots[i].key == 0 || item->kind != MW_ITEM_TASK)
+        const struct mw_item *item = mw_table_at(&rig->core.world.items, i);
+        if (item == NULL || item->kind != MW_ITEM_TASK)
             continue;
         const struct mw_task *task = (const struct mw_task *)item;
         const struct mw_task_def *def =
@@ -296,13 +298,13 @@ static inline void oracle_nothing_is_stuck(struct rig *rig)
 {
     const struct mw_world *world = &rig->core.world;
     bool continues = false;
-    for (uint32_t i = 0; i < world->asks.cap; i++)
-        continues = continues ||
-                    (world->asks.slots[i].key != 0 &&
-                     ((struct mw_ask *)world->asks.slots[i].value)->opens == MW_OPENS_CONTINUE);
+    for (uint32_t i = 0; i < world->asks.cap; i++) {
+        const struct mw_ask *ask = mw_table_at(&world->asks, i);
+        continues = continues || (ask != NULL && ask->opens == MW_OPENS_CONTINUE);
+    }
     for (uint32_t i = 0; i < world->traces.cap && !continues; i++) {
-        const struct mw_trace *trace = world->traces.slots[i].value;
-        if (world->traces.slots[i].key == 0)
+        const struct mw_trace *trace = mw_table_at(&world->traces, i);
+        if (trace == NULL)
             continue;
         RIG_CHECK(rig, !trace->cancelled, "trace %lu is cancelled and still there", trace->id);
         RIG_CHECK(rig, trace->open_items > 0, "trace %lu has nothing open and is there", trace->id);

@@ -537,8 +537,8 @@ static inline void rig_crash(struct rig *rig, size_t keep)
     else
         rig_come_up_shortened(rig);
     for (uint32_t i = 0; i < rig->core.world.asks.cap; i++) {
-        const struct mw_ask *ask = rig->core.world.asks.slots[i].value;
-        if (rig->core.world.asks.slots[i].key == 0)
+        const struct mw_ask *ask = mw_table_at(&rig->core.world.asks, i);
+        if (ask == NULL)
             continue;
         assert_true(rig->run_count < RIG_RUNS_MAX);
         rig->runs[rig->run_count++] = (struct rig_run){.seq = ask->seq,

@@ -250,8 +250,7 @@ static void at_the_memory_ceiling_new_work_is_refused(void **state)
         while (rig->core.world.traces.count > 0) {
             const struct mw_trace *trace = NULL;
             for (uint32_t i = 0; trace == NULL; i++)
-                if (rig->core.world.traces.slots[i].key != 0)
-                    trace = rig->core.world.traces.slots[i].value;
+                trace = mw_table_at(&rig->core.world.traces, i);
             snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
             (void)rig_do(rig, MW_REQ_CANCEL_TRACE, body, 0, 0);
             RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));

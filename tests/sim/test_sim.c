@@ -357,8 +357,8 @@ static void some_trace(struct sim *sim, char *ret_name, size_t size)
     snprintf(ret_name, size, "nobody");
     for (uint32_t i = 0, skip = traces->count > 0 ? rig_below(sim->rig, traces->count) : 0;
          i < traces->cap; i++) {
-        const struct mw_trace *trace = traces->slots[i].value;
-        if (traces->slots[i].key != 0 && skip-- == 0)
+        const struct mw_trace *trace = mw_table_at(traces, i);
+        if (trace != NULL && skip-- == 0)
             snprintf(ret_name, size, "%.*s", MW_STR_ARG(trace->wire_id));
     }
 }
@@ -452,9 +452,8 @@ static void publish(struct sim *sim)
     char session[96];
     snprintf(session, sizeof session, "%s", trace);
     for (uint32_t i = 0; i < rig->core.world.items.cap; i++) {
-        const struct mw_item *item = rig->core.world.items.slots[i].value;
-        if (rig->core.world.items.slots[i].key == 0 || item->kind != MW_ITEM_COORDINATOR ||
-            !chance(sim, 30))
+        const struct mw_item *item = mw_table_at(&rig->core.world.items, i);
+        if (item == NULL || item->kind != MW_ITEM_COORDINATOR || !chance(sim, 30))
             continue;
         snprintf(session, sizeof session, "svc-%.*s-%lu", MW_STR_ARG(rig->core.world.journal_id),
                  (unsigned long)item->id);
@@ -580,8 +579,8 @@ static void drain(struct sim *sim)
         (void)rig_do(rig, MW_REQ_SET_HEALTH, body, 0, 0);
     }
     for (uint32_t i = 0; i < rig->core.world.traces.cap; i++) {
-        const struct mw_trace *trace = rig->core.world.traces.slots[i].value;
-        if (rig->core.world.traces.slots[i].key == 0 || !trace->paused)
+        const struct mw_trace *trace = mw_table_at(&rig->core.world.traces, i);
+        if (trace == NULL || !trace->paused)
             continue;
         snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
         (void)rig_do(rig, MW_REQ_RESUME_TRACE, body, 0, 0);

@@ -188,8 +188,7 @@ static void missing_definitions_are_events_and_no_crash(void **state)
     while (rig->core.world.traces.count > 0) {
         const struct mw_trace *trace = NULL;
         for (uint32_t i = 0; trace == NULL; i++)
-            if (rig->core.world.traces.slots[i].key != 0)
-                trace = rig->core.world.traces.slots[i].value;
+            trace = mw_table_at(&rig->core.world.traces, i);
         snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
         (void)rig_do(rig, MW_REQ_CANCEL_TRACE, body, 0, 0);
         rig->steps_looked_at = 1;

@@ -33,15 +33,26 @@ static void a_block_that_was_given_back_is_the_next_of_its_size(void **state)
     memset(a, 0xff, 100);
     mw_mem_free(&mem, a, 100);
     assert_int_equal(mem.used_bytes, 0);
-    char *b = mw_mem_alloc(&mem, 128);
+    char *b = mw_mem_alloc(&mem, 104);
     assert_ptr_equal(a, b);
-    for (unsigned i = 0; i < 128; i++)
+    for (unsigned i = 0; i < 104; i++)
         assert_int_equal(b[i], 0);
-    assert_int_equal(mem.used_bytes, 128);
-    assert_int_equal(mw_mem_room(&mem), REGION_BYTES - 128);
+    assert_int_equal(mem.used_bytes, 104);
+    assert_int_equal(mw_mem_room(&mem), REGION_BYTES - 104);
     mw_mem_free(&mem, NULL, 17);
-    mw_mem_free(&mem, b, 128);
+    mw_mem_free(&mem, b, 104);
     free(mem.region);
+}
+
+static void a_block_wastes_at_most_an_eighth(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < (size_t)1 << 24; size += 1 + size / 97) {
+        size_t block = mw_mem_block_bytes(size);
+        assert_true(block >= size && block % 8 == 0);
+        assert_true(block < size + 8 || block - size <= size / 8);
+        assert_int_equal(mw_mem_block_bytes(block), block);
+    }
 }
 
 static void blocks_never_overlap_and_are_aligned(void **state)
@@ -68,7 +79,7 @@ static void blocks_never_overlap_and_are_aligned(void **state)
         blocks[i].size = 1 + next_random(&random) % 5000;
         blocks[i].mark = (unsigned char)(turn | 1);
         blocks[i].at = mw_mem_alloc(&mem, blocks[i].size);
-        assert_int_equal((uintptr_t)blocks[i].at & 63, 0);
+        assert_int_equal((uintptr_t)blocks[i].at & 7, 0);
         memset(blocks[i].at, blocks[i].mark, blocks[i].size);
     }
     for (unsigned i = 0; i < BLOCKS; i++)
@@ -82,6 +93,7 @@ static void a_pool_goes_whole(void **state)
 {
     struct mw_mem mem = begin();
     struct mw_pool pool = {0};
+    struct mw_str words = MW_STR("what lies at the end of a block");
     uint64_t random = 2;
     (void)state;
     for (unsigned round = 0; round < 50; round++) {
@@ -89,15 +101,19 @@ static void a_pool_goes_whole(void **state)
         for (unsigned i = 0; i < 1000; i++) {
             size_t size = i % 100 == 99 ? 200000 : 1 + next_random(&random) % 300;
             char *memory = mw_pool_alloc(&pool, &mem, size);
-            assert_int_equal((uintptr_t)memory & 15, 0);
+            assert_int_equal((uintptr_t)memory & 7, 0);
             for (size_t b = 0; b < size; b += 61)
                 assert_int_equal(memory[b], 0);
             memset(memory, 0xa5, size);
+            struct mw_str text = mw_pool_copy(&pool, &mem, mw_str_sub(words, i % 7, i % 23));
+            assert_true(mw_str_eq(text, mw_str_sub(words, i % 7, i % 23)));
+            assert_true(text.len == 0 || text.ptr >= memory + size ||
+                        text.ptr + text.len <= memory);
         }
         assert_true(mem.used_bytes == pool.total_bytes);
         mw_pool_release(&pool, &mem);
         assert_int_equal(mem.used_bytes, 0);
-        assert_null(pool.blocks);
+        assert_null(pool.block);
         if (round > 0)
             assert_true(mem.fresh_at - fresh <= (size_t)1 << 20); /* used again, not taken anew */
     }
@@ -108,12 +124,41 @@ static void a_pool_goes_whole(void **state)
     free(mem.region);
 }
 
+/* Dense, and some of them alike in their low halves. */
+static uint64_t number_of(uint64_t index)
+{
+    return index % 5 == 0 ? (index % 7 << 32) + index / 10 + 1 : index + ((uint64_t)1 << 40);
+}
+
+static void a_set_has_what_was_put_into_it(void **state)
+{
+    struct mw_mem mem = begin();
+    struct mw_set set = {0};
+    uint64_t random = 6, again = 6;
+    (void)state;
+    assert_false(mw_set_has(&set, 1));
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t key = next_random(&random);
+        assert_false(mw_set_has(&set, key));
+        mw_set_add(&set, &mem, key);
+        mw_set_add(&set, &mem, key);
+    }
+    assert_int_equal(set.count, 20000);
+    for (unsigned i = 0; i < 20000; i++)
+        assert_true(mw_set_has(&set, next_random(&again)));
+    mw_set_free(&set, &mem);
+    assert_int_equal(mem.used_bytes, 0);
+    free(mem.region);
+}
+
 static void a_table_finds_what_is_there_and_nothing_else(void **state)
 {
     enum { KEYS = 5000 };
-    static char there[KEYS + 1];
+    static bool there[KEYS + 1];
     struct mw_mem mem = begin();
     struct mw_table table = {0};
+    uint64_t *things = mw_mem_alloc(&mem, (KEYS + 1) * 8);
+    size_t others_bytes = mem.used_bytes;
     uint64_t random = 3;
     uint32_t count = 0;
     (void)state;
@@ -121,26 +166,84 @@ static void a_table_finds_what_is_there_and_nothing_else(void **state)
     assert_null(mw_table_get(&table, 1));
     mw_table_remove(&table, 1);
     for (unsigned turn = 0; turn < 300000; turn++) {
-        uint64_t key = 1 + next_random(&random) % KEYS;
+        uint64_t index = 1 + next_random(&random) % KEYS, key = number_of(index);
+        things[index] = key;
         if (next_random(&random) % 3 > 0) {
-            mw_table_put(&table, &mem, key, &there[key]);
-            count += there[key] == 0;
-            there[key] = 1;
+            mw_table_put(&table, &mem, &things[index]);
+            count += !there[index];
+            there[index] = true;
         } else {
             mw_table_remove(&table, key);
-            count -= there[key] == 1;
-            there[key] = 0;
+            count -= there[index];
+            there[index] = false;
         }
         uint64_t other = 1 + next_random(&random) % KEYS;
-        assert_ptr_equal(mw_table_get(&table, other), there[other] ? &there[other] : NULL);
+        assert_ptr_equal(mw_table_get(&table, number_of(other)),
+                         there[other] ? &things[other] : NULL);
         assert_int_equal(table.count, count);
     }
-    for (uint64_t key = 1; key <= KEYS; key++)
-        assert_ptr_equal(mw_table_get(&table, key), there[key] ? &there[key] : NULL);
+    for (uint64_t index = 1; index <= KEYS; index++)
+        assert_ptr_equal(mw_table_get(&table, number_of(index)),
+                         there[index] ? &things[index] : NULL);
+    uint32_t seen = 0;
+    for (uint32_t i = 0; i < table.cap; i++) {
+        const uint64_t *thing = mw_table_at(&table, i);
+        assert_true(thing == NULL || there[thing - things]);
+        seen += thing != NULL;
+    }
+    assert_int_equal(seen, count);
+    assert_true((size_t)table.cap * 8 <= (size_t)count * 24);
     assert_null(mw_table_get(&table, 0));
     mw_table_free(&table, &mem);
-    assert_int_equal(mem.used_bytes, 0);
+    assert_int_equal(mem.used_bytes, others_bytes);
     assert_null(mw_table_get(&table, 7));
+    free(mem.region);
+}
+
+/* What a pool has and does not use is little, however it is filled. */
+static void a_pool_wastes_at_most_a_third(void **state)
+{
+    struct mw_mem mem = begin();
+    uint64_t random = 5;
+    (void)state;
+    for (unsigned round = 0; round < 200; round++) {
+        struct mw_pool pool = {0};
+        size_t asked = 0, most = 1000 + next_random(&random) % 200000;
+        while (asked < most) {
+            size_t size = 1 + next_random(&random) % 60;
+            (void)mw_pool_copy(&pool, &mem, (struct mw_str){mem.region, size});
+            asked += size;
+        }
+        assert_true(pool.total_bytes < asked + asked / 3 + 200);
+        mw_pool_reserve(&pool, &mem, 3000);
+        uint32_t total = pool.total_bytes;
+        for (unsigned i = 0; i < 300; i++)
+            (void)mw_pool_copy(&pool, &mem, MW_STR("ten bytes."));
+        assert_int_equal(pool.total_bytes, total);
+        mw_pool_release(&pool, &mem);
+    }
+    assert_int_equal(mem.used_bytes, 0);
+    free(mem.region);
+}
+
+/* What the tables of a few were given is cut up for the things themselves once there are many. */
+static void a_large_block_that_came_back_is_used_before_fresh_memory(void **state)
+{
+    struct mw_mem mem = begin();
+    (void)state;
+    char *table = mw_mem_alloc(&mem, 200000);
+    mw_mem_free(&mem, table, 200000);
+    size_t fresh = mem.fresh_at, taken = 0;
+    for (;;) {
+        char *block = mw_mem_alloc(&mem, 40);
+        if (mem.fresh_at > fresh)
+            break;
+        assert_true(block >= table && block < table + mw_mem_block_bytes(200000));
+        taken += 40;
+    }
+    assert_int_equal(mem.spare_bytes, 0);
+    assert_true(taken > 200000 - 40);
+    assert_int_equal(mem.used_bytes, taken + 40);
     free(mem.region);
 }
 
@@ -173,8 +276,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_that_was_given_back_is_the_next_of_its_size),
         cmocka_unit_test(blocks_never_overlap_and_are_aligned),
+        cmocka_unit_test(a_block_wastes_at_most_an_eighth),
         cmocka_unit_test(a_pool_goes_whole),
+        cmocka_unit_test(a_pool_wastes_at_most_a_third),
+        cmocka_unit_test(a_large_block_that_came_back_is_used_before_fresh_memory),
         cmocka_unit_test(what_came_back_large_serves_small),
+        cmocka_unit_test(a_set_has_what_was_put_into_it),
         cmocka_unit_test(a_table_finds_what_is_there_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
