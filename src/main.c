@@ -97,7 +97,7 @@ int main(int argc, char **argv)
                                               .diff_trees = mw_diff_trees};
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "__exec") == 0)
-        return mw_exec_main();
+        return mw_exec_main(argc, argv);
     if (strcmp(name, "__agent") == 0)
         return mw_builtin_main(argc, argv);
     if (strcmp(name, "__host") == 0)

@@ -1,5 +1,6 @@
 #include "agent/exec.h"
 
+#include "agent/exec_server.h"
 #include "agent/exec_wire.h"
 #include "agent/proc.h"
 #include "posix/file.h"
@@ -32,14 +33,17 @@ static enum mw_rc open_files(const struct mw_exec_spec *spec, struct stub_fds *f
 static enum mw_rc open_pipes(struct stub_fds *fds, struct mw_exec_child *child, struct mw_err *err);
 static enum mw_rc put_spec(const struct mw_exec_spec *spec, struct stub_fds *fds,
                            struct mw_err *err);
-static enum mw_rc spawn_stub(const char *path, const struct stub_fds *fds,
-                             struct mw_exec_child *child, struct mw_err *err);
+static enum mw_rc spawn_stub(const char *path, struct stub_fds *fds, struct mw_exec_child *child,
+                             struct mw_err *err);
+static enum mw_rc fork_stub(const struct mw_sandbox *sandbox, struct stub_fds *fds,
+                            struct mw_exec_child *child, bool *ret_nothing, struct mw_err *err);
+static enum mw_rc watch_stub(struct mw_exec_child *child, struct mw_err *err);
 static void close_fds(struct stub_fds *fds);
 
-enum mw_rc mw_exec_start(const struct mw_exec_spec *spec, struct mw_exec_child *ret_child,
-                         struct mw_err *err)
+/* nothing: the fork server could not do it, and another way may be tried. */
+static enum mw_rc start(const struct mw_exec_spec *spec, bool forked,
+                        struct mw_exec_child *ret_child, bool *ret_nothing, struct mw_err *err)
 {
-    MW_ASSERT(spec->argv != NULL && spec->env != NULL && spec->cwd != NULL);
     struct stub_fds fds = {-1, -1, -1, -1, -1, -1};
     struct mw_exec_child child = {
         .pid = -1, .pidfd = -1, .stdout_fd = -1, .report_fd = -1, .control_fd = -1};
@@ -49,16 +53,30 @@ enum mw_rc mw_exec_start(const struct mw_exec_spec *spec, struct mw_exec_child *
         rc = open_pipes(&fds, &child, err);
     if (rc == MW_OK)
         rc = put_spec(spec, &fds, err);
-    if (rc == MW_OK)
+    if (rc == MW_OK && forked)
+        rc = fork_stub(&spec->sandbox, &fds, &child, ret_nothing, err);
+    else if (rc == MW_OK)
         rc = spawn_stub(spec->stub_path != NULL ? spec->stub_path : "/proc/self/exe", &fds, &child,
                         err);
     close_fds(&fds);
+    if (rc == MW_OK)
+        rc = watch_stub(&child, err);
     if (rc != MW_OK) {
         mw_exec_close(&child);
         return rc;
     }
     *ret_child = child;
     return MW_OK;
+}
+
+enum mw_rc mw_exec_start(const struct mw_exec_spec *spec, struct mw_exec_child *ret_child,
+                         struct mw_err *err)
+{
+    MW_ASSERT(spec->argv != NULL && spec->env != NULL && spec->cwd != NULL);
+    bool nothing = false;
+    enum mw_rc rc =
+        start(spec, spec->by_server && spec->stub_path == NULL, ret_child, &nothing, err);
+    return nothing ? start(spec, false, ret_child, &nothing, err) : rc;
 }
 
 enum mw_rc mw_exec_end(const struct mw_exec_child *child, enum mw_exec_killed why,
@@ -173,7 +191,7 @@ static enum mw_rc put_spec(const struct mw_exec_spec *spec, struct stub_fds *fds
 }
 
 /* The stub needs nothing of the host's environment but what makes our own program start. */
-static void stub_environment(const char **ret_env, size_t capacity)
+static void stub_environment(bool serve, const char **ret_env, size_t capacity)
 {
     static const char *const kept[] = {
         "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "LSAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS="};
@@ -182,14 +200,14 @@ static void stub_environment(const char **ret_env, size_t capacity)
         for (size_t i = 0; i < MW_COUNT(kept) && count + 1 < capacity; i++)
             if (strncmp(*entry, kept[i], strlen(kept[i])) == 0)
                 ret_env[count++] = *entry;
+    if (serve && count + 1 < capacity)
+        ret_env[count++] = "LD_BIND_NOW=1"; /* once for all who are forked from it */
     ret_env[count] = NULL;
 }
 
-static int spawn_actions(const struct stub_fds *fds, posix_spawn_file_actions_t *actions,
+static int spawn_actions(const int sources[MW_EXEC_FD_END], posix_spawn_file_actions_t *actions,
                          posix_spawnattr_t *attributes)
 {
-    const int sources[MW_EXEC_FD_END] = {fds->input, fds->output,  fds->errors,
-                                         fds->spec,  fds->control, fds->report};
     int failure = 0;
     for (int target = 0; target < MW_EXEC_FD_END && failure == 0; target++)
         failure = posix_spawn_file_actions_adddup2(actions, sources[target], target);
@@ -208,30 +226,65 @@ static int spawn_actions(const struct stub_fds *fds, posix_spawn_file_actions_t 
     return failure;
 }
 
-static enum mw_rc spawn_stub(const char *path, const struct stub_fds *fds,
-                             struct mw_exec_child *child, struct mw_err *err)
+int mw_exec_spawn(const char *path, bool serve, const int sources[MW_EXEC_FD_END], pid_t *ret_pid)
 {
-    static char name[] = "millwright", verb[] = "__exec";
-    char *const argv[] = {name, verb, NULL};
+    static char name[] = "millwright", verb[] = "__exec", word[] = "serve";
+    char *const argv[] = {name, verb, serve ? word : NULL, NULL};
     const char *env[8];
-    stub_environment(env, MW_COUNT(env));
+    stub_environment(serve, env, MW_COUNT(env));
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    if (posix_spawn_file_actions_init(&actions) != 0)
-        return MW_FAIL(err, MW_E_IO, "no memory to start a child");
-    if (posix_spawnattr_init(&attributes) != 0) {
-        (void)posix_spawn_file_actions_destroy(&actions);
-        return MW_FAIL(err, MW_E_IO, "no memory to start a child");
-    }
-    int failure = spawn_actions(fds, &actions, &attributes);
-    if (failure == 0)
-        failure = posix_spawn(&child->pid, path, &actions, &attributes, argv, (char *const *)env);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    (void)posix_spawnattr_destroy(&attributes);
+    int failure = posix_spawn_file_actions_init(&actions);
     if (failure != 0)
-        return mw_fail(err, failure == ENOENT ? MW_E_MISSING : MW_E_IO, failure, "start '%s'",
-                       path);
+        return failure;
+    failure = posix_spawnattr_init(&attributes);
+    if (failure == 0) {
+        failure = spawn_actions(sources, &actions, &attributes);
+        if (failure == 0)
+            failure = posix_spawn(ret_pid, path, &actions, &attributes, argv, (char *const *)env);
+        (void)posix_spawnattr_destroy(&attributes);
+    }
+    (void)posix_spawn_file_actions_destroy(&actions);
+    return failure;
+}
 
+static void list_fds(const struct stub_fds *fds, int ret_list[MW_EXEC_FD_END])
+{
+    const int list[MW_EXEC_FD_END] = {fds->input, fds->output,  fds->errors,
+                                      fds->spec,  fds->control, fds->report};
+    memcpy(ret_list, list, sizeof(list));
+}
+
+static enum mw_rc spawn_stub(const char *path, struct stub_fds *fds, struct mw_exec_child *child,
+                             struct mw_err *err)
+{
+    int list[MW_EXEC_FD_END];
+    list_fds(fds, list);
+    int failure = mw_exec_spawn(path, false, list, &child->pid);
+    if (failure == 0)
+        return MW_OK;
+    return mw_fail(err, failure == ENOENT ? MW_E_MISSING : MW_E_IO, failure, "start '%s'", path);
+}
+
+static enum mw_rc fork_stub(const struct mw_sandbox *sandbox, struct stub_fds *fds,
+                            struct mw_exec_child *child, bool *ret_nothing, struct mw_err *err)
+{
+    int list[MW_EXEC_FD_END];
+    list_fds(fds, list);
+    uid_t user = mw_sandbox_user(sandbox);
+    bool ordered = mw_exec_server_order(list, user != 0 ? user : MW_EXEC_NOBODY);
+    close_fds(fds); /* or we would never see the control channel end */
+    if (!ordered) {
+        *ret_nothing = true;
+        return MW_FAIL(err, MW_E_IO, "the fork server cannot be started");
+    }
+    enum mw_rc rc = mw_exec_server_await(child->control_fd, &child->pid, err);
+    *ret_nothing = rc == MW_E_MISSING;
+    return rc;
+}
+
+static enum mw_rc watch_stub(struct mw_exec_child *child, struct mw_err *err)
+{
     /* Nobody else collects it, so the number is still its own, even when it has already ended. */
     child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
     struct mw_proc proc;
@@ -251,6 +304,8 @@ static enum mw_rc spawn_stub(const char *path, const struct stub_fds *fds,
 static void close_fds(struct stub_fds *fds)
 {
     int *all[] = {&fds->input, &fds->output, &fds->errors, &fds->spec, &fds->control, &fds->report};
-    for (size_t i = 0; i < MW_COUNT(all); i++)
+    for (size_t i = 0; i < MW_COUNT(all); i++) {
         mw_autoclose_fd(all[i]);
+        *all[i] = -1;
+    }
 }

@@ -1,7 +1,8 @@
 /*
  * exec.h - run one program as a child that can always be ended, with everything it ever started.
  *
- * The host is large and never forks: mw_exec_start posix_spawns our own program as `millwright __exec`, a small supervisor (the stub). It is
+ * The host is large and never forks: mw_exec_start posix_spawns our own program as `millwright __exec`, a small supervisor (the stub), or has
+ * it forked by a server that was started so once (exec_server.h), which is several times cheaper. The stub is a child of the host either way,
  * session leader and subreaper, applies the sandbox, starts the program, and ends the whole tree when the program ends, the host says so,
  * the host dies, the host closes stdout_fd, or the backstop rings. Only when no descendant is left it writes one report line and exits.
  *
@@ -36,6 +37,8 @@ struct mw_exec_spec {
     uint32_t grace_ms;       /* between TERM and KILL when nobody says otherwise; 0: the default */
     uint64_t hard_max_ms;    /* the backstop; 0: the default */
     struct mw_sandbox sandbox;
+    bool
+        by_server; /* many will follow: the stub is forked by a server of ours (exec_server.h); without one it is started all the same */
     const char *
         stub_path; /* NULL: this program (/proc/self/exe); must take "__exec" as its first argument */
 };
@@ -70,6 +73,8 @@ MW_MUST enum mw_rc mw_exec_end(const struct mw_exec_child *child, enum mw_exec_k
                                uint32_t grace_ms, struct mw_err *err);
 /* Collects the exited stub. False while it still runs. */
 bool mw_exec_reap(struct mw_exec_child *child);
+/* CPU time of the fork server until now, in microseconds: no wait() ever counts it while it lives. 0: there is none. */
+uint64_t mw_exec_server_cpu_us(void);
 /* Closes what is open; the stub ends the program if it still runs. */
 void mw_exec_close(struct mw_exec_child *child);
 
@@ -103,7 +108,8 @@ void mw_exec_report_read(struct mw_arena *arena, struct mw_str line,
                          struct mw_exec_report *ret_report);
 const char *mw_exec_killed_name(enum mw_exec_killed killed); /* NULL for MW_EXEC_NOT_KILLED */
 
-/* The stub: `millwright __exec` and nothing else calls it. Returns the exit code (0, or 70 when no report could be written). */
-int mw_exec_main(void);
+/* `millwright __exec`, the stub, and `millwright __exec serve`, which forks stubs; nothing else calls it. Returns the exit code (0, or 70
+ * when no report could be written). */
+int mw_exec_main(int argc, char **argv);
 
 #endif

@@ -1,6 +1,7 @@
 /* The stub: supervisor of one program. Small, single-threaded, and alive exactly until no descendant is left. */
 #include "agent/exec.h"
 
+#include "agent/exec_server.h"
 #include "agent/exec_wire.h"
 #include "agent/proc.h"
 #include "posix/file.h"
@@ -30,6 +31,8 @@
 struct stub {
     struct mw_exec_order order;
     struct mw_sandbox_offer offer;
+    pid_t server;   /* 0: not forked by one */
+    uint32_t tasks; /* that the program's user had before; not asked for root */
     struct mw_exec_report report;
     pid_t program;
     bool
@@ -59,7 +62,12 @@ static int report(struct stub *stub);
 static void ask_to_end(struct stub *stub, enum mw_exec_killed why, uint32_t grace_ms);
 static void fail(struct stub *stub, enum mw_exec_error error, const char *text);
 
-int mw_exec_main(void)
+int mw_exec_main(int argc, char **argv)
+{
+    return argc > 2 ? mw_exec_server_main(argv[2]) : mw_exec_stub_main(NULL);
+}
+
+int mw_exec_stub_main(const struct mw_exec_known *known)
 {
     struct stub stub = {.control_open = true, .kill_at_ms = NEVER_MS, .count_at_ms = NEVER_MS};
     struct mw_err err;
@@ -67,7 +75,11 @@ int mw_exec_main(void)
         fail(&stub, MW_EXEC_SETUP_FAILED, err.text);
         return report(&stub);
     }
-    stub.offer = mw_sandbox_probe();
+    stub.offer = known != NULL ? known->offer : mw_sandbox_probe();
+    stub.server = known != NULL ? known->server : 0;
+    uid_t user = mw_sandbox_user(&stub.order.sandbox);
+    if (user != 0)
+        stub.tasks = known != NULL ? known->tasks : mw_sandbox_count_tasks(user);
     start_program(&stub);
     if (stub.program > 0)
         watch(&stub);
@@ -243,7 +255,8 @@ static _Noreturn void become_program(const struct stub *stub, pid_t supervisor, 
     struct mw_sandbox_program facts = {.program = program,
                                        .path_list = path_of(order->env),
                                        .home = order->home,
-                                       .protect = {supervisor, host > 1 ? host : 0}};
+                                       .tasks = stub->tasks,
+                                       .protect = {supervisor, host > 1 ? host : 0, stub->server}};
     if (mw_sandbox_confine(&order->sandbox, &stub->offer, &facts, &err) != MW_OK)
         give_up(fd, MW_EXEC_SANDBOX_FAILED, err.text);
     exec_or_give_up(order, program, fd);
@@ -292,7 +305,7 @@ static void start_program(struct stub *stub)
         int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (input >= 0 && dup2(input, STDIN_FILENO) >= 0)
             (void)close(input);
-        bool rooted = geteuid() == 0 && (!stub->order.sandbox.drop || stub->order.sandbox.uid == 0);
+        bool rooted = mw_sandbox_user(&stub->order.sandbox) == 0;
         stub->count_at_ms = rooted ? now_ms() + COUNT_EVERY_MS : NEVER_MS;
         return;
     }

@@ -15,6 +15,12 @@ enum mw_exec_fd {
     MW_EXEC_FD_END = 6
 };
 
+/*
+ * exec.c: starts `path __exec`, or `path __exec serve`, in a session of its own, with sources as its descriptors 0 to MW_EXEC_FD_END - 1 (each
+ * of ours lies above those, or is 0), nothing else of ours, and an environment that holds nothing of the host's. 0, or the errno.
+ */
+int mw_exec_spawn(const char *path, bool serve, const int sources[MW_EXEC_FD_END], pid_t *ret_pid);
+
 /* What the stub reads back; arrays and strings lie in the arena. */
 struct mw_exec_order {
     char **argv;

@@ -92,6 +92,12 @@ bool mw_profile_of(struct mw_str name, enum mw_profile *ret_profile)
     return false;
 }
 
+uid_t mw_sandbox_user(const struct mw_sandbox *sandbox)
+{
+    uid_t own = geteuid();
+    return own == 0 && sandbox->drop ? sandbox->uid : own;
+}
+
 /* ---- rights ---- */
 
 static enum mw_rc drop_capabilities(struct mw_err *err)
@@ -164,7 +170,7 @@ static enum mw_rc limit(int resource, rlim_t value, const char *name, struct mw_
     return MW_OK;
 }
 
-static enum mw_rc apply_limits(const struct mw_sandbox *sandbox, struct mw_err *err)
+static enum mw_rc apply_limits(const struct mw_sandbox *sandbox, uint32_t tasks, struct mw_err *err)
 {
     uint32_t processes =
         sandbox->processes_max > 0 ? sandbox->processes_max : MW_SANDBOX_PROCESSES_DEFAULT;
@@ -182,14 +188,14 @@ static enum mw_rc apply_limits(const struct mw_sandbox *sandbox, struct mw_err *
         {RLIMIT_AS, sandbox->address_space_bytes_max, "address space", false},
         {RLIMIT_DATA, sandbox->data_bytes_max, "data", false},
         {RLIMIT_CPU, sandbox->cpu_seconds_max, "CPU time", false},
-        /* The kernel counts all of the user's; ours come on top of what runs now. */
-        {RLIMIT_NPROC, (uint64_t)mw_sandbox_count_tasks(geteuid()) + processes, "processes",
-         geteuid() != 0},
     };
     enum mw_rc rc = MW_OK;
     for (size_t i = 0; i < MW_COUNT(rows) && rc == MW_OK; i++)
-        if (rows[i].always || (rows[i].value > 0 && rows[i].resource != RLIMIT_NPROC))
+        if (rows[i].always || rows[i].value > 0)
             rc = limit(rows[i].resource, rows[i].value, rows[i].name, err);
+    /* The kernel counts all of the user's; ours come on top of what runs now. It holds root to no number, so there is nothing to count. */
+    if (rc == MW_OK && geteuid() != 0)
+        rc = limit(RLIMIT_NPROC, (rlim_t)tasks + processes, "processes", err);
     return rc;
 }
 
@@ -349,7 +355,7 @@ enum mw_rc mw_sandbox_confine(const struct mw_sandbox *sandbox,
                               const struct mw_sandbox_offer *offer,
                               const struct mw_sandbox_program *program, struct mw_err *err)
 {
-    enum mw_rc rc = apply_limits(sandbox, err);
+    enum mw_rc rc = apply_limits(sandbox, program->tasks, err);
     if (rc != MW_OK)
         return rc;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -396,7 +402,7 @@ void mw_sandbox_report(struct mw_json *json, const struct mw_sandbox *sandbox,
 {
     char landlock[24], user[40];
     (void)snprintf(landlock, sizeof(landlock), "abi %d", offer->landlock_abi);
-    uid_t uid = geteuid() == 0 && sandbox->drop ? sandbox->uid : geteuid();
+    uid_t uid = mw_sandbox_user(sandbox);
     (void)snprintf(user, sizeof(user), uid == 0 ? "uid %u without capabilities" : "uid %u",
                    (unsigned)uid);
     bool scoped = offer->landlock_abi >= MW_LANDLOCK_ABI_SCOPE;

@@ -62,6 +62,8 @@ const char *mw_profile_name(enum mw_profile profile);
 /* False when name is none of build, test, serve. */
 bool mw_profile_of(struct mw_str name, enum mw_profile *ret_profile);
 
+/* The user that a program in this sandbox runs as, when we are who starts it. */
+uid_t mw_sandbox_user(const struct mw_sandbox *sandbox);
 /* The processes (threads counted) that uid has now: the kernel's process limit counts them all. */
 uint32_t mw_sandbox_count_tasks(uid_t uid);
 
@@ -75,7 +77,8 @@ struct mw_sandbox_program {
     const char *program;
     const char *path_list;
     const char *home;
-    pid_t protect[2]; /* our own processes: no signal from inside reaches them; 0: none */
+    uint32_t tasks;   /* of mw_sandbox_count_tasks, when that user is not root */
+    pid_t protect[3]; /* our own processes: no signal from inside reaches them; 0: none */
 };
 MW_MUST enum mw_rc mw_sandbox_confine(const struct mw_sandbox *sandbox,
                                       const struct mw_sandbox_offer *offer,

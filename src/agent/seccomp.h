@@ -8,7 +8,7 @@
 
 #include "agent/sandbox.h"
 
-#define MW_SECCOMP_PROTECT_MAX 4
+#define MW_SECCOMP_PROTECT_MAX 6
 
 struct mw_seccomp {
     bool inet_tcp;     /* stream sockets of IPv4 and IPv6 */

@@ -439,7 +439,9 @@ static unsigned stats(const struct mw_host *host, struct mw_buf *out)
     mw_json_ku64(&json, "headSyncs", journal->head_syncs);
     mw_json_ku64(&json, "blobSyncs", mw_blobs_syncs());
     mw_json_ku64(&json, "cpuUs", time_us(&own.ru_utime) + time_us(&own.ru_stime));
-    mw_json_ku64(&json, "childrenCpuUs", time_us(&children.ru_utime) + time_us(&children.ru_stime));
+    mw_json_ku64(&json, "childrenCpuUs",
+                 time_us(&children.ru_utime) + time_us(&children.ru_stime) +
+                     mw_exec_server_cpu_us());
     mw_json_ku64(&json, "maxRssKiB", (uint64_t)own.ru_maxrss);
     mw_json_ku64(&json, "stateBytes", host->core.world.mem.used_bytes);
     mw_json_object_end(&json);

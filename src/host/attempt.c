@@ -323,6 +323,7 @@ static void start_child(struct mw_run_attempt *attempt)
         .stdin_path = task,
         .stderr_path = log,
         .grace_ms = GRACE_MS,
+        .by_server = true,
         .sandbox = {.profile = attempt->agent.runs_servers ? MW_PROFILE_TEST : MW_PROFILE_BUILD,
                     .work_dir = files,
                     .tmp_dir = tmp,

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, prove, seeded, stat_of, until, want
 
 ROUNDS = 200 if NIGHT else 20
-VICTIMS = ("host", "agent", "stub", "cli", "host and cli")
+VICTIMS = ("host", "agent", "stub", "server", "cli", "host and cli")
 random = seeded()
 undisturbed = {}
 
@@ -71,7 +71,10 @@ def victims_of(world, host, victim):
     """What to kill now; [] when there is none at this moment."""
     if victim == "host":
         return [host]
-    stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid)]
+    servers = [pid for pid in descendants(host) if b"serve" in command_of(pid)[1:]]
+    if victim == "server":  # what it forked lives on, and the next attempt makes a new one
+        return servers
+    stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid) and pid not in servers]
     if victim == "stub":
         return [random.choice(stubs)] if stubs else []
     # The agent itself: what it runs below is its own business, and a killed service under test is a failed test.
@@ -107,7 +110,7 @@ def strike(world, process, victim, target):
                 pids = []
         if pids:
             return victim
-        if victim not in ("agent", "stub"):
+        if victim not in ("agent", "stub", "server"):
             return None
     return None
 
@@ -146,7 +149,7 @@ def killed(worlds, index):
     process = world.start("gen", PROMPT, "--json")
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         # Two attempts are all that the policy gives a task: only one of them is struck.
-        victim = random.choice(VICTIMS if struck == 0 else ("host", "cli", "host and cli"))
+        victim = random.choice(VICTIMS if struck == 0 else ("host", "server", "cli", "host and cli"))
         target = random.randrange(1, undisturbed["records"] - 4)
         told.append(f"{victim} at record {target}")
         done = strike(world, process, victim, target)

@@ -33,6 +33,9 @@
 static const char *const fixture_env[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8",
                                           NULL};
 
+/* Which way the supervisors of fixture_spec come into being: the same tests hold for both. */
+static bool fixture_by_server;
+
 struct fixture {
     char root[256]; /* temporary; holds work, tmp, home, err */
     char work[288], tmp[288], home[288], err_path[288];
@@ -86,6 +89,7 @@ static inline struct mw_exec_spec fixture_spec(const struct fixture *f, const ch
         .cwd = f->work,
         .stderr_path = f->err_path,
         .grace_ms = 2000,
+        .by_server = fixture_by_server,
         .sandbox = {.profile = MW_PROFILE_BUILD, .work_dir = f->work, .tmp_dir = f->tmp}};
 }
 

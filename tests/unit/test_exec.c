@@ -477,10 +477,166 @@ static void a_fork_bomb_of_a_user_leaves_nothing(void **state)
     fixture_free(ended);
 }
 
+/* ---- the fork server ---- */
+
+/* The number of a host's fork server; 0 when it has none. */
+static pid_t server_of(pid_t host)
+{
+    pid_t found = 0;
+    struct mw_procs procs = mw_procs_all();
+    for (size_t i = 0; i < procs.count && found == 0; i++) {
+        char path[40];
+        struct mw_err err;
+        struct mw_buf text = mw_heap_buf();
+        (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)procs.list[i].pid);
+        if (procs.list[i].parent == host && procs.list[i].state != 'Z' &&
+            mw_file_read(AT_FDCWD, path, 65536, &text, &err) == MW_OK &&
+            memmem(text.ptr, text.len, "__exec\0serve", 13) != NULL)
+            found = procs.list[i].pid;
+        mw_heap_buf_free(&text);
+    }
+    mw_procs_free(&procs);
+    return found;
+}
+
+static struct mw_exec_spec cat_by_server(const struct fixture *f)
+{
+    static const char *const argv[] = {"sh", "-c", "echo ready; read line; echo \"$line\"", NULL};
+    struct mw_exec_spec spec = fixture_spec(f, argv);
+    spec.by_server = true;
+    return spec;
+}
+
+static void assert_still_starts(const struct fixture *f)
+{
+    const char *argv[] = {"echo", "well", NULL};
+    struct mw_exec_spec spec = fixture_spec(f, argv);
+    spec.by_server = true;
+    struct ended *ended = fixture_run(&spec);
+    assert_says(ended, "well\n");
+    assert_int_equal(MW_EXEC_NO_ERROR, ended->report.error);
+    fixture_free(ended);
+}
+
+static void a_forked_supervisor_is_a_child_of_the_host_and_shows_nothing_of_the_server(void **state)
+{
+    const char *argv[] = {"sh", "-c", "tr '\\0' ' ' < /proc/$PPID/cmdline", NULL};
+    struct mw_exec_spec spec = fixture_spec(*state, argv);
+    struct mw_proc proc;
+    spec.by_server = true;
+    struct mw_exec_child child = fixture_start(&spec);
+    assert_true(mw_proc_read(child.pid, &proc));
+    assert_int_equal(getpid(), proc.parent);
+    assert_int_not_equal(0, server_of(getpid()));
+    struct ended *ended = fixture_finish(&child);
+    assert_non_null(strstr(ended->out.ptr, " __exec "));
+    assert_null(strstr(ended->out.ptr, "serve"));
+    fixture_free(ended);
+}
+
+static void children_outlive_a_killed_fork_server_and_the_next_start_makes_a_new_one(void **state)
+{
+    const struct fixture *f = *state;
+    int input[2];
+    char path[64], line[64];
+    assert_int_equal(0, pipe2(input, O_CLOEXEC));
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", input[0]);
+    struct mw_exec_spec spec = cat_by_server(f);
+    spec.stdin_path = path;
+    struct mw_exec_child child = fixture_start(&spec);
+    fixture_read_line(child.stdout_fd, line, sizeof(line));
+    assert_string_equal("ready", line);
+    pid_t killed = server_of(getpid());
+    assert_true(killed > 0);
+    int gone = fixture_pidfd(killed);
+    assert_int_equal(0, kill(killed, SIGKILL));
+    fixture_wait(gone);
+    (void)close(gone);
+    assert_still_starts(f);
+    assert_int_equal(6, write(input[1], "alive\n", 6));
+    struct ended *ended = fixture_finish(&child);
+    assert_says(ended, "alive\n");
+    assert_int_equal(MW_EXEC_NO_ERROR, ended->report.error);
+    assert_true(ended->report.exited && ended->report.exit_code == 0);
+    fixture_free(ended);
+    pid_t next = server_of(getpid());
+    assert_true(next > 0 && next != killed);
+    (void)close(input[0]);
+    (void)close(input[1]);
+}
+
+/* The order is taken back with the stopped server's life: nothing is started twice, and the child comes by the other way. */
+static void a_stopped_fork_server_is_given_up_and_the_child_started_once(void **state)
+{
+    const struct fixture *f = *state;
+    char path[PATH_MAX];
+    struct mw_err err;
+    struct mw_buf text = mw_heap_buf();
+    assert_still_starts(f);
+    pid_t server = server_of(getpid());
+    assert_int_equal(0, kill(server, SIGSTOP));
+    const char *argv[] = {"sh", "-c", "echo once >> times; echo started", NULL};
+    struct mw_exec_spec spec = fixture_spec(f, argv);
+    spec.by_server = true;
+    struct ended *ended = fixture_run(&spec);
+    assert_says(ended, "started\n");
+    fixture_free(ended);
+    assert_int_not_equal(server, server_of(getpid()));
+    fixture_join(path, sizeof(path), f->work, "times");
+    assert_int_equal(MW_OK, mw_file_read(AT_FDCWD, path, 65536, &text, &err));
+    assert_int_equal(5, text.len);
+    mw_heap_buf_free(&text);
+}
+
+static size_t descriptors_open(void)
+{
+    size_t count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void starting_by_the_server_leaves_no_descriptor_and_no_process_behind(void **state)
+{
+    assert_still_starts(*state);
+    size_t before = descriptors_open();
+    pid_t server = server_of(getpid());
+    for (int i = 0; i < 50; i++)
+        assert_still_starts(*state);
+    assert_int_equal(before, descriptors_open());
+    assert_int_equal(server, server_of(getpid()));
+    struct mw_procs procs = mw_procs_all();
+    for (size_t i = 0; i < procs.count; i++)
+        assert_true(procs.list[i].parent != getpid() || procs.list[i].pid == server);
+    mw_procs_free(&procs);
+}
+
+static void whoever_forks_from_the_host_gets_a_server_of_its_own(void **state)
+{
+    assert_still_starts(*state);
+    pid_t pid = fork();
+    if (pid == 0) {
+        const char *argv[] = {"true", NULL};
+        struct mw_exec_spec spec = fixture_spec(*state, argv);
+        struct mw_exec_child child;
+        struct mw_err err;
+        struct mw_proc proc;
+        spec.by_server = true;
+        _exit(mw_exec_start(&spec, &child, &err) == MW_OK && mw_proc_read(child.pid, &proc) &&
+                      proc.parent == getpid() && server_of(getpid()) > 0
+                  ? 0
+                  : 1);
+    }
+    int status;
+    assert_int_equal(pid, waitpid(pid, &status, 0));
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_still_starts(*state);
+}
+
 /* ---- the host is killed ---- */
 
 /* Runs as its own process: starts children, says the numbers of all that run, and waits to be killed. */
-static int be_host(const char *work)
+static int be_host(const char *work, bool by_server)
 {
     const char *argv[] = {"sh", "-c",
                           "trap '' TERM HUP; (setsid sh -c '(setsid sh -c \"trap \\\"\\\" TERM; "
@@ -493,6 +649,7 @@ static int be_host(const char *work)
                                     .env = fixture_env,
                                     .cwd = work,
                                     .grace_ms = 300,
+                                    .by_server = by_server,
                                     .sandbox = {.profile = MW_PROFILE_BUILD, .work_dir = work}};
         struct mw_err err;
         if (mw_exec_start(&spec, &children[i], &err) != MW_OK) {
@@ -518,12 +675,14 @@ static void kill_9_of_the_host_with_8_children_and_their_daemons_leaves_none(voi
 {
     const struct fixture *f = *state;
     int out[2], pidfds[CHILDREN * 3];
+    int server_fd = -1;
     char line[64];
     assert_int_equal(0, pipe2(out, O_CLOEXEC));
     pid_t host = fork();
     if (host == 0) {
         (void)dup2(out[1], STDOUT_FILENO);
-        (void)execl("/proc/self/exe", "test_exec", "host", f->work, (char *)NULL);
+        (void)execl("/proc/self/exe", "test_exec", "host", f->work,
+                    fixture_by_server ? "server" : "alone", (char *)NULL);
         _exit(127);
     }
     assert_true(host > 0);
@@ -532,8 +691,14 @@ static void kill_9_of_the_host_with_8_children_and_their_daemons_leaves_none(voi
         fixture_read_line(out[0], line, sizeof(line));
         pidfds[i] = fixture_pidfd((pid_t)atoi(line));
     }
+    if (fixture_by_server)
+        server_fd = fixture_pidfd(server_of(host));
     assert_int_equal(0, kill(host, SIGKILL));
     assert_int_equal(host, waitpid(host, NULL, 0));
+    if (fixture_by_server) {
+        fixture_wait(server_fd);
+        (void)close(server_fd);
+    }
     for (int i = 0; i < CHILDREN * 3; i++) {
         fixture_wait(pidfds[i]);
         (void)close(pidfds[i]);
@@ -544,9 +709,9 @@ static void kill_9_of_the_host_with_8_children_and_their_daemons_leaves_none(voi
 int main(int argc, char **argv)
 {
     if (fixture_is_stub(argc, argv))
-        return mw_exec_main();
-    if (argc > 2 && strcmp(argv[1], "host") == 0)
-        return be_host(argv[2]);
+        return mw_exec_main(argc, argv);
+    if (argc > 3 && strcmp(argv[1], "host") == 0)
+        return be_host(argv[2], strcmp(argv[3], "server") == 0);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
     const struct CMUnitTest tests[] = {
         TEST(arguments_arrive_unchanged_with_spaces_quotes_and_umlauts),
@@ -579,5 +744,15 @@ int main(int argc, char **argv)
         TEST(a_fork_bomb_of_a_user_leaves_nothing),
         TEST(kill_9_of_the_host_with_8_children_and_their_daemons_leaves_none),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest of_the_server[] = {
+        TEST(a_forked_supervisor_is_a_child_of_the_host_and_shows_nothing_of_the_server),
+        TEST(children_outlive_a_killed_fork_server_and_the_next_start_makes_a_new_one),
+        TEST(a_stopped_fork_server_is_given_up_and_the_child_started_once),
+        TEST(starting_by_the_server_leaves_no_descriptor_and_no_process_behind),
+        TEST(whoever_forks_from_the_host_gets_a_server_of_its_own),
+    };
+    int failed = cmocka_run_group_tests_name("loaded", tests, NULL, NULL);
+    fixture_by_server = true;
+    failed += cmocka_run_group_tests_name("forked", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("server", of_the_server, NULL, NULL);
 }

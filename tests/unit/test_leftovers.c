@@ -274,7 +274,7 @@ static int be_nested(const char *path)
 int main(int argc, char **argv)
 {
     if (fixture_is_stub(argc, argv))
-        return mw_exec_main();
+        return mw_exec_main(argc, argv);
     if (argc > 2 && strcmp(argv[1], "nested") == 0)
         return be_nested(argv[2]);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
@@ -291,5 +291,7 @@ int main(int argc, char **argv)
         TEST(a_file_that_is_none_of_ours_is_refused),
         TEST(ending_while_it_ends_by_itself_is_no_error),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("loaded", tests, NULL, NULL);
+    fixture_by_server = true;
+    return failed + cmocka_run_group_tests_name("forked", tests, NULL, NULL);
 }

@@ -592,7 +592,7 @@ static void a_profile_is_known_by_its_name(void **state)
 int main(int argc, char **argv)
 {
     if (fixture_is_stub(argc, argv))
-        return mw_exec_main();
+        return mw_exec_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "probe") == 0)
         exit_probe(be_probe(argc, argv));
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_make, fixture_remove)
@@ -616,5 +616,7 @@ int main(int argc, char **argv)
         TEST(node_runs_with_the_least_memory_that_we_give),
         TEST(a_profile_is_known_by_its_name),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("loaded", tests, NULL, NULL);
+    fixture_by_server = true;
+    return failed + cmocka_run_group_tests_name("forked", tests, NULL, NULL);
 }
