@@ -49,7 +49,8 @@ typedef void (*mw_archive_on_damage)(void *context, const struct mw_archive_dama
 
 /*
  * Every segment of the manifest: there, frame by frame what the manifest says, and the journal's own when journal_dir is not NULL. Every
- * damaged one is told; then the answer is MW_E_CORRUPT and names the first. *ret_manifest is filled on MW_OK and after damage was told.
+ * damaged one is told; then the answer is MW_E_CORRUPT and names the first. *ret_manifest: what is there, to be freed; empty when that cannot be
+ * told.
  */
 MW_MUST enum mw_rc mw_archive_check(const char *dir, const char *journal_dir,
                                     const struct mw_journal_options *options,

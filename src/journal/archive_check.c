@@ -58,6 +58,7 @@ enum mw_rc mw_archive_check(const char *dir, const char *journal_dir,
     const struct mw_journal_sys *sys =
         options != NULL && options->sys != NULL ? options->sys : &mw_journal_sys_real;
     err = err != NULL ? err : &unheard;
+    *ret_manifest = manifest;
     enum mw_rc rc = mw_archive_look(&check.archive, dir, sys, &manifest, err);
     if (rc != MW_OK)
         return rc;

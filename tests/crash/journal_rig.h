@@ -41,7 +41,7 @@ enum rig_call {
     RIG_CALLS
 };
 enum rig_fault { RIG_NO_FAULT, RIG_ERROR, RIG_SHORT, RIG_DEAD };
-enum rig_op_kind { OP_WRITE, OP_SIZE, OP_CREATE, OP_RENAME, OP_UNLINK, OP_ACK };
+enum rig_op_kind { OP_WRITE, OP_SIZE, OP_CREATE, OP_RENAME, OP_UNLINK, OP_ACK, OP_SYNC };
 
 struct rig_op {
     enum rig_op_kind kind;
@@ -217,6 +217,7 @@ static void rig_synced(int file, bool failed)
 static int rig_sync(int fd, enum rig_call call)
 {
     int strike = rig_strike(call);
+    (void)rig_log(OP_SYNC, -1); /* changes nothing: the power may also go just before it */
     if (strike != 0) {
         rig.sync_failed = true;
         if (!rig.dead)

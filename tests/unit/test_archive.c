@@ -1,0 +1,716 @@
+/*
+ * test_archive.c - V39: archives of sealed segments. Every call fails once, in every way that such calls fail, and the power is cut at every
+ * moment: the archive holds what its manifest says, all that was told stored is there, and the next run goes on. Every line of the manifest
+ * that is not the one that was written is refused with its number. What gzip packed is unpacked in pieces of any size, or refused.
+ */
+#include "../crash/journal_rig.h"
+#include "journal/archive.h"
+#include "journal/gzip.h"
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <sys/file.h>
+
+#include <cmocka.h>
+
+#define ID "c0ffee"
+
+static const struct mw_journal_ops *const ops = &mw_journal_files;
+static const struct mw_journal_options quick = {
+    .segment_bytes = 3000, .reserve_bytes = 4096, .sys = &rig_quick};
+static const struct mw_journal_options rigged = {
+    .segment_bytes = 3000, .reserve_bytes = 4096, .sys = &rig_sys};
+static char base[64], journal_dir[80], archive_dir[80];
+static uint64_t told; /* the last record of what was told stored */
+
+/* The calls that do not go through the journal's table, by the linker (test_archive.wraps). */
+static struct {
+    long at;
+    long calls;
+    int error;
+    bool hit;
+} outside;
+
+static bool strikes_outside(void)
+{
+    if (outside.at == 0 || ++outside.calls != outside.at)
+        return false;
+    outside.hit = true;
+    errno = outside.error;
+    return true;
+}
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+    return strikes_outside() ? -1 : __real_flock(fd, operation);
+}
+
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd)
+{
+    return strikes_outside() ? NULL : __real_fdopendir(fd);
+}
+
+struct dirent *__real_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder);
+struct dirent *__wrap_readdir(DIR *folder)
+{
+    return strikes_outside() ? NULL : __real_readdir(folder);
+}
+
+int __real_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags);
+int __wrap_memfd_create(const char *name, unsigned flags)
+{
+    return strikes_outside() ? -1 : __real_memfd_create(name, flags);
+}
+
+/* ---- a journal of several segments ---- */
+
+/* Appends frames until there are `segments`; the first record names the journal. */
+static void grow_journal(const char *dir, const char *first_line, int segments)
+{
+    struct mw_journal_opened opened;
+    struct mw_journal_stats stats;
+    struct mw_err err;
+    void *journal;
+    assert_int_equal(ops->open(dir, &quick, &journal, &opened, &err), MW_OK);
+    ops->stats(journal, &stats);
+    if (ops->last_seq(journal) == 0)
+        assert_int_equal(ops->append(journal, 1, 1, mw_str_of(first_line), &err), MW_OK);
+    while (ops->stats(journal, &stats), stats.segments < (uint64_t)segments)
+        assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1,
+                                    1 + (uint32_t)ops->last_seq(journal) % 3, &err),
+                         MW_OK);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
+static void remove_archive(void)
+{
+    struct mw_err err;
+    assert_int_equal(mw_remove_tree(AT_FDCWD, archive_dir, &err), MW_OK);
+}
+
+static void begin_anew(const char *first_line, int segments)
+{
+    if (base[0] == '\0') {
+        rig_new_dir(base);
+        (void)snprintf(journal_dir, sizeof journal_dir, "%s/journal", base);
+        (void)snprintf(archive_dir, sizeof archive_dir, "%s/archive", base);
+    }
+    struct mw_err err;
+    assert_int_equal(mw_remove_tree(AT_FDCWD, journal_dir, &err), MW_OK);
+    remove_archive();
+    told = 0;
+    grow_journal(journal_dir, first_line, segments);
+}
+
+#define FIRST "{\"seq\":1,\"payload\":{\"journalId\":\"" ID "\"}}\n"
+
+static void note_told(void *context, const struct mw_manifest_segment *segment)
+{
+    (void)context;
+    assert_int_equal(segment->first, told + 1);
+    told = segment->last;
+    rig_ack(told);
+}
+
+static void note_damage(void *context, const struct mw_archive_damage *damage)
+{
+    struct mw_archive_damage *last = context;
+    *last = *damage;
+}
+
+static enum mw_rc add(const struct mw_journal_options *options, bool packs, struct mw_err *err)
+{
+    struct mw_manifest manifest;
+    enum mw_rc rc =
+        mw_archive_add(journal_dir, archive_dir, options, packs, note_told, NULL, &manifest, err);
+    if (rc != MW_OK)
+        return rc;
+    assert_string_equal(manifest.journal, ID);
+    mw_manifest_free(&manifest);
+    return MW_OK;
+}
+
+/* Without faults: a sound archive, of the journal, with all that was told stored. *ret_last: its last record. */
+static enum mw_rc check_of(const char *dir, uint64_t *ret_last, struct mw_err *err)
+{
+    struct mw_archive_damage damage;
+    struct mw_manifest manifest;
+    enum mw_rc rc =
+        mw_archive_check(dir, journal_dir, &quick, note_damage, &damage, &manifest, err);
+    *ret_last = 0;
+    if (rc != MW_OK && rc != MW_E_CORRUPT)
+        return rc;
+    if (manifest.count > 0)
+        *ret_last = manifest.segments[manifest.count - 1].last;
+    mw_manifest_free(&manifest);
+    return rc;
+}
+
+static uint64_t sealed_last(void)
+{
+    int fd = open(journal_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct mw_segments segments;
+    struct mw_err err;
+    assert_int_equal(mw_segments_list(fd, &segments, &err), MW_OK);
+    uint64_t last = segments.count > 1 ? segments.first[segments.count - 1] - 1 : 0;
+    mw_segments_free(&segments);
+    (void)close(fd);
+    return last;
+}
+
+/* ---- every call fails once ---- */
+
+static void fresh(void)
+{
+    begin_anew(FIRST, 4);
+}
+
+static void half(void)
+{
+    struct mw_err err;
+    begin_anew(FIRST, 3);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+    grow_journal(journal_dir, FIRST, 5);
+}
+
+static void whole(void)
+{
+    struct mw_err err;
+    begin_anew(FIRST, 4);
+    assert_int_equal(add(&quick, true, &err), MW_OK);
+}
+
+static enum mw_rc add_plain(struct mw_err *err)
+{
+    return add(&rigged, false, err);
+}
+
+static enum mw_rc add_packed(struct mw_err *err)
+{
+    return add(&rigged, true, err);
+}
+
+static enum mw_rc seal_and_add(struct mw_err *err)
+{
+    bool sealed;
+    enum mw_rc rc = mw_archive_seal(journal_dir, &rigged, &sealed, err);
+    return rc == MW_OK ? add(&rigged, true, err) : rc;
+}
+
+static enum mw_rc check_it(struct mw_err *err)
+{
+    struct mw_archive_damage damage;
+    struct mw_manifest manifest;
+    enum mw_rc rc =
+        mw_archive_check(archive_dir, journal_dir, &rigged, note_damage, &damage, &manifest, err);
+    if (rc == MW_OK || rc == MW_E_CORRUPT)
+        mw_manifest_free(&manifest);
+    return rc;
+}
+
+static const struct scene {
+    const char *name;
+    void (*before)(void);
+    enum mw_rc (*act)(struct mw_err *err);
+} scenes[] = {
+    {"a fresh archive", fresh, add_plain},     {"a fresh packed one", fresh, add_packed},
+    {"more of it", half, add_packed},          {"nothing more", whole, add_plain},
+    {"sealed and stored", half, seal_and_add}, {"checked", whole, check_it},
+    {"checked, as they are", half, check_it},
+};
+
+static const struct fault {
+    enum rig_fault kind; /* NO_FAULT: a call outside of the table */
+    int error;
+} faults[] = {
+    {RIG_ERROR, EIO},
+    {RIG_ERROR, ENOSPC},
+    {RIG_ERROR, EINTR},
+    {RIG_ERROR, EACCES},
+    {RIG_ERROR, EROFS},
+    {RIG_ERROR, EFBIG},
+    {RIG_ERROR, ENOENT},
+    {RIG_SHORT, 0},
+    {RIG_DEAD, 0},
+    {RIG_NO_FAULT, EIO},
+    {RIG_NO_FAULT, EINTR},
+    {RIG_NO_FAULT, ENOMEM},
+    {RIG_NO_FAULT, EWOULDBLOCK},
+};
+
+static void judge(const struct scene *scene, const char *what)
+{
+    struct mw_err err = {.text = ""};
+    uint64_t last;
+    enum mw_rc rc = check_of(archive_dir, &last, &err);
+    if (rc != MW_OK && !(rc == MW_E_MISSING && told == 0))
+        fail_msg("%s, %s: afterwards: %s", scene->name, what, err.text);
+    if (last < told)
+        fail_msg("%s, %s: record %lu was told stored, the archive ends with %lu", scene->name, what,
+                 (unsigned long)told, (unsigned long)last);
+    told = last;
+    if (add(&quick, false, &err) != MW_OK)
+        fail_msg("%s, %s: the next run: %s", scene->name, what, err.text);
+    assert_int_equal(check_of(archive_dir, &last, &err), MW_OK);
+    assert_int_equal(last, sealed_last());
+    assert_int_equal(told, last);
+}
+
+static unsigned disturb(const struct scene *scene, const struct fault *fault)
+{
+    unsigned struck = 0;
+    bool hit = true;
+    for (long at = 1; hit; at++) {
+        struct mw_err err = {.text = ""};
+        char what[160];
+        assert_true(at < 1000);
+        rig_reset(1);
+        scene->before();
+        rig.recording = false;
+        if (fault->kind == RIG_NO_FAULT) {
+            outside.at = at;
+            outside.calls = 0;
+            outside.error = fault->error;
+            outside.hit = false;
+        } else {
+            rig_arm(fault->kind, fault->error, UINT32_MAX, at);
+        }
+        enum mw_rc rc = scene->act(&err);
+        hit = fault->kind == RIG_NO_FAULT ? outside.hit : rig.fault_hit;
+        outside.at = 0;
+        rig_arm(RIG_NO_FAULT, 0, 0, 0);
+        (void)snprintf(what, sizeof what, "call %ld: %s", at,
+                       fault->kind == RIG_SHORT  ? "short"
+                       : fault->kind == RIG_DEAD ? "killed"
+                                                 : strerror(fault->error));
+        bool known = rc == MW_OK || rc == MW_E_IO || rc == MW_E_FULL || rc == MW_E_DENIED ||
+                     rc == MW_E_MISSING || rc == MW_E_CORRUPT || rc == MW_E_CONFLICT;
+        if (!known || (rc != MW_OK && err.text[0] == '\0'))
+            fail_msg("%s, %s: %s: %s", scene->name, what, mw_rc_name(rc), err.text);
+        if (!hit && rc != MW_OK)
+            fail_msg("%s: %s: %s", scene->name, mw_rc_name(rc), err.text);
+        judge(scene, what);
+        struck += hit;
+    }
+    return struck;
+}
+
+static void v39_every_call_that_fails_is_told_and_the_archive_holds_what_it_says(void **state)
+{
+    unsigned struck = 0;
+    (void)state;
+    for (size_t s = 0; s < MW_COUNT(scenes); s++)
+        for (size_t f = 0; f < MW_COUNT(faults); f++)
+            struck += disturb(&scenes[s], &faults[f]);
+    print_message("%u calls failed\n", struck);
+    assert_true(struck > 1000);
+}
+
+/* ---- the power is cut ---- */
+
+static void v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_there(void **state)
+{
+    char cut_dir[64];
+    unsigned states = 0, with_manifest = 0;
+    struct mw_err err = {.text = ""};
+    (void)state;
+    rig_new_dir(cut_dir);
+    rig_reset(1);
+    begin_anew(FIRST, 5);
+    /* Packed: the rig knows files by name alone, and the journal's have other names then. */
+    if (add(&rigged, true, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    rig.recording = false;
+    int cut_fd = open(cut_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int prefix = 0; prefix <= rig.op_count; prefix++)
+        for (int kind = 0; kind < (rig_night() ? 40 : 8); kind++, states++) {
+            uint64_t last;
+            rig_empty_dir(cut_dir);
+            uint64_t acked = rig_power_cut(prefix, kind, cut_fd);
+            enum mw_rc rc = check_of(cut_dir, &last, &err);
+            if (rc != MW_OK && !(rc == MW_E_MISSING && acked == 0))
+                fail_msg("cut after %d, kind %d: %s", prefix, kind, err.text);
+            if (last < acked)
+                fail_msg("cut after %d, kind %d: record %lu was told stored, it ends with %lu",
+                         prefix, kind, (unsigned long)acked, (unsigned long)last);
+            with_manifest += rc == MW_OK;
+        }
+    print_message("%u states, %u with a manifest\n", states, with_manifest);
+    assert_true(with_manifest > 100 && with_manifest < states);
+    (void)close(cut_fd);
+    rig_remove_dir(cut_dir);
+}
+
+/* ---- what is refused ---- */
+
+static void v39_a_journal_that_does_not_name_itself_is_not_archived(void **state)
+{
+    static const struct {
+        const char *first_line;
+        enum mw_rc rc;
+    } rows[] = {
+        {FIRST, MW_OK},
+        {"{\"seq\":1}\n", MW_E_CORRUPT},
+        {"{\"seq\":1,\"payload\":{\"journalId\":\"\"}}\n", MW_E_CORRUPT},
+        {"{\"seq\":1,\"payload\":{\"journalId\":\"0123456789abcdef0\"}}\n", MW_E_CORRUPT},
+        {"{\"seq\":1,\"payload\":{\"journalId\":\"c0ffeE\"}}\n", MW_E_CORRUPT},
+        {"{\"seq\":1,\"payload\":{\"journalId\":7}}\n", MW_E_CORRUPT},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_manifest manifest;
+        struct mw_err err = {.text = ""};
+        begin_anew(rows[i].first_line, 3);
+        enum mw_rc rc = mw_archive_add(journal_dir, archive_dir, &quick, false, note_told, NULL,
+                                       &manifest, &err);
+        if (rc != rows[i].rc)
+            fail_msg("%s: %s: %s", rows[i].first_line, mw_rc_name(rc), err.text);
+        if (rc == MW_OK)
+            mw_manifest_free(&manifest);
+        else
+            assert_false(mw_exists(AT_FDCWD, archive_dir)); /* nothing was made */
+    }
+}
+
+static void v39_an_empty_journal_is_neither_archived_nor_sealed(void **state)
+{
+    struct mw_journal_opened opened;
+    struct mw_manifest manifest;
+    struct mw_err err;
+    void *journal;
+    bool sealed;
+    (void)state;
+    begin_anew(FIRST, 1);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, journal_dir, &err), MW_OK);
+    assert_int_equal(mw_archive_seal(journal_dir, &quick, &sealed, &err), MW_E_MISSING);
+    assert_int_equal(ops->open(journal_dir, &quick, &journal, &opened, &err), MW_OK);
+    assert_int_equal(mw_archive_seal(journal_dir, &quick, &sealed, &err), MW_E_CONFLICT);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    assert_int_equal(mw_archive_seal(journal_dir, &quick, &sealed, &err), MW_E_MISSING);
+    assert_int_equal(
+        mw_archive_add(journal_dir, archive_dir, &quick, false, note_told, NULL, &manifest, &err),
+        MW_E_MISSING);
+}
+
+/* ---- the manifest's text ---- */
+
+static struct mw_manifest_segment segment_of(uint64_t first)
+{
+    struct mw_manifest_segment segment = {.first = first,
+                                          .last = first + 9,
+                                          .frame = (first - 1) / 10 * 3 + 1,
+                                          .frames = 3,
+                                          .epoch = first,
+                                          .bytes = 1000,
+                                          .gzip = first > 20,
+                                          .stored = first > 20 ? 100 : 1000};
+    memset(segment.sha256, 'a', 64);
+    memset(segment.stored_sha256, first > 20 ? 'b' : 'a', 64);
+    memset(segment.prev, first > 1 ? (int)(first - 10) : 0, sizeof segment.prev);
+    memset(segment.hash, (int)first, sizeof segment.hash);
+    return segment;
+}
+
+static void fill(struct mw_manifest *manifest, size_t count)
+{
+    *manifest = (struct mw_manifest){.journal = ID};
+    for (size_t i = 0; i < count; i++) {
+        struct mw_manifest_segment segment = segment_of(1 + 10 * i);
+        mw_manifest_add(manifest, &segment);
+    }
+}
+
+static void v39_a_manifest_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    for (size_t count = 0; count < 40; count++) {
+        struct mw_manifest manifest, again;
+        struct mw_buf text = mw_heap_buf(), twice = mw_heap_buf();
+        struct mw_err err = {.text = ""};
+        fill(&manifest, count);
+        mw_manifest_write(&manifest, &text);
+        if (mw_manifest_read(mw_buf_str(&text), &again, &err) != MW_OK)
+            fail_msg("%zu segments: %s", count, err.text);
+        assert_int_equal(again.count, count);
+        mw_manifest_write(&again, &twice);
+        assert_true(mw_str_eq(mw_buf_str(&text), mw_buf_str(&twice)));
+        mw_manifest_free(&manifest);
+        mw_manifest_free(&again);
+        mw_heap_buf_free(&text);
+        mw_heap_buf_free(&twice);
+    }
+}
+
+static void v39_every_byte_of_a_manifest_counts(void **state)
+{
+    struct mw_manifest manifest, again;
+    struct mw_buf text = mw_heap_buf();
+    struct mw_err err = {.text = ""};
+    (void)state;
+    fill(&manifest, 4);
+    mw_manifest_write(&manifest, &text);
+    for (size_t at = 0; at < text.len; at++) {
+        for (int bit = 0; bit < 8; bit++) {
+            text.ptr[at] = (char)(text.ptr[at] ^ 1 << bit);
+            enum mw_rc rc = mw_manifest_read(mw_buf_str(&text), &again, &err);
+            text.ptr[at] = (char)(text.ptr[at] ^ 1 << bit);
+            if (rc != MW_E_CORRUPT && rc != MW_E_CONFIG)
+                fail_msg("bit %d of byte %zu: %s", bit, at, mw_rc_name(rc));
+        }
+        assert_int_equal(mw_manifest_read(mw_str_sub(mw_buf_str(&text), 0, at), &again, &err),
+                         MW_E_CORRUPT);
+    }
+    mw_buf_put_c(&text, '\n');
+    assert_int_equal(mw_manifest_read(mw_buf_str(&text), &again, &err), MW_E_CORRUPT);
+    mw_manifest_free(&manifest);
+    mw_heap_buf_free(&text);
+}
+
+/* Lines that are spelled right, with the right digests, and cannot be. */
+static void last_before_first(struct mw_manifest_segment *segment)
+{
+    segment->last = segment->first - 1;
+}
+static void gap(struct mw_manifest_segment *segment)
+{
+    segment->first++;
+}
+static void other_frame(struct mw_manifest_segment *segment)
+{
+    segment->frame++;
+}
+static void no_frames(struct mw_manifest_segment *segment)
+{
+    segment->frames = 0;
+}
+static void more_frames_than_records(struct mw_manifest_segment *segment)
+{
+    segment->frames = 11;
+}
+static void earlier_epoch(struct mw_manifest_segment *segment)
+{
+    segment->epoch = 0;
+}
+static void other_prev(struct mw_manifest_segment *segment)
+{
+    segment->prev[31] ^= 1;
+}
+static void no_bytes(struct mw_manifest_segment *segment)
+{
+    segment->bytes = segment->stored = 0;
+}
+static void too_many_bytes(struct mw_manifest_segment *segment)
+{
+    segment->bytes = segment->stored = MW_SEGMENT_BYTES_MAX + 1;
+}
+static void stored_shorter(struct mw_manifest_segment *segment)
+{
+    segment->stored--;
+}
+static void stored_otherwise(struct mw_manifest_segment *segment)
+{
+    segment->stored_sha256[0] = 'c';
+}
+static void not_hexadecimal(struct mw_manifest_segment *segment)
+{
+    segment->sha256[3] = 'g';
+}
+static void as_it_is(struct mw_manifest_segment *segment)
+{
+    (void)segment;
+}
+
+static void v39_a_line_that_cannot_be_is_refused_with_its_number(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*change)(struct mw_manifest_segment *segment);
+        enum mw_rc rc;
+        const char *words;
+    } rows[] = {
+        {"as it is", as_it_is, MW_OK, ""},
+        {"last before first", last_before_first, MW_E_CORRUPT, "records and frames"},
+        {"a gap", gap, MW_E_CORRUPT, "does not begin with the record"},
+        {"another frame", other_frame, MW_E_CORRUPT, "first frame"},
+        {"no frames", no_frames, MW_E_CORRUPT, "records and frames"},
+        {"too many frames", more_frames_than_records, MW_E_CORRUPT, "records and frames"},
+        {"epoch", earlier_epoch, MW_E_CORRUPT, "epoch"},
+        {"prev", other_prev, MW_E_CORRUPT, "does not follow"},
+        {"no bytes", no_bytes, MW_E_CORRUPT, "number of bytes"},
+        {"too many bytes", too_many_bytes, MW_E_CORRUPT, "number of bytes"},
+        {"stored shorter", stored_shorter, MW_E_CORRUPT, "stored as it is"},
+        {"stored otherwise", stored_otherwise, MW_E_CORRUPT, "stored as it is"},
+        {"not hexadecimal", not_hexadecimal, MW_E_CORRUPT, "not a segment's line"},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_manifest manifest, again = {.count = 0};
+        struct mw_buf text = mw_heap_buf();
+        struct mw_err err = {.text = ""};
+        fill(&manifest, 2);
+        rows[i].change(&manifest.segments[1]);
+        mw_manifest_write(&manifest, &text);
+        enum mw_rc rc = mw_manifest_read(mw_buf_str(&text), &again, &err);
+        if (rc != rows[i].rc || strstr(err.text, rows[i].words) == NULL ||
+            (rc != MW_OK && strstr(err.text, "manifest.jsonl at line 3:") == NULL))
+            fail_msg("%s: %s: %s", rows[i].name, mw_rc_name(rc), err.text);
+        mw_manifest_free(&manifest);
+        mw_manifest_free(&again);
+        mw_heap_buf_free(&text);
+    }
+}
+
+static void v39_a_first_line_that_cannot_be_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        enum mw_rc rc;
+    } rows[] = {
+        {"", MW_E_CORRUPT},
+        {"\n", MW_E_CORRUPT},
+        {"{\"archive\":1,\"journal\":\"c0ffee\"}\n", MW_E_CORRUPT},
+        {"{\"archive\":2,\"journal\":\"c0ffee\"}\n", MW_E_CONFIG},
+        {"{\"archive\":123,\"anything\"\n", MW_E_CONFIG},
+        {"{\"archive\":1x,\n", MW_E_CORRUPT},
+        {"{\"archive\":2", MW_E_CORRUPT},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_manifest manifest;
+        struct mw_err err = {.text = ""};
+        assert_int_equal(mw_manifest_read(mw_str_of(rows[i].text), &manifest, &err), rows[i].rc);
+        assert_non_null(strstr(err.text, "manifest.jsonl"));
+    }
+}
+
+/* ---- gzip ---- */
+
+static enum mw_rc put_into(void *context, struct mw_str bytes, struct mw_err *err)
+{
+    (void)err;
+    mw_buf_put(context, bytes);
+    return MW_OK;
+}
+
+static enum mw_rc refuse(void *context, struct mw_str bytes, struct mw_err *err)
+{
+    (void)context;
+    return MW_FAIL(err, MW_E_LIMIT, "not %zu bytes", bytes.len);
+}
+
+static void pack(struct mw_str bytes, size_t piece, struct mw_buf *out)
+{
+    struct mw_gzip *gzip;
+    struct mw_err err;
+    assert_int_equal(mw_gzip_open(true, put_into, out, &gzip, &err), MW_OK);
+    for (size_t at = 0; at < bytes.len; at += piece)
+        assert_int_equal(mw_gzip_put(gzip, mw_str_sub(bytes, at, piece), false, &err), MW_OK);
+    assert_false(mw_gzip_ended(gzip));
+    assert_int_equal(mw_gzip_put(gzip, MW_STR_NONE, true, &err), MW_OK);
+    assert_true(mw_gzip_ended(gzip));
+    mw_gzip_close(gzip);
+}
+
+static enum mw_rc unpack(struct mw_str bytes, size_t piece, struct mw_buf *out, bool *ret_ended)
+{
+    struct mw_gzip *gzip;
+    struct mw_err err;
+    enum mw_rc rc = mw_gzip_open(false, put_into, out, &gzip, &err);
+    for (size_t at = 0; rc == MW_OK && at < bytes.len; at += piece)
+        rc = mw_gzip_put(gzip, mw_str_sub(bytes, at, piece), false, &err);
+    *ret_ended = mw_gzip_ended(gzip);
+    mw_gzip_close(gzip);
+    return rc;
+}
+
+static void v39_what_gzip_packed_is_unpacked_in_pieces_of_any_size(void **state)
+{
+    struct mw_buf bytes = mw_heap_buf(), packed = mw_heap_buf(), again = mw_heap_buf();
+    bool ended;
+    (void)state;
+    rig_reset(7);
+    /* Some that can be packed well, and some that cannot: more than one piece comes out either way. */
+    for (int i = 0; i < 400000; i++)
+        mw_buf_put_c(&bytes, i < 200000 ? (char)('a' + i % 7) : (char)(rig_random() >> 32));
+    for (size_t piece = 1000; piece <= bytes.len; piece *= 20) {
+        mw_buf_reset(&packed);
+        pack(mw_buf_str(&bytes), piece, &packed);
+        assert_true(packed.len > 190000 && packed.len < 230000);
+        mw_buf_reset(&again);
+        assert_int_equal(unpack(mw_buf_str(&packed), piece, &again, &ended), MW_OK);
+        assert_true(ended && mw_str_eq(mw_buf_str(&bytes), mw_buf_str(&again)));
+    }
+    mw_buf_reset(&packed);
+    pack(MW_STR_NONE, 1, &packed);
+    mw_buf_reset(&again);
+    assert_int_equal(unpack(mw_buf_str(&packed), 1, &again, &ended), MW_OK);
+    assert_true(ended && again.len == 0);
+    mw_heap_buf_free(&bytes);
+    mw_heap_buf_free(&packed);
+    mw_heap_buf_free(&again);
+}
+
+static void v39_what_is_no_gzip_member_is_not_unpacked(void **state)
+{
+    struct mw_buf packed = mw_heap_buf(), again = mw_heap_buf();
+    struct mw_gzip *gzip;
+    struct mw_err err;
+    bool ended;
+    (void)state;
+    pack(MW_STR("{\"a\":1}\n{\"b\":2}\n"), 5, &packed);
+    for (size_t piece = 1; piece <= packed.len; piece += packed.len - 1) {
+        for (size_t len = 0; len < packed.len; len++) { /* cut: no fault, and no end */
+            mw_buf_reset(&again);
+            assert_int_equal(unpack(mw_str_sub(mw_buf_str(&packed), 0, len), piece, &again, &ended),
+                             MW_OK);
+            assert_false(ended);
+        }
+        mw_buf_put_c(&packed, 'x'); /* it goes on */
+        assert_int_equal(unpack(mw_buf_str(&packed), piece, &again, &ended), MW_E_CORRUPT);
+        packed.len--;
+        packed.ptr[packed.len - 6] ^= 1; /* the checksum */
+        assert_int_equal(unpack(mw_buf_str(&packed), piece, &again, &ended), MW_E_CORRUPT);
+        assert_false(ended);
+        packed.ptr[packed.len - 6] ^= 1;
+        assert_int_equal(unpack(MW_STR("{\"a\":1}\n"), piece, &again, &ended), MW_E_CORRUPT);
+    }
+    /* Who does not want what comes out ends it. */
+    assert_int_equal(mw_gzip_open(false, refuse, NULL, &gzip, &err), MW_OK);
+    assert_int_equal(mw_gzip_put(gzip, mw_buf_str(&packed), false, &err), MW_E_LIMIT);
+    mw_gzip_close(gzip);
+    mw_gzip_close(NULL);
+    mw_heap_buf_free(&packed);
+    mw_heap_buf_free(&again);
+}
+
+static int end(void **state)
+{
+    struct mw_err err;
+    (void)state;
+    return base[0] != '\0' && mw_remove_tree(AT_FDCWD, base, &err) != MW_OK;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(v39_every_call_that_fails_is_told_and_the_archive_holds_what_it_says),
+        cmocka_unit_test(v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_there),
+        cmocka_unit_test(v39_a_journal_that_does_not_name_itself_is_not_archived),
+        cmocka_unit_test(v39_an_empty_journal_is_neither_archived_nor_sealed),
+        cmocka_unit_test(v39_a_manifest_is_read_as_it_was_written),
+        cmocka_unit_test(v39_every_byte_of_a_manifest_counts),
+        cmocka_unit_test(v39_a_line_that_cannot_be_is_refused_with_its_number),
+        cmocka_unit_test(v39_a_first_line_that_cannot_be_is_refused),
+        cmocka_unit_test(v39_what_gzip_packed_is_unpacked_in_pieces_of_any_size),
+        cmocka_unit_test(v39_what_is_no_gzip_member_is_not_unpacked),
+    };
+    return cmocka_run_group_tests(tests, NULL, end);
+}
