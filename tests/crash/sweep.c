@@ -117,6 +117,7 @@ static struct {
 struct worker {
     char template[128], dir[128], acks_path[128];
     int acks_fd;
+    struct call_path run, recovery; /* undisturbed */
     const struct subject *subject;
     struct task task;
     struct row *row;
@@ -283,21 +284,6 @@ static void judge(struct worker *worker, const char *format, ...)
 
 /* ---- the answer to a failed call ---- */
 
-static const char *strike_words(const struct strike *strike, char ret_words[96])
-{
-    static const char *const kinds[] = {[STRIKE_NONE] = "nothing",
-                                        [STRIKE_KILL] = "kill",
-                                        [STRIKE_TEAR] = "tear",
-                                        [STRIKE_ERROR] = "fails",
-                                        [STRIKE_ERROR_FROM] = "fails from then on",
-                                        [STRIKE_SHORT] = "is short",
-                                        [STRIKE_SLOW] = "is slow"};
-    (void)snprintf(ret_words, 96, "%s %ld %s%s%s", call_class_names[strike->calls], strike->at,
-                   kinds[strike->kind], strike->error != 0 ? " with " : "",
-                   strike->error != 0 ? strerrorname_np(strike->error) : "");
-    return ret_words;
-}
-
 /* Success, or a refusal whose word fits the failure. A failed sync is never a success (P02). */
 static void judge_answer(struct worker *worker, const struct traced *traced, const char *words)
 {
@@ -332,11 +318,29 @@ static void judge_answer(struct worker *worker, const struct traced *traced, con
 
 /* ---- the kinds ---- */
 
-static long stops_of(struct worker *worker, int (*job)(void *))
+/* The undisturbed job, call for call. Returns the stops in it: before and after each call, but for the last, which ends it. */
+static long walk_path(struct worker *worker, struct call_path *path, int (*job)(void *))
 {
-    struct traced traced = {.strikes = {{.kind = STRIKE_KILL}}};
+    struct traced traced = {.path = path};
+    path->count = 0;
     disturb(worker, &traced, job);
-    return traced.strikes[0].seen;
+    return 2 * path->count - 1;
+}
+
+/* Killed at a stop of the path that was walked: before or after the n-th call of its number. False: it did not come to it. */
+static bool kill_at(struct worker *worker, const struct call_path *path, long stop,
+                    int (*job)(void *))
+{
+    long call = (stop - 1) / 2;
+    MW_ASSERT(call < path->count);
+    struct traced traced = {.strikes = {{.kind = STRIKE_KILL}},
+                            .one_thread = true,
+                            .number = path->numbers[call],
+                            .at_exit = stop % 2 == 0};
+    for (long i = 0; i <= call; i++)
+        traced.strikes[0].at += path->numbers[i] == traced.number;
+    disturb(worker, &traced, job);
+    return traced.killed;
 }
 
 static uint64_t roll(struct worker *worker, uint64_t below)
@@ -357,14 +361,14 @@ static long stride_of(const struct worker *worker, long stops, long *ret_from)
 static void sweep_kill(struct worker *worker)
 {
     afresh(worker);
-    long stops = stops_of(worker, job_run), from;
+    long stops = walk_path(worker, &worker->run, job_run), from;
     long stride = stride_of(worker, stops, &from);
     for (long at = from; at <= stops; at += stride) {
         if (sweep.only_at != 0 && at != sweep.only_at)
             continue;
-        struct traced traced = {.strikes = {{.kind = STRIKE_KILL, .at = at}}};
         afresh(worker);
-        disturb(worker, &traced, job_run);
+        if (!kill_at(worker, &worker->run, at, job_run))
+            fail_point(worker, "--at %ld: it ended before stop %ld of %ld", at, at, stops);
         judge(worker, "--at %ld (killed at stop %ld of %ld)", at, at, stops);
     }
 }
@@ -372,7 +376,8 @@ static void sweep_kill(struct worker *worker)
 static void sweep_tear(struct worker *worker)
 {
     for (long at = 1;; at++) {
-        struct traced traced = {.strikes = {{.kind = STRIKE_TEAR, .calls = CALLS_WRITE, .at = at}}};
+        struct traced traced = {.strikes = {{.kind = STRIKE_TEAR, .calls = CALLS_WRITE, .at = at}},
+                                .one_thread = true};
         if (sweep.only_at != 0 && at != sweep.only_at) {
             if (at > sweep.only_at)
                 return;
@@ -389,13 +394,14 @@ static void sweep_tear(struct worker *worker)
 static void sweep_fault(struct worker *worker)
 {
     afresh(worker);
-    long from, stride = stride_of(worker, stops_of(worker, job_run), &from);
+    long from, stride = stride_of(worker, walk_path(worker, &worker->run, job_run), &from);
     for (size_t i = 0; i < MW_COUNT(faults); i++)
         for (long at = 1; at != 0; at = at == 1 && stride > 1 ? from + stride : at + stride) {
             struct traced traced = {.strikes = {{.kind = faults[i].kind,
                                                  .calls = faults[i].calls,
                                                  .error = faults[i].error,
-                                                 .at = at}}};
+                                                 .at = at}},
+                                    .one_thread = true};
             char words[96];
             afresh(worker);
             disturb(worker, &traced, job_run);
@@ -410,18 +416,19 @@ static void sweep_fault(struct worker *worker)
 static void sweep_recovery_kill(struct worker *worker)
 {
     afresh(worker);
-    long stops = stops_of(worker, job_run);
+    long stops = walk_path(worker, &worker->run, job_run);
     for (long sample = 0; sample < sweep.samples; sample++) {
         long at = 1 + (long)roll(worker, (uint64_t)stops);
-        struct traced first = {.strikes = {{.kind = STRIKE_KILL, .at = at}}};
         afresh(worker);
-        disturb(worker, &first, job_run);
-        long recovery_stops = stops_of(worker, job_recover); /* to its end, to count */
+        bool killed = kill_at(worker, &worker->run, at, job_run);
+        long recovery_stops = walk_path(worker, &worker->recovery, job_recover);
         long then = 1 + (long)roll(worker, (uint64_t)recovery_stops);
-        struct traced second = {.strikes = {{.kind = STRIKE_KILL, .at = then}}};
         afresh(worker);
-        disturb(worker, &first, job_run);
-        disturb(worker, &second, job_recover);
+        killed = kill_at(worker, &worker->run, at, job_run) && killed;
+        killed = kill_at(worker, &worker->recovery, then, job_recover) && killed;
+        if (!killed)
+            fail_point(worker, "it ended before stop %ld, or its recovery before stop %ld", at,
+                       then);
         judge(worker, "killed at stop %ld, its recovery at stop %ld", at, then);
     }
 }
@@ -429,12 +436,11 @@ static void sweep_recovery_kill(struct worker *worker)
 static void sweep_recovery_fault(struct worker *worker)
 {
     afresh(worker);
-    long stops = stops_of(worker, job_run);
+    long stops = walk_path(worker, &worker->run, job_run);
     for (long sample = 0; sample < sweep.samples; sample++) {
         long at = 1 + (long)roll(worker, (uint64_t)stops);
         const struct fault *fault = &faults[roll(worker, MW_COUNT(faults))];
-        struct traced first = {.strikes = {{.kind = STRIKE_KILL, .at = at}}};
-        struct traced second = {.strikes = {{0}}};
+        struct traced second = {.one_thread = true};
         uint64_t most = 16;
         do { /* where there are fewer such calls, an earlier one */
             second.strikes[0] = (struct strike){.kind = fault->kind,
@@ -442,7 +448,7 @@ static void sweep_recovery_fault(struct worker *worker)
                                                 .error = fault->error,
                                                 .at = 1 + (long)roll(worker, most)};
             afresh(worker);
-            disturb(worker, &first, job_run);
+            (void)kill_at(worker, &worker->run, at, job_run);
             disturb(worker, &second, job_recover);
             most = (uint64_t)second.strikes[0].seen;
         } while (!second.strikes[0].hit && most > 0);
@@ -458,7 +464,7 @@ static void sweep_recovery_fault(struct worker *worker)
 static void sweep_two_faults(struct worker *worker)
 {
     for (long sample = 0; sample < sweep.samples; sample++) {
-        struct traced traced = {0};
+        struct traced traced = {.one_thread = true};
         char words[2][96], both[200];
         for (int tries = 0; tries < TRIES_MAX; tries++) {
             for (size_t i = 0; i < 2; i++) {

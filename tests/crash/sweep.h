@@ -44,8 +44,22 @@ struct strike {
     bool hit;  /* out */
     bool hit_sync;
 };
+/* "write 3 fails with EIO". Returns ret_words. */
+const char *strike_words(const struct strike *strike, char ret_words[96]);
+/* The system calls of a job, in their order, by number. */
+#define CALLS_MAX 65536
+struct call_path {
+    long numbers[CALLS_MAX];
+    long count;
+};
 struct traced {
     struct strike strikes[2];
+    struct call_path *path; /* out, when nothing is filtered; NULL: not wanted */
+    /* The job has one thread and starts no program: it stops at the calls of the strikes only, which costs a small part of stopping at all of
+     * them. A strike that kills comes first, alone, at the at-th call of this number: before it, or after it. */
+    bool one_thread;
+    long number;
+    bool at_exit;
     bool after_sigterm;                        /* stops count from the delivery of SIGTERM on */
     void (*started)(void *context, pid_t pid); /* before the child does anything; may be NULL */
     bool sigterm_seen;                         /* out */

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -18,6 +21,7 @@
 #define CHILD_SECONDS 60 /* whoever is not ready by then hangs: SIGALRM says so */
 #define HOLD_NS 1000000L
 #define THREADS_MAX 256
+#define NUMBERS_MAX 32
 
 const char *const call_class_names[CALL_CLASSES] = {
     [CALLS_WRITE] = "write",   [CALLS_SYNC] = "sync",   [CALLS_OPEN] = "open",
@@ -28,53 +32,53 @@ const char *const call_class_names[CALL_CLASSES] = {
 
 #if defined(__x86_64__)
 
-static bool is_in(long number, const long *numbers, size_t count)
+/* What each class's calls are; some of them only with certain arguments (is_of). */
+struct numbers {
+    size_t count;
+    long of[NUMBERS_MAX];
+};
+#define NUMBERS(...)                                                                               \
+    {                                                                                              \
+        sizeof((const long[]){__VA_ARGS__}) / sizeof(long),                                        \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define WRITES SYS_write, SYS_pwrite64, SYS_writev, SYS_copy_file_range, SYS_sendfile
+#define NAMES                                                                                      \
+    SYS_rename, SYS_renameat, SYS_renameat2, SYS_mkdir, SYS_mkdirat, SYS_link, SYS_linkat,         \
+        SYS_symlinkat
+static const struct numbers numbers_of[CALL_CLASSES] = {
+    [CALLS_WRITE] = NUMBERS(WRITES),
+    [CALLS_SYNC] = NUMBERS(SYS_fsync, SYS_fdatasync, SYS_syncfs),
+    [CALLS_OPEN] = NUMBERS(SYS_openat, SYS_openat2, SYS_open),
+    [CALLS_CREATE] = NUMBERS(SYS_openat),
+    [CALLS_NAME] = NUMBERS(NAMES, SYS_unlink, SYS_unlinkat, SYS_rmdir),
+    [CALLS_SIZE] = NUMBERS(SYS_ftruncate, SYS_fallocate),
+    [CALLS_READ] = NUMBERS(SYS_read, SYS_pread64, SYS_getdents64),
+    [CALLS_LOOK] = NUMBERS(SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_statx, SYS_faccessat,
+                           SYS_faccessat2, SYS_access),
+    [CALLS_CLOSE] = NUMBERS(SYS_close),
+    [CALLS_LOCK] = NUMBERS(SYS_flock),
+    [CALLS_SPACE] = NUMBERS(WRITES, NAMES, SYS_openat, SYS_fallocate),
+};
+
+static bool is_in(long number, const struct numbers *numbers)
 {
-    for (size_t i = 0; i < count; i++)
-        if (numbers[i] == number)
+    for (size_t i = 0; i < numbers->count; i++)
+        if (numbers->of[i] == number)
             return true;
     return false;
 }
-#define IS_IN(number, ...)                                                                         \
-    is_in((number), (const long[]){__VA_ARGS__}, sizeof((const long[]){__VA_ARGS__}) / sizeof(long))
 
 /* What is said on standard output is the harness's own. */
 static bool is_of(enum call_class calls, long number, const uint64_t args[6])
 {
-    bool creates = number == SYS_openat && (args[2] & O_CREAT) != 0;
-    bool writes =
-        IS_IN(number, SYS_write, SYS_pwrite64, SYS_writev, SYS_copy_file_range, SYS_sendfile) &&
-        args[0] != STDOUT_FILENO;
-    bool names = IS_IN(number, SYS_rename, SYS_renameat, SYS_renameat2, SYS_mkdir, SYS_mkdirat,
-                       SYS_link, SYS_linkat, SYS_symlinkat);
-    switch (calls) {
-    case CALLS_WRITE:
-        return writes;
-    case CALLS_SYNC:
-        return IS_IN(number, SYS_fsync, SYS_fdatasync, SYS_syncfs);
-    case CALLS_OPEN:
-        return number == SYS_openat || number == SYS_openat2 || number == SYS_open;
-    case CALLS_CREATE:
-        return creates;
-    case CALLS_NAME:
-        return names || IS_IN(number, SYS_unlink, SYS_unlinkat, SYS_rmdir);
-    case CALLS_SIZE:
-        return IS_IN(number, SYS_ftruncate, SYS_fallocate);
-    case CALLS_READ:
-        return IS_IN(number, SYS_read, SYS_pread64, SYS_getdents64);
-    case CALLS_LOOK:
-        return IS_IN(number, SYS_newfstatat, SYS_fstat, SYS_stat, SYS_lstat, SYS_statx,
-                     SYS_faccessat, SYS_faccessat2, SYS_access);
-    case CALLS_CLOSE:
-        return number == SYS_close && args[0] != STDOUT_FILENO;
-    case CALLS_LOCK:
-        return number == SYS_flock;
-    case CALLS_SPACE:
-        return writes || creates || names || number == SYS_fallocate;
-    case CALL_CLASSES:
-        break;
-    }
-    return false;
+    if (!is_in(number, &numbers_of[calls]))
+        return false;
+    if (number == SYS_close || is_in(number, &numbers_of[CALLS_WRITE]))
+        return args[0] != STDOUT_FILENO;
+    return calls == CALLS_OPEN || number != SYS_openat || (args[2] & O_CREAT) != 0;
 }
 
 static void set_register(pid_t pid, size_t offset, long value)
@@ -108,12 +112,10 @@ static bool is_file(pid_t pid, uint64_t fd)
     return readlink(path, name, sizeof name) > 0 && name[0] == '/';
 }
 
-static void at_entry(struct traced *traced, pid_t pid, struct running *running,
-                     const struct __ptrace_syscall_info *info)
+static void at_entry(struct traced *traced, pid_t pid, struct running *running, uint64_t number,
+                     const uint64_t args[6])
 {
-    *running = (struct running){.number = (long)info->entry.nr};
-    uint64_t args[6];
-    memcpy(args, info->entry.args, sizeof args);
+    *running = (struct running){.number = (long)number};
     for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
         struct strike *strike = &traced->strikes[i];
         if (strike->kind == STRIKE_NONE || strike->kind == STRIKE_KILL ||
@@ -223,18 +225,31 @@ static bool kills_here(struct traced *traced)
     return false;
 }
 
+static void add_to_path(struct call_path *path, long number)
+{
+    MW_ASSERT(path->count < CALLS_MAX);
+    path->numbers[path->count++] = number;
+}
+
 /* A system call's entry or exit. True: the process is to end here. */
 static bool at_call(struct traced *traced, pid_t pid, struct running *running, bool looks)
 {
     if (kills_here(traced))
         return true;
-    if (!looks)
+    if (!looks && traced->path == NULL)
         return false;
     struct __ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) <= 0)
         return false; /* it was killed meanwhile */
+    if (traced->path != NULL && info.op == PTRACE_SYSCALL_INFO_ENTRY)
+        add_to_path(traced->path, (long)info.entry.nr);
+    if (!looks)
+        return false;
+    uint64_t args[6];
+    for (size_t i = 0; i < MW_COUNT(args); i++)
+        args[i] = info.entry.args[i];
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-        at_entry(traced, pid, running, &info);
+        at_entry(traced, pid, running, info.entry.nr, args);
     else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
         at_exit_of_call(pid, running);
     return info.op == PTRACE_SYSCALL_INFO_EXIT && running->kill;
@@ -276,12 +291,99 @@ static void follow(struct traced *traced, pid_t leader)
     }
 }
 
+/* ---- a job of one thread: it stops only where something is to happen ---- */
+
+/* The kernel tells the tracer of these calls and lets all others pass. */
+static void stop_at(const struct numbers *numbers)
+{
+    struct sock_filter filter[2 * NUMBERS_MAX + 2];
+    unsigned short length = 0;
+    filter[length++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < numbers->count; i++) {
+        filter[length++] =
+            (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)numbers->of[i], 0, 1);
+        filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    }
+    filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    const struct sock_fprog program = {length, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
+        _exit(122);
+}
+
+/* True: the process is to end here. *ret_exit: the call's end is wanted as well. */
+static bool at_filtered_call(struct traced *traced, pid_t pid, struct running *running,
+                             bool *ret_exit)
+{
+    struct __ptrace_syscall_info info;
+    struct strike *first = &traced->strikes[0];
+    if (first->kind == STRIKE_KILL) {
+        first->hit = ++first->seen == first->at;
+        *ret_exit = first->hit && traced->at_exit;
+        return first->hit && !traced->at_exit;
+    }
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) <= 0)
+        return false; /* it was killed meanwhile */
+    uint64_t args[6];
+    for (size_t i = 0; i < MW_COUNT(args); i++)
+        args[i] = info.seccomp.args[i];
+    at_entry(traced, pid, running, info.seccomp.nr, args);
+    *ret_exit = running->set_result || running->restore_length || running->kill;
+    return false;
+}
+
+static void follow_filtered(struct traced *traced, pid_t pid)
+{
+    struct running running = {0};
+    int status, give = 0;
+    bool ends = false, to_exit = false;
+    for (;;) {
+        MW_ASSERT(ptrace(to_exit ? PTRACE_SYSCALL : PTRACE_CONT, pid, NULL, (void *)(long)give) ==
+                  0);
+        MW_ASSERT(waitpid(pid, &status, __WALL) == pid);
+        if (!WIFSTOPPED(status)) {
+            traced->status = status;
+            return;
+        }
+        give = 0;
+        if (status >> 8 == (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)) {
+            to_exit = false;
+            ends = at_filtered_call(traced, pid, &running, &to_exit);
+        } else if (WSTOPSIG(status) == (SIGTRAP | 0x80)) {
+            to_exit = false;
+            ends = running.kill || traced->strikes[0].kind == STRIKE_KILL;
+            at_exit_of_call(pid, &running);
+        } else if (status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP) {
+            give = WSTOPSIG(status);
+        }
+        if (ends) {
+            end_by_kill(traced, pid);
+            return;
+        }
+    }
+}
+
 static bool knows_registers(void)
 {
     return true;
 }
 #else
+struct numbers {
+    size_t count;
+    long of[NUMBERS_MAX];
+};
+static const struct numbers numbers_of[CALL_CLASSES];
+static void stop_at(const struct numbers *numbers)
+{
+    (void)numbers;
+}
 static void follow(struct traced *traced, pid_t pid)
+{
+    (void)traced;
+    (void)pid;
+}
+static void follow_filtered(struct traced *traced, pid_t pid)
 {
     (void)traced;
     (void)pid;
@@ -291,6 +393,21 @@ static bool knows_registers(void)
     return false;
 }
 #endif
+
+const char *strike_words(const struct strike *strike, char ret_words[96])
+{
+    static const char *const kinds[] = {[STRIKE_NONE] = "nothing",
+                                        [STRIKE_KILL] = "kill",
+                                        [STRIKE_TEAR] = "tear",
+                                        [STRIKE_ERROR] = "fails",
+                                        [STRIKE_ERROR_FROM] = "fails from then on",
+                                        [STRIKE_SHORT] = "is short",
+                                        [STRIKE_SLOW] = "is slow"};
+    (void)snprintf(ret_words, 96, "%s %ld %s%s%s", call_class_names[strike->calls], strike->at,
+                   kinds[strike->kind], strike->error != 0 ? " with " : "",
+                   strike->error != 0 ? strerrorname_np(strike->error) : "");
+    return ret_words;
+}
 
 static void become_child(const char *dir, int out_fd)
 {
@@ -303,10 +420,32 @@ static void become_child(const char *dir, int out_fd)
 bool trace_possible(void)
 {
     pid_t pid = fork();
-    if (pid == 0)
-        _exit(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0 ? 0 : 1);
+    if (pid == 0) {
+        static const struct numbers none;
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(1);
+        stop_at(&none);
+        _exit(0);
+    }
     int status;
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0 && knows_registers();
+}
+
+/* All that a strike may need to see. */
+static void filter_for(const struct traced *traced)
+{
+    struct numbers wanted = {0};
+    const struct strike *first = &traced->strikes[0];
+    if (first->kind == STRIKE_KILL)
+        wanted = (struct numbers){1, {traced->number}};
+    for (size_t i = 0; first->kind != STRIKE_KILL && i < MW_COUNT(traced->strikes); i++) {
+        const struct numbers *more = &numbers_of[traced->strikes[i].calls];
+        for (size_t n = 0; traced->strikes[i].kind != STRIKE_NONE && n < more->count; n++) {
+            MW_ASSERT(wanted.count < NUMBERS_MAX);
+            wanted.of[wanted.count++] = more->of[n];
+        }
+    }
+    stop_at(&wanted);
 }
 
 void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(void *context),
@@ -323,15 +462,20 @@ void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(vo
         become_child(dir, out_fd);
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 || raise(SIGSTOP) != 0)
             _exit(121);
+        if (traced->one_thread)
+            filter_for(traced);
         _exit(job(context));
     }
     MW_ASSERT(waitpid(pid, &traced->status, 0) == pid && WIFSTOPPED(traced->status));
-    MW_ASSERT(ptrace(PTRACE_SETOPTIONS, pid, NULL,
-                     (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD |
-                                    PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC)) == 0);
+    long options = PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
+                   PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP;
+    MW_ASSERT(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options) == 0);
     if (traced->started != NULL)
         traced->started(context, pid);
-    follow(traced, pid);
+    if (traced->one_thread)
+        follow_filtered(traced, pid);
+    else
+        follow(traced, pid);
 }
 
 int plain_run(const char *dir, int out_fd, int (*job)(void *context), void *context)
