@@ -236,6 +236,47 @@ void mw_pool_release(struct mw_pool *pool, struct mw_mem *mem)
     *pool = (struct mw_pool){0};
 }
 
+/* ---- shared texts ---- */
+
+struct mw_shared *mw_shared_make(struct mw_mem *mem, struct mw_str s)
+{
+    MW_ASSERT(s.len < UINT32_MAX);
+    if (s.len == 0)
+        return NULL;
+    struct mw_shared *shared = mw_mem_alloc(mem, sizeof(*shared) + s.len);
+    shared->holders = 1;
+    shared->len = (uint32_t)s.len;
+    memcpy(shared->bytes, s.ptr, s.len);
+    return shared;
+}
+
+struct mw_shared *mw_shared_hold(struct mw_shared *shared)
+{
+    if (shared != NULL)
+        shared->holders++;
+    return shared;
+}
+
+void mw_shared_drop(struct mw_mem *mem, struct mw_shared *shared)
+{
+    if (shared == NULL)
+        return;
+    MW_ASSERT(shared->holders > 0);
+    if (--shared->holders == 0)
+        mw_mem_free(mem, shared, sizeof(*shared) + shared->len);
+}
+
+struct mw_str mw_shared_str(const struct mw_shared *shared)
+{
+    return shared != NULL ? (struct mw_str){shared->bytes, shared->len} : MW_STR_NONE;
+}
+
+struct mw_shared *mw_shared_of(struct mw_str s)
+{
+    return s.len > 0 ? (struct mw_shared *)(uintptr_t)(s.ptr - offsetof(struct mw_shared, bytes))
+                     : NULL;
+}
+
 /* ---- tables ---- */
 
 #define CAP_LEAST 16u

@@ -56,6 +56,20 @@ struct mw_str mw_pool_copy(struct mw_pool *pool, struct mw_mem *mem, struct mw_s
 void mw_pool_reserve(struct mw_pool *pool, struct mw_mem *mem, size_t size_bytes);
 void mw_pool_release(struct mw_pool *pool, struct mw_mem *mem);
 
+/* A text in KEEP memory that several hold; it goes with the last of them. */
+struct mw_shared {
+    uint32_t holders;
+    uint32_t len;
+    char bytes[];
+};
+
+/* Held once. NULL for the empty text, which nobody has to let go. */
+struct mw_shared *mw_shared_make(struct mw_mem *mem, struct mw_str s);
+struct mw_shared *mw_shared_hold(struct mw_shared *shared); /* once more; NULL is fine */
+void mw_shared_drop(struct mw_mem *mem, struct mw_shared *shared);
+struct mw_str mw_shared_str(const struct mw_shared *shared);
+struct mw_shared *mw_shared_of(struct mw_str s); /* whose text mw_shared_str gave */
+
 /*
  * A hash table of things in KEEP or TRACE memory by number (never 0): each begins with its number, eight bytes, which stays as it is while
  * the thing is in the table. Iteration is by slot; removal keeps the others findable.

@@ -16,8 +16,6 @@ void mw_core_apply(struct mw_core *core, const struct mw_event *event)
     const struct mw_event_info *info = mw_event_info(event->kind);
     MW_ASSERT(event->seq == core->world.last_seq + 1);
     core->world.last_seq = event->seq;
-    if (event->request_hash.len > 0)
-        mw_remember(core, event);
     const struct mw_item *before = mw_world_item(&core->world, event->item);
     if (info->closes == MW_CLOSES_TRACE)
         close_trace_asks(core, event->trace);
@@ -46,10 +44,11 @@ void mw_core_apply(struct mw_core *core, const struct mw_event *event)
     }
     if (event->kind == MW_EVT_TASK_RESULT && event->document > 0) {
         struct mw_trace *trace = mw_world_trace(&core->world, event->trace);
-        trace->document_sha256[event->document] =
-            mw_pool_copy(&trace->pool, &core->world.mem, event->body_sha256);
-        trace->document_fact[event->document] = event->seq;
+        mw_trace_set_document_sha256(&core->world, trace, (uint32_t)event->document,
+                                     event->body_sha256);
     }
+    if (event->request_hash.len > 0)
+        mw_remember(core, event); /* now that there is a trace whose name it can share */
     if (info->opens != MW_OPENS_NONE)
         open_ask(core, event, mw_core_item_of(core, event));
 }
@@ -71,7 +70,6 @@ static void open_ask(struct mw_core *core, const struct mw_event *event, mw_seq 
     struct mw_ask *ask = mw_mem_alloc(&core->world.mem, sizeof(*ask));
     *ask = (struct mw_ask){.seq = event->seq,
                            .item = item,
-                           .trace = event->trace,
                            .due_us = event->due_us,
                            .opens = (uint8_t)info->opens,
                            .agent_kind = (uint8_t)event->agent_kind};

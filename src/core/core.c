@@ -316,9 +316,9 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
                                 : mw_scope_id(&core->world, arena, scope);
     }
     if (event->blueprint_id.len == 0 && trace != NULL)
-        event->blueprint_id = trace->blueprint_id;
+        event->blueprint_id = mw_trace_more(trace)->blueprint_id;
     if (event->parent_trace_id.len == 0 && trace != NULL)
-        event->parent_trace_id = trace->parent_trace_id;
+        event->parent_trace_id = mw_trace_more(trace)->parent_trace_id;
     if (event->component_tag.len == 0)
         event->component_tag = mw_str_of(info->tag_start);
     event->timestamp = step->timestamp;

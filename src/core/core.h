@@ -25,6 +25,7 @@
 /* And the region this much, else the step is refused (P09). */
 #define MW_STEP_MEMORY_BYTES (8u * 1024 * 1024)
 #define MW_REMEMBERED_MAX 65536u
+#define MW_REMEMBERED_PART 128u /* are made room for at once */
 #define MW_REMEMBERED_US (7ll * 24 * 3600 * 1000000)
 
 struct mw_core_config {
@@ -48,7 +49,7 @@ struct mw_remembered {
     uint64_t body_hash;
     mw_seq seq;
     mw_seq trace;
-    struct mw_str trace_id; /* KEEP; empty: the one that is made of the trace's number */
+    struct mw_shared *trace_id; /* held; NULL: the one that is made of the trace's number */
 };
 
 struct mw_step_result {
@@ -69,10 +70,10 @@ struct mw_core {
     struct mw_session session;
     struct mw_memory memory;
     struct mw_arena arena;
-    struct mw_str catalogue_sha256;   /* KEEP: what new traces pin; empty: none loaded */
-    struct mw_set trace_names;        /* hash of every traceId ever used */
-    struct mw_remembered *remembered; /* KEEP ring */
-    uint32_t remembered_cap;
+    struct mw_str catalogue_sha256; /* shared: what new traces pin; empty: none loaded */
+    struct mw_set trace_names;      /* hash of every traceId ever used */
+    struct mw_remembered
+        *remembered[MW_REMEMBERED_MAX / MW_REMEMBERED_PART]; /* KEEP; a ring, in parts as needed */
     uint32_t remembered_at;
     struct mw_table remembered_index;  /* id hash -> entry */
     struct mw_ask_change *ask_changes; /* KEEP; of the last step or replayed record */

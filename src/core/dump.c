@@ -66,14 +66,17 @@ static void dump_trace(const struct mw_trace *trace, struct mw_buf *buf)
     mw_buf_printf(
         buf,
         "trace %lu %.*s blueprint=%.*s catalogue=%.*s priority=%u paused=%d cancelled=%d open=%u\n",
-        (unsigned long)trace->id, MW_STR_ARG(trace->wire_id), MW_STR_ARG(trace->blueprint_id),
-        MW_STR_ARG(trace->catalogue_sha256), (unsigned)trace->priority, (int)trace->paused,
-        (int)trace->cancelled, trace->open_items);
-    if (trace->letter_payload.len > 0)
+        (unsigned long)trace->id, MW_STR_ARG(trace->wire_id),
+        MW_STR_ARG(mw_trace_more(trace)->blueprint_id), MW_STR_ARG(trace->catalogue_sha256),
+        (unsigned)trace->priority, (int)trace->paused, (int)trace->cancelled, trace->open_items);
+    if (mw_trace_more(trace)->letter_payload.len > 0)
         mw_buf_printf(buf, "letter payload %lx\n",
-                      (unsigned long)mw_str_hash(trace->letter_payload));
-    for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++)
-        mw_buf_printf(buf, "document %u %.*s\n", i, MW_STR_ARG(trace->document_sha256[i]));
+                      (unsigned long)mw_str_hash(mw_trace_more(trace)->letter_payload));
+    for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++) {
+        char hex[MW_TRACE_SHA256_HEX];
+        mw_buf_printf(buf, "document %u %.*s\n", i,
+                      MW_STR_ARG(mw_trace_document_sha256(trace, i, hex)));
+    }
     for (const struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
         dump_item(item, buf);
     for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
@@ -116,13 +119,13 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
     mw_buf_printf(buf, "names %u %lx %lx\n", core->trace_names.count, (unsigned long)sum,
                   (unsigned long)mixed);
     /* From the oldest on: where in the ring it lies says nothing. */
-    for (uint32_t i = 0; i < core->remembered_cap; i++) {
+    for (uint32_t i = 0; i < MW_REMEMBERED_MAX; i++) {
         const struct mw_remembered *entry =
-            &core->remembered[(core->remembered_at + i) % core->remembered_cap];
-        if (entry->id_hash != 0)
+            mw_remembered_at(core, (core->remembered_at + i) % MW_REMEMBERED_MAX);
+        if (entry != NULL && entry->id_hash != 0)
             mw_buf_printf(buf, "remembered %lx %lx %lu %lu %.*s\n", (unsigned long)entry->id_hash,
                           (unsigned long)entry->body_hash, (unsigned long)entry->seq,
-                          (unsigned long)entry->trace, MW_STR_ARG(entry->trace_id));
+                          (unsigned long)entry->trace, MW_STR_ARG(mw_shared_str(entry->trace_id)));
     }
     mw_work_dump_left(&core->work, buf);
     mw_session_dump_left(&core->session, buf);

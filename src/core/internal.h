@@ -17,6 +17,8 @@ mw_seq mw_core_item_of(const struct mw_core *core, const struct mw_event *event)
 /* remember.c */
 const struct mw_remembered *mw_remembered_find(const struct mw_core *core,
                                                struct mw_str message_id);
+/* By its place in the ring; NULL: nothing was ever there. */
+struct mw_remembered *mw_remembered_at(const struct mw_core *core, uint32_t index);
 /* What the caller was told, also when the trace has ended since. */
 struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remembered *known);
 void mw_remember(struct mw_core *core, const struct mw_event *event);

@@ -15,41 +15,48 @@ const struct mw_remembered *mw_remembered_find(const struct mw_core *core, struc
     return mw_table_get(&core->remembered_index, id_hash(message_id));
 }
 
-static void make_room(struct mw_core *core)
+struct mw_remembered *mw_remembered_at(const struct mw_core *core, uint32_t index)
 {
-    if (core->remembered_cap > 0)
-        return;
-    core->remembered_cap = MW_REMEMBERED_MAX;
-    core->remembered =
-        mw_mem_alloc(&core->world.mem, core->remembered_cap * sizeof(*core->remembered));
+    MW_ASSERT(index < MW_REMEMBERED_MAX);
+    struct mw_remembered *part = core->remembered[index / MW_REMEMBERED_PART];
+    return part != NULL ? &part[index % MW_REMEMBERED_PART] : NULL;
 }
 
-/* A name that the caller chose; all others can be made again. */
-static struct mw_str own_name(struct mw_core *core, const struct mw_event *event)
+static struct mw_remembered *next_place(struct mw_core *core)
 {
+    uint32_t index = core->remembered_at;
+    struct mw_remembered **part = &core->remembered[index / MW_REMEMBERED_PART];
+    if (*part == NULL)
+        *part = mw_mem_alloc(&core->world.mem, MW_REMEMBERED_PART * sizeof(**part));
+    core->remembered_at = (index + 1) % MW_REMEMBERED_MAX;
+    return mw_remembered_at(core, index);
+}
+
+/* A name that the caller chose; all others can be made again. It is the trace's own while there is one. */
+static struct mw_shared *own_name(struct mw_core *core, const struct mw_event *event)
+{
+    const struct mw_trace *trace = mw_world_trace(&core->world, event->trace);
     if (event->trace == 0 ||
         mw_str_eq(event->trace_id, mw_wire_id(&core->world, &core->arena, "tr", event->trace)))
-        return MW_STR_NONE;
-    char *copy = mw_mem_alloc(&core->world.mem, event->trace_id.len);
-    memcpy(copy, event->trace_id.ptr, event->trace_id.len);
-    return (struct mw_str){copy, event->trace_id.len};
+        return NULL;
+    return trace != NULL && mw_str_eq(trace->wire_id, event->trace_id)
+               ? mw_shared_hold(mw_shared_of(trace->wire_id))
+               : mw_shared_make(&core->world.mem, event->trace_id);
 }
 
 struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remembered *known)
 {
     return known->trace == 0         ? MW_STR_NONE
-           : known->trace_id.len > 0 ? known->trace_id
+           : known->trace_id != NULL ? mw_shared_str(known->trace_id)
                                      : mw_wire_id(&core->world, &core->arena, "tr", known->trace);
 }
 
 void mw_remember(struct mw_core *core, const struct mw_event *event)
 {
-    make_room(core);
-    struct mw_remembered *entry = &core->remembered[core->remembered_at];
-    core->remembered_at = (core->remembered_at + 1) % core->remembered_cap;
+    struct mw_remembered *entry = next_place(core);
     if (entry->id_hash != 0)
         mw_table_remove(&core->remembered_index, entry->id_hash);
-    mw_mem_free(&core->world.mem, (void *)(uintptr_t)entry->trace_id.ptr, entry->trace_id.len);
+    mw_shared_drop(&core->world.mem, entry->trace_id);
     *entry = (struct mw_remembered){.id_hash = id_hash(event->causation_id),
                                     .body_hash = mw_str_hash(event->request_hash),
                                     .seq = event->seq,

@@ -367,7 +367,8 @@ static const struct mw_trace *named_trace(const struct mw_core *core,
     struct mw_str name = mw_node_get_text(request->body, request->body_node, "traceId");
     for (uint32_t i = 0; i < core->world.traces.cap; i++) {
         const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
-        if (trace != NULL && (mw_str_eq(trace->wire_id, name) || mw_str_eq(trace->build_id, name)))
+        if (trace != NULL &&
+            (mw_str_eq(trace->wire_id, name) || mw_str_eq(mw_trace_more(trace)->build_id, name)))
             return trace;
     }
     mw_out_refuse(out, MW_E_MISSING, "/traceId",
@@ -448,11 +449,11 @@ static void decide_terminate(const struct mw_core *core, const struct mw_request
     struct mw_event *event =
         mw_out_event(out, out->event_count > 0 ? MW_EVT_TERMINATION_STEPPED : MW_EVT_TRACE_ENDED);
     event->trace = trace->id;
-    event->build_id = trace->build_id;
+    event->build_id = mw_trace_more(trace)->build_id;
     event->outcome = trace->closing == MW_OUTCOME_OPEN
                          ? MW_STR("cancelled")
                          : mw_str_of(mw_outcome_name((enum mw_outcome)trace->closing));
-    event->reason = trace->closing_reason;
+    event->reason = mw_trace_more(trace)->closing_reason;
 }
 
 /* What the trace was opened for has ended. What is open all the same, such as members of a group that kept its late ones, ends first. */
@@ -467,7 +468,7 @@ static void decide_end(const struct mw_core *core, const struct mw_request *requ
     event->trace = trace->id;
     event->outcome = request->cause->outcome;
     event->reason = request->cause->reason;
-    event->build_id = trace->build_id;
+    event->build_id = mw_trace_more(trace)->build_id;
 }
 
 static void decide_timer(const struct mw_core *core, const struct mw_request *request,
@@ -537,24 +538,36 @@ static struct mw_str keep(struct mw_core *core, struct mw_str s)
     return (struct mw_str){copy, s.len};
 }
 
+/* What few bring lies apart. */
+static void keep_more(struct mw_core *core, struct mw_trace *trace, const struct mw_event *event)
+{
+    struct mw_mem *mem = &core->world.mem;
+    if (event->parent_trace_id.len + event->journey.len + event->user_id.len +
+            event->user_prompt.len ==
+        0)
+        return;
+    struct mw_trace_more *more = mw_trace_make_more(&core->world, trace);
+    more->parent_trace_id = mw_pool_copy(&trace->pool, mem, event->parent_trace_id);
+    more->journey = mw_pool_copy(&trace->pool, mem, event->journey);
+    more->user_id = mw_pool_copy(&trace->pool, mem, event->user_id);
+    more->prompt = mw_pool_copy(&trace->pool, mem, event->user_prompt);
+}
+
 static void apply_opened(struct mw_core *core, const struct mw_event *event)
 {
     struct mw_mem *mem = &core->world.mem;
     struct mw_trace *trace = mw_mem_alloc(mem, sizeof(*trace));
     trace->id = event->seq;
-    mw_pool_reserve(&trace->pool, mem,
-                    event->trace_id.len + event->parent_trace_id.len + event->catalogue.len +
-                        event->journey.len + event->source.len + event->user_id.len +
-                        event->user_prompt.len + event->intent_sha256.len + event->intent_body.len);
-    trace->wire_id = mw_pool_copy(&trace->pool, mem, event->trace_id);
-    trace->parent_trace_id = mw_pool_copy(&trace->pool, mem, event->parent_trace_id);
-    trace->catalogue_sha256 = mw_pool_copy(&trace->pool, mem, event->catalogue);
-    trace->journey = mw_pool_copy(&trace->pool, mem, event->journey);
+    trace->wire_id = mw_shared_str(mw_shared_make(mem, event->trace_id));
+    trace->catalogue_sha256 =
+        mw_str_eq(event->catalogue, core->catalogue_sha256)
+            ? mw_shared_str(mw_shared_hold(mw_shared_of(core->catalogue_sha256)))
+            : mw_shared_str(mw_shared_make(mem, event->catalogue));
+    keep_more(core, trace, event);
+    mw_pool_reserve(&trace->pool, mem, event->source.len + event->intent_body.len);
     trace->intent_source = mw_pool_copy(&trace->pool, mem, event->source);
-    trace->user_id = mw_pool_copy(&trace->pool, mem, event->user_id);
-    trace->prompt = mw_pool_copy(&trace->pool, mem, event->user_prompt);
-    trace->document_sha256[0] = mw_pool_copy(&trace->pool, mem, event->intent_sha256);
     trace->intent_body = mw_pool_copy(&trace->pool, mem, event->intent_body);
+    mw_trace_set_document_sha256(&core->world, trace, 0, event->intent_sha256);
     trace->priority = mw_str_is(event->priority, "high")  ? 0
                       : mw_str_is(event->priority, "low") ? 2
                                                           : 1;
@@ -570,6 +583,8 @@ static void apply_ended(struct mw_core *core, struct mw_trace *trace)
         mw_table_remove(&core->world.items, item->id);
     mw_table_remove(&core->world.traces, trace->id);
     mw_pool_release(&trace->pool, &core->world.mem);
+    mw_shared_drop(&core->world.mem, mw_shared_of(trace->wire_id));
+    mw_shared_drop(&core->world.mem, mw_shared_of(trace->catalogue_sha256));
     mw_mem_free(&core->world.mem, trace, sizeof(*trace));
     core->traces_ended++;
 }
@@ -583,10 +598,8 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         core->world.journal_id = keep(core, event->journal_id);
         return;
     case MW_EVT_DEFINITION_LOADED:
-        if (core->catalogue_sha256.len > 0)
-            mw_mem_free(&core->world.mem, (void *)(uintptr_t)core->catalogue_sha256.ptr,
-                        core->catalogue_sha256.len + 1);
-        core->catalogue_sha256 = keep(core, event->catalogue);
+        mw_shared_drop(&core->world.mem, mw_shared_of(core->catalogue_sha256));
+        core->catalogue_sha256 = mw_shared_str(mw_shared_make(&core->world.mem, event->catalogue));
         core->work.running_max = (uint32_t)event->expected_count;
         core->work.dirty = true;
         return;
@@ -605,7 +618,9 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
     case MW_EVT_TRACE_CLOSING:
         trace->cancelled = true;
         trace->closing = (uint8_t)mw_outcome_by_name(event->outcome);
-        trace->closing_reason = mw_pool_copy(&trace->pool, &core->world.mem, event->reason);
+        if (event->reason.len > 0)
+            mw_trace_make_more(&core->world, trace)->closing_reason =
+                mw_pool_copy(&trace->pool, &core->world.mem, event->reason);
         return;
     case MW_EVT_SCOPE_TERMINATED:
         item = mw_world_item(&core->world, event->item);

@@ -23,7 +23,8 @@ const struct mw_tape *mw_world_document(const struct mw_world *world, const stru
                                         uint32_t index)
 {
     MW_ASSERT(index < MW_DOCUMENTS_MAX);
-    struct mw_str sha256 = trace->document_sha256[index];
+    char hex[MW_TRACE_SHA256_HEX];
+    struct mw_str sha256 = mw_trace_document_sha256(trace, index, hex);
     if (index > 0 || trace->intent_body.len == 0)
         return sha256.len > 0 ? world->document(world->host, sha256) : NULL;
     struct mw_tape *tape = mw_arena_alloc(world->scratch, sizeof(*tape));
@@ -83,7 +84,8 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
 static bool add_document(const struct mw_world *world, const struct mw_trace *trace, uint32_t index,
                          struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots)
 {
-    if (trace->document_sha256[index].len == 0)
+    char hex[MW_TRACE_SHA256_HEX];
+    if (mw_trace_document_sha256(trace, index, hex).len == 0)
         return true;
     if (!mw_expr_uses(expr, name) && !mw_expr_uses(expr, MW_STR("metadata")))
         return true;
@@ -147,12 +149,13 @@ static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *a
     mw_json_object(&json);
     mw_json_kstr(&json, "traceId", trace->wire_id);
     mw_json_kstr(&json, "sessionId", mw_scope_id(world, arena, place->scope));
-    mw_json_kstr(&json, "blueprintId", trace->blueprint_id);
-    mw_json_kstr(&json, "appId", trace->app_id);
-    mw_json_kstr(&json, "buildId", trace->build_id);
+    mw_json_kstr(&json, "blueprintId", mw_trace_more(trace)->blueprint_id);
+    mw_json_kstr(&json, "appId", mw_trace_more(trace)->app_id);
+    mw_json_kstr(&json, "buildId", mw_trace_more(trace)->build_id);
     /* Seen from an agent's folder, .millwright/work/TASK/files: the same wherever the workspace stands. What is no build has one all the
      * same, under its trace's name. */
-    struct mw_str name = trace->build_id.len > 0 ? trace->build_id : trace->wire_id;
+    struct mw_str name =
+        mw_trace_more(trace)->build_id.len > 0 ? mw_trace_more(trace)->build_id : trace->wire_id;
     mw_json_kstr(&json, "repository",
                  mw_arena_format(arena, "../../../repos/%.*s", MW_STR_ARG(name)));
     mw_json_kstr(&json, "coordinator", place->coordinator);

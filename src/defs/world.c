@@ -53,6 +53,61 @@ struct mw_trace *mw_world_trace_of(const struct mw_world *world, const struct mw
     return trace;
 }
 
+const struct mw_trace_more *mw_trace_more(const struct mw_trace *trace)
+{
+    static const struct mw_trace_more nothing;
+    return trace->more != NULL ? trace->more : &nothing;
+}
+
+struct mw_trace_more *mw_trace_make_more(struct mw_world *world, struct mw_trace *trace)
+{
+    if (trace->more == NULL)
+        trace->more = mw_pool_alloc(&trace->pool, &world->mem, sizeof(*trace->more));
+    return trace->more;
+}
+
+struct mw_str mw_trace_document_sha256(const struct mw_trace *trace, uint32_t index,
+                                       char hex[MW_TRACE_SHA256_HEX])
+{
+    static const char digits[] = "0123456789abcdef";
+    MW_ASSERT(index < MW_DOCUMENTS_MAX);
+    if (index > 0 || !trace->has_intent_sha256)
+        return mw_trace_more(trace)->document_sha256[index];
+    for (size_t i = 0; i < sizeof(trace->intent_sha256); i++) {
+        hex[i * 2] = digits[trace->intent_sha256[i] >> 4];
+        hex[i * 2 + 1] = digits[trace->intent_sha256[i] & 15];
+    }
+    return (struct mw_str){hex, MW_TRACE_SHA256_HEX};
+}
+
+/* What is not written as we write it is kept as it came. */
+static bool to_bytes(struct mw_str hex, uint8_t bytes[MW_TRACE_SHA256_HEX / 2])
+{
+    if (hex.len != MW_TRACE_SHA256_HEX)
+        return false;
+    for (size_t i = 0; i < hex.len; i++) {
+        char c = hex.ptr[i];
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
+        uint8_t digit = (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+        bytes[i / 2] = i % 2 == 0 ? (uint8_t)(digit << 4) : (uint8_t)(bytes[i / 2] | digit);
+    }
+    return true;
+}
+
+void mw_trace_set_document_sha256(struct mw_world *world, struct mw_trace *trace, uint32_t index,
+                                  struct mw_str sha256)
+{
+    MW_ASSERT(index < MW_DOCUMENTS_MAX);
+    if (index == 0)
+        trace->has_intent_sha256 = to_bytes(sha256, trace->intent_sha256);
+    if ((index == 0 && trace->has_intent_sha256) ||
+        (sha256.len == 0 && mw_trace_more(trace)->document_sha256[index].len == 0))
+        return;
+    mw_trace_make_more(world, trace)->document_sha256[index] =
+        mw_pool_copy(&trace->pool, &world->mem, sha256);
+}
+
 const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
                                               const struct mw_trace *trace)
 {
@@ -65,8 +120,9 @@ const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
     if (catalogue == NULL || catalogue->journey_count == 0)
         return NULL;
-    return trace->journey.len > 0 ? mw_catalogue_journey(catalogue, trace->journey)
-                                  : &catalogue->journeys[0];
+    return mw_trace_more(trace)->journey.len > 0
+               ? mw_catalogue_journey(catalogue, mw_trace_more(trace)->journey)
+               : &catalogue->journeys[0];
 }
 
 struct mw_str mw_wire_id(const struct mw_world *world, struct mw_arena *arena, const char *prefix,

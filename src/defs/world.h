@@ -53,34 +53,39 @@ struct mw_fact {
 
 #define MW_FACT_BODY_MAX 4096
 
-struct mw_trace {
-    mw_seq id;
-    struct mw_str wire_id;
+/* What only builds, runs and what is about to end have. */
+struct mw_trace_more {
     struct mw_str parent_trace_id;
     struct mw_str blueprint_id;
     struct mw_str app_id;
     struct mw_str build_id; /* empty: no build */
-    struct mw_str catalogue_sha256;
-    struct mw_str journey; /* empty: a lone run, coordinator or unit */
-    struct mw_str intent_source;
+    struct mw_str journey;  /* empty: a lone run, coordinator or unit */
     struct mw_str user_id;
     struct mw_str prompt; /* at most MW_PROMPT_KEPT bytes of it: the objective of runs */
-    struct mw_str document_sha256[MW_DOCUMENTS_MAX]; /* [0]: the intent */
+    struct mw_str document_sha256[MW_DOCUMENTS_MAX]; /* [0], the intent's, stands in its trace */
+    struct mw_str closing_reason;
+    struct mw_str letter_payload; /* of the dead letter that was put back in it; empty: none */
+};
+
+/* Ten thousand of them may wait for a person: what few have lies in `more`. All strings TRACE, but for those that are shared (base/mem.h). */
+struct mw_trace {
+    mw_seq id;
+    struct mw_str wire_id;          /* shared: with what remembers the request */
+    struct mw_str catalogue_sha256; /* shared: with all traces of the same definitions */
+    struct mw_str intent_source;
     struct mw_str
         intent_body; /* its text, when it stood in the record; else the host has it by its hash */
-    mw_seq document_fact[MW_DOCUMENTS_MAX];
-    struct mw_pool pool;
+    struct mw_trace_more *more; /* TRACE; NULL: nothing of it; read with mw_trace_more */
     struct mw_item *newest_item;
     struct mw_fact *newest_fact;
-    mw_seq session; /* builder session's record; 0: none */
+    struct mw_pool pool;
     uint32_t open_items;
+    uint8_t intent_sha256[32];
+    bool has_intent_sha256;
     uint8_t priority; /* 0 high, 1 normal, 2 low */
     bool paused;
-    bool cancelled;               /* or closing: nothing new begins, what is open ends */
-    uint8_t closing;              /* enum mw_outcome; OPEN: it was cancelled */
-    struct mw_str closing_reason; /* TRACE */
-    struct mw_str
-        letter_payload; /* TRACE; of the dead letter that was put back in it; empty: none */
+    bool cancelled;  /* or closing: nothing new begins, what is open ends */
+    uint8_t closing; /* enum mw_outcome; OPEN: it was cancelled */
 };
 
 #define MW_PROMPT_KEPT 65536
@@ -88,8 +93,7 @@ struct mw_trace {
 /* What the host still has to do or wait for. Key: the asking record's number. */
 struct mw_ask {
     mw_seq seq;
-    mw_seq item; /* 0: none (CONTINUE) */
-    mw_seq trace;
+    mw_seq item;        /* 0: none (CONTINUE) */
     int64_t due_us;     /* 0: no deadline */
     uint8_t opens;      /* enum mw_opens */
     uint8_t agent_kind; /* AGENT: enum mw_agent_kind */
@@ -139,6 +143,15 @@ void mw_out_follow(struct mw_out *out, enum mw_request_kind kind, mw_seq item);
 
 struct mw_item *mw_world_item(const struct mw_world *world, mw_seq id); /* NULL when gone */
 struct mw_trace *mw_world_trace(const struct mw_world *world, mw_seq id);
+const struct mw_trace_more *mw_trace_more(const struct mw_trace *trace); /* never NULL */
+/* For apply, which fills it: made when it is not there. */
+struct mw_trace_more *mw_trace_make_more(struct mw_world *world, struct mw_trace *trace);
+#define MW_TRACE_SHA256_HEX 64
+/* Of a document, index 0 the intent's: the text, in hex when that is where it has to be written. Empty: not there (yet). */
+struct mw_str mw_trace_document_sha256(const struct mw_trace *trace, uint32_t index,
+                                       char hex[MW_TRACE_SHA256_HEX]);
+void mw_trace_set_document_sha256(struct mw_world *world, struct mw_trace *trace, uint32_t index,
+                                  struct mw_str sha256);
 struct mw_trace *mw_world_trace_of(const struct mw_world *world, const struct mw_item *item);
 const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
                                               const struct mw_trace *trace);

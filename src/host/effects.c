@@ -236,7 +236,9 @@ void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
                       &effect->record, &effect->err);
     MW_ASSERT(rc == MW_OK); /* our own line */
     effect->promotes = mw_str_is(mw_node_get_text(&effect->record, 0, "kind"), "promotion.started");
-    const struct mw_trace *trace = mw_world_trace(&host->core.world, open->trace);
+    const struct mw_item *item = mw_world_item(&host->core.world, open->item);
+    const struct mw_trace *trace =
+        item != NULL ? mw_world_trace(&host->core.world, item->trace) : NULL;
     if (!effect->promotes && trace != NULL) {
         const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
         uint32_t count = mw_work_facts(trace, MW_SCOPE_TRACE, MW_STR_NONE, facts, FACTS_MAX);

@@ -17,9 +17,11 @@ static struct mw_str documents_of(const struct mw_trace *trace, struct mw_arena 
     mw_buf_init(&text, memory, size_bytes);
     mw_json_init(&json, &text);
     mw_json_array(&json);
-    for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++)
-        mw_json_str(&json,
-                    trace->document_sha256[i].len > 0 ? trace->document_sha256[i] : MW_STR(""));
+    for (uint32_t i = 0; i < MW_DOCUMENTS_MAX; i++) {
+        char hex[MW_TRACE_SHA256_HEX];
+        struct mw_str sha256 = mw_trace_document_sha256(trace, i, hex);
+        mw_json_str(&json, sha256.len > 0 ? sha256 : MW_STR(""));
+    }
     mw_json_array_end(&json);
     return mw_buf_str(&text);
 }
@@ -117,15 +119,15 @@ static void apply_put_back(struct mw_world *world, struct mw_work *work,
     for (uint32_t i = 0; i < work->letter_count; i++)
         if (work->letters[i].task == event->letter)
             work->letters[i].put_back = event->trace;
-    trace->letter_payload = mw_pool_copy(&trace->pool, &world->mem, event->task_payload);
+    mw_trace_make_more(world, trace)->letter_payload =
+        mw_pool_copy(&trace->pool, &world->mem, event->task_payload);
     trace->intent_body = mw_pool_copy(&trace->pool, &world->mem, event->intent_body);
     if (mw_json_parse(world->scratch, event->documents, &tape, &err) != MW_OK)
         return; /* a record without documents: nothing of it is asked for by its definition */
     uint32_t index = 0;
     for (uint32_t at = mw_node_first(&tape, 0); at != MW_NODE_NONE && index < MW_DOCUMENTS_MAX;
          at = mw_node_after(&tape, 0, at), index++)
-        trace->document_sha256[index] =
-            mw_pool_copy(&trace->pool, &world->mem, mw_node_str(&tape, at));
+        mw_trace_set_document_sha256(world, trace, index, mw_node_str(&tape, at));
 }
 
 void mw_letter_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event)

@@ -192,8 +192,8 @@ bool mw_task_payload(const struct mw_world *world, const struct mw_order *order,
     if (order->letter == 0)
         return mw_eval_bindings(world, out->arena, order->trace, &order->place,
                                 &order->def->payload, PAYLOAD_BYTES_MAX, ret_payload, ret_why);
-    *ret_payload =
-        order->trace->letter_payload; /* as it was; the facts it was made from are gone */
+    *ret_payload = mw_trace_more(order->trace)
+                       ->letter_payload; /* as it was; the facts it was made from are gone */
     return true;
 }
 

@@ -85,8 +85,9 @@ void mw_task_add_fact(struct mw_world *world, const struct mw_event *event)
     fact->files_sha256 = mw_pool_copy(&trace->pool, &world->mem, event->files_sha256);
     fact->older = trace->newest_fact;
     trace->newest_fact = fact;
-    if (event->blueprint_id.len > 0 && trace->blueprint_id.len == 0)
-        trace->blueprint_id = mw_pool_copy(&trace->pool, &world->mem, event->blueprint_id);
+    if (event->blueprint_id.len > 0 && mw_trace_more(trace)->blueprint_id.len == 0)
+        mw_trace_make_more(world, trace)->blueprint_id =
+            mw_pool_copy(&trace->pool, &world->mem, event->blueprint_id);
 }
 
 static void apply_ended(struct mw_world *world, struct mw_work *work, const struct mw_event *event)

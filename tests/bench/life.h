@@ -25,11 +25,12 @@ static inline void life_note_asks(struct rig *rig)
         const struct mw_ask *ask = mw_table_get(&rig->core.world.asks, change->seq);
         if (change->opened && ask != NULL) {
             assert_true(rig->run_count < RIG_RUNS_MAX);
-            rig->runs[rig->run_count++] = (struct rig_run){.seq = ask->seq,
-                                                           .item = ask->item,
-                                                           .trace = ask->trace,
-                                                           .opens = ask->opens,
-                                                           .agent_kind = ask->agent_kind};
+            rig->runs[rig->run_count++] = (struct rig_run){
+                .seq = ask->seq,
+                .item = ask->item,
+                .trace = ask->item != 0 ? mw_world_item(&rig->core.world, ask->item)->trace : 0,
+                .opens = ask->opens,
+                .agent_kind = ask->agent_kind};
         }
         for (uint32_t r = 0; !change->opened && r < rig->run_count; r++)
             if (rig->runs[r].seq == change->seq)

@@ -200,6 +200,13 @@ static inline size_t oracle_text(struct mw_str text, size_t more)
     return text.len > 0 ? oracle_block(text.len + more) : 0;
 }
 
+/* Its holder's part of it: all of them together have the whole. */
+static inline double oracle_shared(const struct mw_shared *shared)
+{
+    return shared != NULL ? (double)oracle_block(sizeof(*shared) + shared->len) / shared->holders
+                          : 0;
+}
+
 /* Every byte that is out belongs to something that is there: nothing leaks, whatever ended. */
 static inline void oracle_memory(struct rig *rig)
 {
@@ -209,11 +216,14 @@ static inline void oracle_memory(struct rig *rig)
     bytes +=
         oracle_table(&world->items) + oracle_table(&world->traces) + oracle_table(&world->asks);
     bytes += oracle_set(&core->trace_names) + oracle_table(&core->remembered_index);
-    if (core->remembered_cap > 0)
-        bytes += oracle_block(core->remembered_cap * sizeof(*core->remembered));
-    for (uint32_t i = 0; i < core->remembered_index.count; i++)
-        bytes += oracle_text(core->remembered[i].trace_id, 0); /* no test fills the ring */
-    bytes += oracle_text(world->journal_id, 1) + oracle_text(core->catalogue_sha256, 1);
+    double shared = oracle_shared(mw_shared_of(core->catalogue_sha256));
+    for (uint32_t i = 0; i < MW_COUNT(core->remembered); i++) {
+        const struct mw_remembered *part = core->remembered[i];
+        bytes += part != NULL ? oracle_block(MW_REMEMBERED_PART * sizeof(*part)) : 0;
+        for (uint32_t n = 0; part != NULL && n < MW_REMEMBERED_PART; n++)
+            shared += oracle_shared(part[n].trace_id);
+    }
+    bytes += oracle_text(world->journal_id, 1);
     if (core->work.agent_cap > 0)
         bytes += oracle_block(core->work.agent_cap * sizeof(*core->work.agents));
     for (uint32_t i = 0; i < core->work.agent_count; i++)
@@ -249,7 +259,11 @@ static inline void oracle_memory(struct rig *rig)
         const struct mw_trace *trace = mw_table_at(&world->traces, i);
         if (trace != NULL)
             bytes += oracle_block(sizeof(*trace)) + trace->pool.total_bytes;
+        if (trace != NULL)
+            shared += oracle_shared(mw_shared_of(trace->wire_id)) +
+                      oracle_shared(mw_shared_of(trace->catalogue_sha256));
     }
+    bytes += (size_t)(shared + 0.5);
     RIG_CHECK(rig, bytes == world->mem.used_bytes, "%zu bytes are owned and %zu are out", bytes,
               world->mem.used_bytes);
 }

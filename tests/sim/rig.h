@@ -404,13 +404,14 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
         if (change->opened && ask == NULL)
             continue; /* opened and closed in one step */
         if (change->opened)
-            run = (struct rig_run){.seq = ask->seq,
-                                   .item = ask->item,
-                                   .trace = ask->trace,
-                                   .due_us = ask->due_us,
-                                   .answer_us = INT64_MAX,
-                                   .opens = ask->opens,
-                                   .agent_kind = ask->agent_kind};
+            run = (struct rig_run){
+                .seq = ask->seq,
+                .item = ask->item,
+                .trace = ask->item != 0 ? mw_world_item(&rig->core.world, ask->item)->trace : 0,
+                .due_us = ask->due_us,
+                .answer_us = INT64_MAX,
+                .opens = ask->opens,
+                .agent_kind = ask->agent_kind};
         RIG_GROW(rig->news, rig->news_count, rig->news_cap);
         rig->news[rig->news_count++] = run;
     }
@@ -541,13 +542,14 @@ static inline void rig_crash(struct rig *rig, size_t keep)
         if (ask == NULL)
             continue;
         assert_true(rig->run_count < RIG_RUNS_MAX);
-        rig->runs[rig->run_count++] = (struct rig_run){.seq = ask->seq,
-                                                       .item = ask->item,
-                                                       .trace = ask->trace,
-                                                       .due_us = ask->due_us,
-                                                       .answer_us = INT64_MAX,
-                                                       .opens = ask->opens,
-                                                       .agent_kind = ask->agent_kind};
+        rig->runs[rig->run_count++] = (struct rig_run){
+            .seq = ask->seq,
+            .item = ask->item,
+            .trace = ask->item != 0 ? mw_world_item(&rig->core.world, ask->item)->trace : 0,
+            .due_us = ask->due_us,
+            .answer_us = INT64_MAX,
+            .opens = ask->opens,
+            .agent_kind = ask->agent_kind};
     }
     oracle_same(rig, "after a restart");
 }

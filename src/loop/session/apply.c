@@ -49,7 +49,8 @@ static void apply_started(struct mw_world *world, struct mw_session *session,
                                .session = session->session,
                                .build_id = keep(world, event->build_id),
                                .state = MW_BUILD_BUILDING};
-    trace->build_id = mw_pool_copy(&trace->pool, &world->mem, event->build_id);
+    mw_trace_make_more(world, trace)->build_id =
+        mw_pool_copy(&trace->pool, &world->mem, event->build_id);
 }
 
 static void apply_accepted(struct mw_session *session, struct mw_build *build)
@@ -100,7 +101,8 @@ void mw_session_apply(struct mw_world *world, struct mw_session *session,
         build->registered = true;
         build->app_id = keep(world, event->app_id);
         build->registry_id = keep(world, event->registry_id);
-        trace->app_id = mw_pool_copy(&trace->pool, &world->mem, event->app_id);
+        mw_trace_make_more(world, trace)->app_id =
+            mw_pool_copy(&trace->pool, &world->mem, event->app_id);
         if (session->app_id.len == 0) {
             session->app_id = keep(world, event->app_id);
             session->app_name = keep(world, event->app_name);

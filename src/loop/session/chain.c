@@ -89,7 +89,8 @@ static void decide_start(const struct mw_world *world, const struct mw_request *
     event->trace = trace->id;
     event->run_id = mw_wire_id(world, out->arena, "chain", id);
     event->session_id = event->run_id;
-    event->objective = trace->prompt.ptr != NULL ? trace->prompt : MW_STR("");
+    event->objective =
+        mw_trace_more(trace)->prompt.ptr != NULL ? mw_trace_more(trace)->prompt : MW_STR("");
     event->workflows = cause->workflows;
     event->trigger = trace->intent_source.len > 0 ? trace->intent_source : MW_STR("cli");
     event->parent_run_id = MW_STR("");

@@ -136,7 +136,7 @@ static void decide_accept(const struct mw_world *world, const struct mw_session 
     const struct mw_trace *trace = mw_world_trace(world, build->trace);
     const struct mw_catalogue *catalogue = trace != NULL ? mw_world_catalogue(world, trace) : NULL;
     const struct mw_journey_def *def =
-        catalogue != NULL ? mw_catalogue_journey(catalogue, trace->journey) : NULL;
+        catalogue != NULL ? mw_catalogue_journey(catalogue, mw_trace_more(trace)->journey) : NULL;
     if (def == NULL) {
         mw_out_refuse(out, MW_E_CONFIG, "/buildId",
                       MW_STR("the definitions of this build are missing"));
@@ -305,9 +305,10 @@ mw_seq mw_session_same_intent(const struct mw_world *world, const struct mw_sess
     for (uint32_t i = session->build_count; i > 0; i--) {
         const struct mw_build *build = &session->builds[i - 1];
         const struct mw_trace *trace = mw_world_trace(world, build->trace);
+        char hex[MW_TRACE_SHA256_HEX];
         if (trace != NULL && !trace->cancelled && intent_sha256.len > 0 &&
             (build->state == MW_BUILD_BUILDING || build->state == MW_BUILD_DRAFT) &&
-            mw_str_eq(trace->document_sha256[0], intent_sha256))
+            mw_str_eq(mw_trace_document_sha256(trace, 0, hex), intent_sha256))
             return trace->id;
     }
     return 0;

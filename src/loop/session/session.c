@@ -65,7 +65,8 @@ static void decide_open(const struct mw_world *world, const struct mw_session *s
     MW_ASSERT(trace != NULL);
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
     MW_ASSERT(catalogue != NULL); /* SubmitIntent looked */
-    const struct mw_journey_def *def = mw_catalogue_journey(catalogue, trace->journey);
+    const struct mw_journey_def *def =
+        mw_catalogue_journey(catalogue, mw_trace_more(trace)->journey);
     MW_ASSERT(def != NULL);
     if (session->session == 0) {
         struct mw_event *opened = mw_out_event(out, MW_EVT_SESSION_OPENED);
@@ -154,7 +155,8 @@ static bool register_build(const struct mw_world *world, const struct mw_session
     event->app_id = session->app_id.len > 0 ? session->app_id : mw_arena_copy(out->arena, app_id);
     event->app_name =
         session->app_name.len > 0 ? session->app_name : mw_arena_copy(out->arena, app_name);
-    event->user_id = trace->user_id.len > 0 ? trace->user_id : MW_STR("local");
+    event->user_id =
+        mw_trace_more(trace)->user_id.len > 0 ? mw_trace_more(trace)->user_id : MW_STR("local");
     event->status = MW_STR("building");
     return true;
 }
@@ -243,9 +245,10 @@ static void draft_families(const struct mw_world *world, const struct mw_session
                 session->current > 0 ? session->builds[session->current - 1].version : 0;
             event->status = MW_STR("draft");
             /* A planning family is the document it left; the bundle is the tree. */
-            event->sha256 = is_bundle                    ? build->bundle_sha256
-                            : step < def->document_count ? trace->document_sha256[step + 1]
-                                                         : MW_STR_NONE;
+            event->sha256 = is_bundle ? build->bundle_sha256
+                            : step < def->document_count
+                                ? mw_trace_more(trace)->document_sha256[step + 1]
+                                : MW_STR_NONE;
             if (is_bundle)
                 event->path = build->path;
         }

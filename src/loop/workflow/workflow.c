@@ -66,7 +66,8 @@ static void decide_start(const struct mw_world *world, const struct mw_request *
     event->due_us = def->timeout_ms > 0 ? request->now_us + (int64_t)def->timeout_ms * 1000 : 0;
     event->run_id = event->session_id;
     event->preset = def->name;
-    event->objective = trace->prompt.ptr != NULL ? trace->prompt : MW_STR("");
+    event->objective =
+        mw_trace_more(trace)->prompt.ptr != NULL ? mw_trace_more(trace)->prompt : MW_STR("");
     event->project_dir =
         mw_arena_format(out->arena, "factory/workflows/%.*s", MW_STR_ARG(def->name));
     event->work_dir = MW_STR(".millwright/work");
