@@ -162,8 +162,9 @@ static bool group_completed(const struct mw_world *world, const struct mw_coordi
     for (uint32_t i = 0; i < state->ask_count; i++) {
         if (state->asks[i].group == NULL || !mw_str_eq(state->asks[i].group->id, group_id))
             continue;
-        const struct mw_item *item = mw_world_item(world, coordinator->asked[i]);
-        bool skipped = (coordinator->fired & (1u << i)) != 0 && coordinator->asked[i] == 0;
+        const struct mw_item *item = mw_world_item(world, mw_coordinator_made(coordinator, i));
+        bool skipped =
+            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
         return skipped || (item != NULL && item->outcome == MW_OUTCOME_COMPLETED);
     }
     return false;
@@ -198,7 +199,7 @@ static struct mw_str group_event(const struct mw_world *world,
 {
     for (uint32_t i = 0; i < state->ask_count; i++) {
         const struct mw_group_def *def = state->asks[i].group;
-        const struct mw_item *item = mw_world_item(world, coordinator->asked[i]);
+        const struct mw_item *item = mw_world_item(world, mw_coordinator_made(coordinator, i));
         if (def == NULL || item == NULL || !mw_str_eq(def->id, group_id))
             continue;
         const struct mw_task_def *task = def->member_count == 1 ? def->members[0].task : NULL;
@@ -498,19 +499,39 @@ void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw
 
 /* ---- apply ---- */
 
+static void make_room_to_ask(struct mw_world *world, struct mw_coordinator *coordinator,
+                             uint32_t ask_index)
+{
+    struct mw_trace *trace = mw_world_trace_of(world, &coordinator->item);
+    uint32_t cap = coordinator->asked_cap > 0 ? coordinator->asked_cap * 2u : 1;
+    while (cap < ask_index)
+        cap *= 2;
+    mw_seq *asked = mw_pool_alloc(&trace->pool, &world->mem, cap * sizeof(*asked));
+    if (coordinator->asked_cap > 0)
+        memcpy(asked, coordinator->asked, coordinator->asked_cap * sizeof(*asked));
+    coordinator->asked = asked;
+    coordinator->asked_cap = (uint8_t)cap;
+}
+
 void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
                           const struct mw_event *event)
 {
     struct mw_coordinator *coordinator;
     switch (event->kind) {
     case MW_EVT_COORDINATOR_STARTED: {
+        struct mw_trace *trace = mw_world_trace(world, event->trace);
+        mw_pool_reserve(&trace->pool, &world->mem,
+                        sizeof(*coordinator) + sizeof(*coordinator->asked) + event->key.len);
         coordinator = (struct mw_coordinator *)mw_world_add_item(world, event, MW_ITEM_COORDINATOR,
                                                                  sizeof(*coordinator));
-        struct mw_trace *trace = mw_world_trace_of(world, &coordinator->item);
         coordinator->item.scope = coordinator->item.id;
-        coordinator->key = mw_pool_copy(&trace->pool, &world->mem, event->key);
+        make_room_to_ask(world, coordinator, 1); /* most states ask for one or two things */
+        /* A flow of one coordinator often has the trace's name for a key. */
+        coordinator->key = mw_str_eq(event->key, trace->wire_id)
+                               ? trace->wire_id
+                               : mw_pool_copy(&trace->pool, &world->mem, event->key);
         coordinator->def = (uint32_t)event->coordinator_def;
-        coordinator->document = (uint32_t)event->document;
+        coordinator->document = (uint8_t)event->document;
         coordinator->node = (uint32_t)event->node;
         coordinator->member = (uint32_t)event->member;
         coordinator->state = (uint32_t)event->state_index;
@@ -523,7 +544,8 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         coordinator->state = (uint32_t)event->state_index;
         coordinator->fired = 0;
         coordinator->transitions++;
-        memset(coordinator->asked, 0, sizeof(coordinator->asked));
+        if (coordinator->asked_cap > 0)
+            memset(coordinator->asked, 0, coordinator->asked_cap * sizeof(*coordinator->asked));
         return;
     case MW_EVT_PATH_SKIPPED:
         if (event->ask_index > 0)
@@ -559,5 +581,7 @@ void mw_coordinator_asked(struct mw_world *world, mw_seq owner, uint32_t ask_ind
     if (coordinator->item.kind != MW_ITEM_COORDINATOR)
         return;
     coordinator->fired |= 1u << (ask_index - 1);
+    if (ask_index > coordinator->asked_cap)
+        make_room_to_ask(world, coordinator, ask_index);
     coordinator->asked[ask_index - 1] = item;
 }

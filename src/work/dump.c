@@ -52,7 +52,7 @@ static void dump_group(const struct mw_group *group, struct mw_buf *buf)
                   group->def, group->total, group->done, group->failed, group->open, group->scan,
                   group->member, group->ask);
     for (uint32_t i = 0; i < group->total; i++)
-        mw_buf_put_c(buf, (char)('0' + group->positions[i]));
+        mw_buf_put_c(buf, (char)('0' + mw_group_positions(group)[i]));
 }
 
 static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw_buf *buf)
@@ -63,7 +63,7 @@ static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw
                   coordinator->transitions, coordinator->fired, coordinator->document,
                   coordinator->node, coordinator->member);
     for (uint32_t i = 0; i < MW_STATE_ASKS_MAX; i++)
-        mw_buf_printf(buf, "%lu,", (unsigned long)coordinator->asked[i]);
+        mw_buf_printf(buf, "%lu,", (unsigned long)mw_coordinator_made(coordinator, i));
 }
 
 void mw_work_dump_item(const struct mw_item *item, struct mw_buf *buf)

@@ -151,7 +151,7 @@ static uint32_t row_of(const struct mw_group *group, uint32_t position)
 static bool all_done(const struct mw_group *group, uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
-        if (group->positions[i] != MW_POSITION_DONE)
+        if (mw_group_positions(group)[i] != MW_POSITION_DONE)
             return false;
     return true;
 }
@@ -176,7 +176,7 @@ static bool may_start(const struct mw_group *group, const struct mw_group_def *d
 static uint32_t next_position(const struct mw_group *group, const struct mw_group_def *def)
 {
     for (uint32_t i = group->scan; i < group->total; i++) {
-        if (group->positions[i] != MW_POSITION_WAITING)
+        if (mw_group_positions(group)[i] != MW_POSITION_WAITING)
             continue;
         if (may_start(group, def, row_of(group, i), i))
             return i;
@@ -448,12 +448,13 @@ void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
     if (failed || unlaid) {
         /* The last member to end may have done well: then the first that did not is the reason. */
         const struct mw_event *cause = request->cause;
-        bool earlier = cause->reason.len == 0 && group->failed_reason.len > 0;
+        const struct mw_group_failure *first = group->failure;
+        bool earlier = cause->reason.len == 0 && first != NULL;
         event->reason = def == NULL ? MW_STR("the definitions of this trace are missing")
-                        : earlier   ? group->failed_reason
+                        : earlier   ? first->reason
                                     : cause->reason;
-        event->error_class = earlier ? group->failed_class : cause->error_class;
-        event->task_type = earlier ? group->failed_type : cause->task_type;
+        event->error_class = earlier ? first->error_class : cause->error_class;
+        event->task_type = earlier ? first->task_type : cause->task_type;
     }
     if (group->open > 0 && !mw_group_keeps_late(world, &group->item))
         mw_out_follow(out, MW_REQ_CANCEL_INSIDE, group->item.id);
@@ -464,25 +465,25 @@ void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
 static void apply_started(struct mw_world *world, struct mw_work *work,
                           const struct mw_event *event)
 {
-    struct mw_group *group =
-        (struct mw_group *)mw_world_add_item(world, event, MW_ITEM_GROUP, sizeof(*group));
-    struct mw_trace *trace = mw_world_trace_of(world, &group->item);
     struct mw_tape tape;
     enum mw_rc rc = mw_json_parse(world->scratch, event->layout, &tape, NULL);
     MW_ASSERT(rc == MW_OK);
+    uint32_t row_count = mw_node_count(&tape, 0), total = (uint32_t)event->expected_count;
+    size_t size_bytes = sizeof(struct mw_group) + row_count * sizeof(struct mw_group_row) + total;
+    struct mw_trace *trace = mw_world_trace(world, event->trace);
+    mw_pool_reserve(&trace->pool, &world->mem, size_bytes + 8 + event->group_id.len);
+    struct mw_group *group =
+        (struct mw_group *)mw_world_add_item(world, event, MW_ITEM_GROUP, size_bytes);
     group->id = mw_pool_copy(&trace->pool, &world->mem, event->group_id);
     group->def = (uint32_t)event->group_def;
-    group->document = (uint32_t)event->document;
+    group->document = (uint8_t)event->document;
     group->node = (uint32_t)event->node;
-    group->outer_document = (uint32_t)event->outer_document;
+    group->outer_document = (uint8_t)event->outer_document;
     group->outer_node = (uint32_t)event->outer_node;
     group->member = (uint32_t)event->member;
-    group->ask = (uint32_t)event->ask_index;
-    group->total = (uint32_t)event->expected_count;
-    group->row_count = mw_node_count(&tape, 0);
-    group->rows =
-        mw_pool_alloc(&trace->pool, &world->mem, (group->row_count + 1) * sizeof(*group->rows));
-    group->positions = mw_pool_alloc(&trace->pool, &world->mem, group->total + 1);
+    group->ask = (uint8_t)event->ask_index;
+    group->total = total;
+    group->row_count = row_count;
     uint32_t first = 0, row = 0;
     for (uint32_t at = mw_node_first(&tape, 0); at != MW_NODE_NONE;
          at = mw_node_after(&tape, 0, at), row++) {
@@ -537,10 +538,11 @@ static struct mw_group *owner_group(struct mw_world *world, mw_seq owner, uint32
 void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member)
 {
     struct mw_group *group = owner_group(world, owner, member);
-    MW_ASSERT(group->positions[member - 1] == MW_POSITION_WAITING);
-    group->positions[member - 1] = MW_POSITION_OPEN;
+    MW_ASSERT(mw_group_positions(group)[member - 1] == MW_POSITION_WAITING);
+    mw_group_positions(group)[member - 1] = MW_POSITION_OPEN;
     group->open++;
-    while (group->scan < group->total && group->positions[group->scan] != MW_POSITION_WAITING)
+    while (group->scan < group->total &&
+           mw_group_positions(group)[group->scan] != MW_POSITION_WAITING)
         group->scan++;
 }
 
@@ -548,25 +550,28 @@ static void note_first_failure(struct mw_world *world, struct mw_group *group,
                                const struct mw_event *event)
 {
     struct mw_trace *trace = mw_world_trace(world, group->item.trace);
-    if (group->failed_reason.len > 0 || event->reason.len == 0)
+    if (group->failure != NULL || event->reason.len == 0)
         return;
     MW_ASSERT(trace != NULL);
-    group->failed_reason = mw_pool_copy(&trace->pool, &world->mem, event->reason);
-    group->failed_class = mw_pool_copy(&trace->pool, &world->mem, event->error_class);
-    group->failed_type = mw_pool_copy(&trace->pool, &world->mem, event->task_type);
+    struct mw_group_failure *first =
+        mw_pool_alloc(&trace->pool, &world->mem, sizeof(*group->failure));
+    first->reason = mw_pool_copy(&trace->pool, &world->mem, event->reason);
+    first->error_class = mw_pool_copy(&trace->pool, &world->mem, event->error_class);
+    first->task_type = mw_pool_copy(&trace->pool, &world->mem, event->task_type);
+    group->failure = first;
 }
 
 void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
                            enum mw_outcome outcome, const struct mw_event *event)
 {
     struct mw_group *group = owner_group(world, owner, member);
-    MW_ASSERT(group->positions[member - 1] == MW_POSITION_OPEN);
+    MW_ASSERT(mw_group_positions(group)[member - 1] == MW_POSITION_OPEN);
     group->open--;
     if (outcome == MW_OUTCOME_COMPLETED) {
-        group->positions[member - 1] = MW_POSITION_DONE;
+        mw_group_positions(group)[member - 1] = MW_POSITION_DONE;
         group->done++;
     } else {
-        group->positions[member - 1] = MW_POSITION_FAILED;
+        mw_group_positions(group)[member - 1] = MW_POSITION_FAILED;
         group->failed++;
         note_first_failure(world, group, event);
     }

@@ -595,7 +595,7 @@ static bool other_agent_exists(const struct mw_work *work, const struct mw_task 
     struct mw_task tried = *task;
     if (task->agent == 0 || task->excluded_count >= MW_EXCLUDED_MAX)
         return false;
-    tried.excluded[tried.excluded_count++] = task->agent - 1;
+    tried.excluded[tried.excluded_count++] = (uint16_t)(task->agent - 1);
     return mw_agents_choose(work, out->arena, skill, MW_STR("*"), &tried, false).exists;
 }
 

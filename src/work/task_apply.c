@@ -13,14 +13,14 @@ static struct mw_task *task_of(struct mw_world *world, const struct mw_event *ev
     struct mw_task *task =
         (struct mw_task *)mw_world_add_item(world, event, MW_ITEM_TASK, sizeof(*task));
     task->def = (uint32_t)event->task_def;
-    task->document = (uint32_t)event->document;
+    task->document = (uint8_t)event->document;
     task->node = (uint32_t)event->node;
-    task->outer_document = (uint32_t)event->outer_document;
+    task->outer_document = (uint8_t)event->outer_document;
     task->outer_node = (uint32_t)event->outer_node;
     task->event_fact = event->fact;
     task->letter = event->letter;
     task->member = (uint32_t)event->member;
-    task->ask = (uint32_t)event->ask_index;
+    task->ask = (uint8_t)event->ask_index;
     if (task->member > 0)
         mw_group_member_opened(world, event->owner, task->member);
     if (task->ask > 0)
@@ -52,7 +52,7 @@ static void apply_dispatched(struct mw_world *world, struct mw_work *work,
     task->attempts_with_agent = event->agent_kind == MW_AGENT_HUMAN ? 0
                                 : task->agent == agent + 1          ? task->attempts_with_agent + 1
                                                                     : 1;
-    task->agent = agent + 1;
+    task->agent = (uint16_t)(agent + 1);
     task->attempt = (uint16_t)event->attempt;
     task->fence = event->seq;
     task->with_person = event->agent_kind == MW_AGENT_HUMAN;
@@ -67,7 +67,7 @@ static void exclude(struct mw_work *work, struct mw_task *task, struct mw_str ag
 {
     uint32_t agent = mw_agents_index(work, agent_id);
     if (agent_id.len > 0 && agent != MW_AGENT_NONE && task->excluded_count < MW_EXCLUDED_MAX)
-        task->excluded[task->excluded_count++] = agent;
+        task->excluded[task->excluded_count++] = (uint16_t)agent;
 }
 
 void mw_task_add_fact(struct mw_world *world, const struct mw_event *event)

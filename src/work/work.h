@@ -73,23 +73,26 @@ struct mw_task {
     mw_seq letter; /* dead letter that it is the putting back of; 0: none */
     int64_t dispatched_us;
     uint32_t def; /* task definition's index in the trace's catalogue */
-    uint32_t document;
     uint32_t node;
-    uint32_t outer_document;
     uint32_t outer_node;
     uint32_t member; /* position in the owner group + 1; 0: none */
-    uint32_t ask;    /* index in the owner coordinator's state + 1; 0: none */
-    uint32_t agent;  /* index + 1 while running */
+    uint32_t queue;  /* index + 1 while it stands in one */
+    uint16_t agent;  /* index + 1 while running */
     uint16_t attempt;
     uint16_t attempts_with_agent;
     uint16_t routing_attempts;
+    uint16_t excluded[MW_EXCLUDED_MAX]; /* agent indexes */
+    uint8_t document;
+    uint8_t outer_document;
+    uint8_t ask; /* index in the owner coordinator's state + 1; 0: none */
     uint8_t excluded_count;
     uint8_t state; /* enum mw_task_state */
     bool with_person;
     bool escalated;
-    uint32_t queue;                     /* index + 1 while it stands in one */
-    uint32_t excluded[MW_EXCLUDED_MAX]; /* agent indexes */
 };
+_Static_assert(MW_AGENTS_MAX < UINT16_MAX && MW_DOCUMENTS_MAX < UINT8_MAX &&
+                   MW_STATE_ASKS_MAX < UINT8_MAX,
+               "a task keeps their indexes in so many bits");
 
 enum mw_position_state {
     MW_POSITION_WAITING,
@@ -106,41 +109,58 @@ struct mw_group_row {
     uint32_t node; /* the list; MW_NODE_NONE: the group's own item */
 };
 
+/* The first member that failed, for the group's reason. */
+struct mw_group_failure {
+    struct mw_str reason, error_class, task_type; /* TRACE */
+};
+
 struct mw_group {
     struct mw_item item;
     mw_seq ready_next;
     struct mw_str id;
+    struct mw_group_failure *failure; /* TRACE; NULL: none has failed */
     uint32_t def;
-    uint32_t document;
     uint32_t node;
-    uint32_t outer_document;
     uint32_t outer_node;
     uint32_t member;
-    uint32_t ask;
     uint32_t total;
     uint32_t done;
     uint32_t failed;
     uint32_t open;
-    uint32_t scan; /* no position before it waits */
+    uint32_t scan;  /* no position before it waits */
+    uint32_t queue; /* index + 1 while it stands in one */
     uint32_t row_count;
-    uint32_t queue;                                         /* index + 1 while it stands in one */
-    struct mw_group_row *rows;                              /* TRACE */
-    uint8_t *positions;                                     /* TRACE; enum mw_position_state */
-    struct mw_str failed_reason, failed_class, failed_type; /* TRACE; of the first that failed */
+    uint8_t document;
+    uint8_t outer_document;
+    uint8_t ask;
+    struct mw_group_row rows[]; /* and behind them the positions */
 };
+
+/* enum mw_position_state of each of `total`. */
+static inline uint8_t *mw_group_positions(const struct mw_group *group)
+{
+    return (uint8_t *)(uintptr_t)(group->rows + group->row_count);
+}
 
 struct mw_coordinator {
     struct mw_item item;
     struct mw_str key; /* the service */
+    mw_seq *asked;     /* TRACE; the items that the state's asks made, as many as were asked */
     uint32_t def;
-    uint32_t document;
     uint32_t node;
     uint32_t member;
     uint32_t state;
-    uint32_t fired;                  /* bit an ask of the state */
-    mw_seq asked[MW_STATE_ASKS_MAX]; /* the item that an ask made */
-    uint32_t transitions;            /* taken so far */
+    uint32_t fired;       /* bit an ask of the state */
+    uint32_t transitions; /* taken so far */
+    uint8_t document;
+    uint8_t asked_cap;
 };
+
+/* The item that an ask of its state made; 0: none. */
+static inline mw_seq mw_coordinator_made(const struct mw_coordinator *coordinator, uint32_t ask)
+{
+    return ask < coordinator->asked_cap ? coordinator->asked[ask] : 0;
+}
 
 void mw_work_decide(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_request *request, struct mw_out *out);
