@@ -97,8 +97,7 @@ enum mw_rc mw_gzip_put(struct mw_gzip *gzip, struct mw_str bytes, bool ends, str
     gzip->stream.avail_in = (uInt)bytes.len;
     do
         rc = turn(gzip, ends, err);
-    while (rc == MW_OK && !gzip->ended &&
-           (gzip->stream.avail_out == 0 || (gzip->packs && gzip->stream.avail_in > 0)));
+    while (rc == MW_OK && !gzip->ended && gzip->stream.avail_out == 0);
     if (rc == MW_OK && !gzip->packs && gzip->ended && gzip->stream.avail_in > 0)
         rc = MW_FAIL(err, MW_E_CORRUPT, "it goes on after the end of what gzip wrote");
     MW_ASSERT(rc != MW_OK || !gzip->packs || gzip->ended == ends);
