@@ -341,7 +341,8 @@ static bool parse_header(const char *line, struct mw_snapshot *ret_snapshot)
                snapshot.journal, snapshot.made_by, &at->seq, &at->frame, &at->epoch, &at->segment,
                &at->offset, hash, &snapshot.records, &snapshot.bytes, snapshot.body, snapshot.state,
                snapshot.left) != 13 ||
-        !mw_unhex(hash, at->hash, sizeof at->hash) || at->seq == 0)
+        !mw_unhex(hash, at->hash, sizeof at->hash) || strlen(snapshot.body) != 64 ||
+        strlen(snapshot.state) != 64 || strlen(snapshot.left) != 64 || at->seq == 0)
         return false;
     write_header(&snapshot, again);
     if (memcmp(again, line, MW_SNAPSHOT_HEADER_BYTES) != 0)

@@ -368,6 +368,7 @@ static void v39_a_journal_that_does_not_name_itself_is_not_archived(void **state
     } rows[] = {
         {FIRST, MW_OK},
         {"{\"seq\":1}\n", MW_E_CORRUPT},
+        {"{\"seq\":1,}\n", MW_E_CORRUPT},
         {"{\"seq\":1,\"payload\":{\"journalId\":\"\"}}\n", MW_E_CORRUPT},
         {"{\"seq\":1,\"payload\":{\"journalId\":\"0123456789abcdef0\"}}\n", MW_E_CORRUPT},
         {"{\"seq\":1,\"payload\":{\"journalId\":\"c0ffeE\"}}\n", MW_E_CORRUPT},
@@ -778,7 +779,97 @@ static void v39_a_journal_that_cannot_be_read_does_not_hide_its_archive(void **s
                      MW_E_MISSING);
 }
 
+static void packed_after_all(struct mw_manifest_segment *segment)
+{
+    segment->gzip = true;
+}
+
+static void v39_without_zlib_it_is_said_what_is_missing(void **state)
+{
+    struct mw_archive_damage damage;
+    struct mw_manifest manifest;
+    struct mw_err err = {.text = ""};
+    char plain[160], packed[170];
+    (void)state;
+    struct place place = make_place(false);
+    retell(packed_after_all);
+    in_archive(&place, plain);
+    (void)snprintf(packed, sizeof packed, "%s.gz", plain);
+    assert_int_equal(rename(plain, packed), 0);
+    no_library = true;
+    assert_int_equal(
+        mw_archive_check(archive_dir, NULL, &quick, note_damage, &damage, &manifest, &err),
+        MW_E_MISSING);
+    assert_non_null(strstr(err.text, "zlib1g"));
+    assert_int_equal(manifest.count, 0);
+    remove_archive();
+    told = 0;
+    assert_int_equal(add(&quick, true, &err), MW_E_MISSING);
+    assert_non_null(strstr(err.text, "zlib1g"));
+    assert_int_equal(add(&quick, false, &err), MW_OK); /* which needs none */
+    no_library = false;
+}
+
+static void v39_records_of_any_size_are_packed_compared_and_their_damage_told(void **state)
+{
+    static char line[900000];
+    struct mw_journal_opened opened;
+    struct mw_archive_damage damage;
+    struct mw_manifest manifest;
+    struct mw_err err = {.text = ""};
+    uint64_t last;
+    void *journal;
+    char path[160];
+    (void)state;
+    begin_anew(FIRST, 1);
+    int length = snprintf(line, sizeof line, "{\"text\":\"");
+    for (size_t i = (size_t)length; i < sizeof line - 3; i++)
+        line[i] = "0123456789abcdef"[rig_random() >> 32 & 15];
+    memcpy(line + sizeof line - 3, "\"}\n", 3);
+    assert_int_equal(ops->open(journal_dir, &quick, &journal, &opened, &err), MW_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ops->append(journal, ops->last_seq(journal) + 1, 1,
+                                     (struct mw_str){line, sizeof line}, &err),
+                         MW_OK);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    if (add(NULL, true, NULL) != MW_OK || check_of(archive_dir, &last, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(last, sealed_last());
+    path_in(archive_dir, "00000000000000000002.jsonl.gz", path);
+    change_file(path, 100, 8);
+    assert_int_equal(
+        mw_archive_check(archive_dir, NULL, NULL, note_damage, &damage, &manifest, &err),
+        MW_E_CORRUPT);
+    mw_manifest_free(&manifest);
+    assert_true(damage.offset == 0 && damage.seq == 2);
+    change_file(path, 100, 8);
+    path_in(journal_dir, "00000000000000000002.jsonl", path);
+    change_file(path, 700000, 1);
+    assert_int_equal(check_of(archive_dir, &last, &err), MW_E_CORRUPT);
+    assert_non_null(strstr(err.text, "journal damaged: 00000000000000000002.jsonl at byte 700000"));
+}
+
 /* ---- what an archive is not added to ---- */
+
+static void v39_a_folder_that_holds_something_else_is_left_as_it_is(void **state)
+{
+    struct mw_err err = {.text = ""};
+    char path[160];
+    (void)state;
+    begin_anew(FIRST, 3);
+    assert_int_equal(mkdir(archive_dir, 0700), 0);
+    path_in(archive_dir, "letter", path);
+    (void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    assert_int_equal(add(&quick, false, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "'letter'"));
+    path_in(archive_dir, "lock", path);
+    assert_false(mw_exists(AT_FDCWD, path));
+    path_in(archive_dir, "letter", path);
+    assert_int_equal(unlink(path), 0);
+    path_in(archive_dir, "lost+found", path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+}
 
 static void same_journal(void)
 {
@@ -1106,6 +1197,70 @@ static void v39_a_line_that_cannot_be_is_refused_with_its_number(void **state)
     }
 }
 
+/* A line with one part of its text replaced, under a first line whose count and digests are right. */
+static enum mw_rc read_with(const char *from, const char *to, size_t count, struct mw_err *err)
+{
+    struct mw_manifest manifest, again;
+    struct mw_buf lines = mw_heap_buf(), text = mw_heap_buf();
+    char sha256[65];
+    fill(&manifest, 1);
+    mw_manifest_write(&manifest, &text);
+    size_t first = mw_str_find(mw_buf_str(&text), '\n', 0) + 1;
+    struct mw_str line = mw_str_sub(mw_buf_str(&text), first, SIZE_MAX);
+    const char *at = memmem(line.ptr, line.len, from, strlen(from));
+    assert_non_null(at);
+    mw_buf_put(&lines, mw_str_sub(line, 0, (size_t)(at - line.ptr)));
+    mw_buf_put_z(&lines, to);
+    mw_buf_put(&lines, mw_str_sub(line, (size_t)(at - line.ptr) + strlen(from), SIZE_MAX));
+    mw_sha256_hex(mw_buf_str(&lines), sha256);
+    mw_buf_reset(&text);
+    mw_buf_printf(&text, "{\"archive\":1,\"journal\":\"" ID "\",\"segments\":%zu,\"sha256\":\"%s\"",
+                  count, sha256);
+    char crc[32];
+    (void)snprintf(crc, sizeof crc, ",\"crc32c\":\"%08x\"}\n", mw_crc32c(0, mw_buf_str(&text)));
+    mw_buf_put_z(&text, crc);
+    mw_buf_put(&text, mw_buf_str(&lines));
+    enum mw_rc rc = mw_manifest_read(mw_buf_str(&text), &again, err);
+    if (rc == MW_OK)
+        mw_manifest_free(&again);
+    mw_manifest_free(&manifest);
+    mw_heap_buf_free(&lines);
+    mw_heap_buf_free(&text);
+    return rc;
+}
+
+static void v39_a_line_of_another_spelling_is_refused(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        size_t count;
+        enum mw_rc rc;
+    } rows[] = {
+        {"{", "{", 1, MW_OK},
+        {"{", "{", 0, MW_E_CORRUPT},
+        {"{", "{", 2, MW_E_CORRUPT},
+        {"{", "{", MW_MANIFEST_SEGMENTS_MAX + 1, MW_E_CORRUPT},
+        {"\"sha256\":\"aa", "\"sha256\":\"a", 1, MW_E_CORRUPT},
+        {"\"prev\":\"00", "\"prev\":\"0", 1, MW_E_CORRUPT},
+        {"\"hash\":\"01", "\"hash\":\"1", 1, MW_E_CORRUPT},
+        {"\"stored_sha256\":\"aa", "\"stored_sha256\":\"a", 1, MW_E_CORRUPT},
+        {"\"hash\":\"01", "\"hash\":\"0A", 1, MW_E_CORRUPT},
+        {"\"bytes\":1000", "\"bytes\":01000", 1, MW_E_CORRUPT},
+        {"\"bytes\":1000", "\"bytes\": 1000", 1, MW_E_CORRUPT},
+        {"\"gzip\":false", "\"gzip\":maybe", 1, MW_E_CORRUPT},
+        {"\"}\n", "\"}", 1, MW_E_CORRUPT},
+        {"\"}\n", "\"}\n\n", 1, MW_E_CORRUPT},
+        {"\"}\n", "\",\"more\":1}\n", 1, MW_E_CORRUPT},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_err err = {.text = ""};
+        enum mw_rc rc = read_with(rows[i].from, rows[i].to, rows[i].count, &err);
+        if (rc != rows[i].rc)
+            fail_msg("%s → %s: %s: %s", rows[i].from, rows[i].to, mw_rc_name(rc), err.text);
+    }
+}
+
 static void v39_a_first_line_that_cannot_be_is_refused(void **state)
 {
     static const struct {
@@ -1196,17 +1351,6 @@ static void v39_what_gzip_packed_is_unpacked_in_pieces_of_any_size(void **state)
     mw_heap_buf_free(&again);
 }
 
-static void v39_without_zlib_it_is_said_what_is_missing(void **state)
-{
-    struct mw_gzip *gzip;
-    struct mw_err err = {.text = ""};
-    (void)state;
-    no_library = true;
-    assert_int_equal(mw_gzip_open(true, put_into, NULL, &gzip, &err), MW_E_MISSING);
-    no_library = false;
-    assert_non_null(strstr(err.text, "zlib1g"));
-}
-
 static void v39_what_is_no_gzip_member_is_not_unpacked(void **state)
 {
     struct mw_buf packed = mw_heap_buf(), again = mw_heap_buf();
@@ -1256,6 +1400,8 @@ int main(void)
         cmocka_unit_test(v39_a_journal_that_does_not_name_itself_is_not_archived),
         cmocka_unit_test(v39_an_empty_journal_is_neither_archived_nor_sealed),
         cmocka_unit_test(v39_damage_is_told_with_file_byte_and_record),
+        cmocka_unit_test(v39_records_of_any_size_are_packed_compared_and_their_damage_told),
+        cmocka_unit_test(v39_a_folder_that_holds_something_else_is_left_as_it_is),
         cmocka_unit_test(v39_more_than_the_manifest_says_is_not_unpacked),
         cmocka_unit_test(v39_a_journal_that_cannot_be_read_does_not_hide_its_archive),
         cmocka_unit_test(v39_an_archive_is_only_added_to_by_the_journal_that_goes_on_from_it),
@@ -1264,6 +1410,7 @@ int main(void)
         cmocka_unit_test(v39_a_manifest_is_read_as_it_was_written),
         cmocka_unit_test(v39_every_byte_of_a_manifest_counts),
         cmocka_unit_test(v39_a_line_that_cannot_be_is_refused_with_its_number),
+        cmocka_unit_test(v39_a_line_of_another_spelling_is_refused),
         cmocka_unit_test(v39_a_first_line_that_cannot_be_is_refused),
         cmocka_unit_test(v39_what_gzip_packed_is_unpacked_in_pieces_of_any_size),
         cmocka_unit_test(v39_what_is_no_gzip_member_is_not_unpacked),

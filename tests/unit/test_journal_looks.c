@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/file.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -35,9 +36,10 @@ static struct {
     int stat_errno;
     int open_errno;    /* of openat itself, for "." */
     bool other_file;   /* fstatat tells another file than is open */
+    bool other_disk;   /* or one of that number on another disk */
     bool no_locks;     /* /proc/locks cannot be read */
     const char *locks; /* what it says instead */
-    bool nobody;       /* no process is alive */
+    int kill_errno;    /* 0: the real answer */
 } world;
 
 int __real_fstat(int fd, struct stat *ret);
@@ -57,6 +59,7 @@ int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags)
 {
     int answer = __real_fstatat(fd, path, ret, flags);
     ret->st_ino += world.other_file;
+    ret->st_dev += world.other_disk;
     return answer;
 }
 
@@ -107,8 +110,8 @@ int __real_kill(pid_t pid, int signal);
 int __wrap_kill(pid_t pid, int signal);
 int __wrap_kill(pid_t pid, int signal)
 {
-    if (world.nobody) {
-        errno = ESRCH;
+    if (world.kill_errno != 0) {
+        errno = world.kill_errno;
         return -1;
     }
     return __real_kill(pid, signal);
@@ -696,6 +699,119 @@ static void p16_a_snapshot_whose_file_is_not_what_its_header_says_is_refused(voi
     mw_heap_buf_free(&file);
 }
 
+/* The same file with a part of its header replaced and its checksum right again, or with other lines under digests that fit them. */
+static enum mw_rc check_with(struct mw_str whole, const char *from, const char *to,
+                             struct mw_err *err)
+{
+    struct mw_snapshot snapshot;
+    struct mw_buf text = mw_heap_buf();
+    const char *end = memmem(whole.ptr, whole.len, ",\"crc32c\":", 10);
+    const char *at = memmem(whole.ptr, (size_t)(end - whole.ptr), from, strlen(from));
+    char crc[32];
+    assert_non_null(at);
+    mw_buf_put(&text, mw_str_sub(whole, 0, (size_t)(at - whole.ptr)));
+    mw_buf_put_z(&text, to);
+    at += strlen(from);
+    mw_buf_put(&text, (struct mw_str){at, (size_t)(end - at)});
+    (void)snprintf(crc, sizeof crc, ",\"crc32c\":\"%08x\"}", mw_crc32c(0, mw_buf_str(&text)));
+    mw_buf_put_z(&text, crc);
+    while (text.len < MW_SNAPSHOT_HEADER_BYTES - 1)
+        mw_buf_put_c(&text, ' ');
+    mw_buf_put_c(&text, '\n');
+    mw_buf_put(&text, mw_str_sub(whole, MW_SNAPSHOT_HEADER_BYTES, SIZE_MAX));
+    enum mw_rc rc = mw_snapshot_check(mw_buf_str(&text), "it", &snapshot, err);
+    mw_heap_buf_free(&text);
+    return rc;
+}
+
+static void p16_a_snapshot_whose_header_is_spelled_otherwise_is_refused(void **state)
+{
+    static const struct {
+        const char *from, *to;
+        enum mw_rc rc;
+    } rows[] = {
+        {"{", "{", MW_OK},
+        {"\"seq\":9", "\"seq\":8", MW_OK},
+        {"\"seq\":9", "\"seq\":0", MW_E_CORRUPT},
+        {"\"seq\":9", "\"seq\":09", MW_E_CORRUPT},
+        {"\"hash\":\"00", "\"hash\":\"0", MW_E_CORRUPT},
+        {"\"state\":\"aa", "\"state\":\"a", MW_E_CORRUPT},
+        {"\"left\":\"bb", "\"left\":\"b", MW_E_CORRUPT},
+        {"\"body\":\"", "\"body\":\"\",\"body\":\"", MW_E_CORRUPT},
+        {"\"journal\":\"c0ffee\"", "\"journal\":\"\"", MW_E_CORRUPT},
+        {"\"records\":", "\"record\":", MW_E_CORRUPT},
+    };
+    struct mw_snapshot snapshot;
+    struct mw_buf file = mw_heap_buf();
+    struct mw_err err = {.text = ""};
+    char name[MW_SNAPSHOT_NAME_BYTES];
+    (void)state;
+    empty_folder();
+    assert_int_equal(write_snapshot(3, 50, &err), MW_OK);
+    mw_snapshot_name(9, name);
+    assert_int_equal(mw_snapshot_read(dir_fd, name, &snapshot, &file, &err), MW_OK);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        enum mw_rc rc = check_with(mw_buf_str(&file), rows[i].from, rows[i].to, &err);
+        if (rc != rows[i].rc)
+            fail_msg("%s → %s: %s: %s", rows[i].from, rows[i].to, mw_rc_name(rc), err.text);
+    }
+    mw_heap_buf_free(&file);
+}
+
+struct lines {
+    int count, lefts;
+    int refuse_at; /* 0: never */
+};
+
+static enum mw_rc count_line(void *context, struct mw_str line, bool left, struct mw_err *err)
+{
+    struct lines *lines = context;
+    assert_true(line.len >= 2);
+    lines->count++;
+    lines->lefts += left;
+    return lines->count == lines->refuse_at ? MW_FAIL(err, MW_E_LIMIT, "enough") : MW_OK;
+}
+
+static void p16_the_lines_of_a_snapshot_are_handed_over_until_one_is_refused(void **state)
+{
+    static const char body[] = "{\"a\":1}\n{\"left\":{\"b\":2}}\n{\"left\":no end\n{}\n";
+    struct mw_buf file = mw_heap_buf();
+    struct mw_err err = {.text = ""};
+    (void)state;
+    for (size_t i = 0; i < MW_SNAPSHOT_HEADER_BYTES; i++)
+        mw_buf_put_c(&file, ' ');
+    struct lines none = {.count = 0}, all = {.count = 0}, two = {.refuse_at = 2};
+    assert_int_equal(mw_snapshot_each(mw_buf_str(&file), count_line, &none, &err), MW_OK);
+    assert_int_equal(none.count, 0);
+    mw_buf_put_z(&file, body);
+    assert_int_equal(mw_snapshot_each(mw_buf_str(&file), count_line, &all, &err), MW_OK);
+    assert_true(all.count == 4 && all.lefts == 1);
+    assert_int_equal(mw_snapshot_each(mw_buf_str(&file), count_line, &two, &err), MW_E_LIMIT);
+    assert_int_equal(two.count, 2);
+    mw_heap_buf_free(&file);
+}
+
+static void p16_an_empty_snapshot_is_one_and_the_newest_name_counts(void **state)
+{
+    struct mw_snapshot snapshot;
+    struct mw_buf file = mw_heap_buf();
+    struct mw_err err = {.text = ""};
+    char name[MW_SNAPSHOT_NAME_BYTES];
+    (void)state;
+    empty_folder();
+    assert_int_equal(write_snapshot(0, 50, &err), MW_OK);
+    mw_snapshot_name(9, name);
+    assert_int_equal(mw_snapshot_read(dir_fd, name, &snapshot, &file, &err), MW_OK);
+    assert_int_equal(snapshot.records, 0);
+    mw_heap_buf_free(&file);
+    for (uint64_t seq = 1; seq < 200; seq += 7) { /* in whatever order they are listed */
+        mw_snapshot_name(seq, name);
+        (void)close(openat(dir_fd, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    assert_int_equal(mw_snapshot_newest(dir_fd, name, &err), MW_OK);
+    assert_string_equal(name, "snapshot-00000000000000000197.jsonl");
+}
+
 /* ---- the lock ---- */
 
 #define LOCK_LINE "{\"lock\":1,\"pid\":%d,\"epoch\":7}"
@@ -716,7 +832,7 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
     static const struct {
         const char *name;
         int flock_errno;
-        int noted; /* pid in the file: 0 nobody, 1 this process, -1 one that is gone, 2 not a line */
+        int noted; /* pid in the file: 0 nobody, 1 this process, -1 one that is gone, -2 somebody else's, 2 not a line */
         const char *locks;
         bool no_locks, other_file, no_stat;
         enum mw_rc rc;
@@ -733,6 +849,8 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
          false, false, false, MW_E_CONFLICT, "held by process"},
         {"the noted one is gone", EWOULDBLOCK, -1, "", false, false, false, MW_E_CONFLICT,
          "held by another process"},
+        {"the noted one is another user's", EWOULDBLOCK, -2, "", false, false, false, MW_E_CONFLICT,
+         "held by process"},
         {"nobody is noted", EWOULDBLOCK, 0, "", false, false, false, MW_E_CONFLICT,
          "held by another process"},
         {"not a line", EWOULDBLOCK, 2, "", false, false, false, MW_E_CONFLICT,
@@ -749,7 +867,7 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
         uint64_t epoch = 0;
         int fd = -1;
         empty_folder();
-        put_lock(rows[i].noted == 1 ? getpid() : rows[i].noted == -1 ? 12345 : 0);
+        put_lock(rows[i].noted == 1 ? getpid() : rows[i].noted < 0 ? 12345 : 0);
         if (rows[i].noted == 2)
             change_byte("lock", 4);
         world.flock_errno = rows[i].flock_errno;
@@ -757,7 +875,7 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
         world.no_locks = rows[i].no_locks;
         world.other_file = rows[i].other_file;
         world.stat_errno = rows[i].no_stat ? EIO : 0;
-        world.nobody = rows[i].noted == -1;
+        world.kill_errno = rows[i].noted == -1 ? ESRCH : rows[i].noted == -2 ? EPERM : 0;
         enum mw_rc rc = mw_lock_take(&rig_quick, dir_fd, &fd, &epoch, &err);
         memset(&world, 0, sizeof world);
         if (rc != rows[i].rc || strstr(err.text, rows[i].words) == NULL)
@@ -769,31 +887,45 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
     }
 }
 
+/* One line of the kernel's list for the lock's file, with its numbers changed by so much. */
+static size_t put_listed(char *text, size_t size, long pid, unsigned more_major,
+                         unsigned more_minor, unsigned long more_inode)
+{
+    struct stat file;
+    assert_int_equal(__real_fstatat(dir_fd, "lock", &file, 0), 0);
+    int length = snprintf(text, size, "1: FLOCK  ADVISORY  WRITE %ld %02x:%02x:%lu 0 EOF\n", pid,
+                          major(file.st_dev) + more_major, minor(file.st_dev) + more_minor,
+                          (unsigned long)file.st_ino + more_inode);
+    return (size_t)length;
+}
+
 static void p11_the_holder_is_found_in_the_kernels_list(void **state)
 {
     struct mw_err err = {.text = ""};
-    struct stat file;
-    char locks[160], words[64];
+    char locks[800];
+    size_t used = 0;
     uint64_t epoch;
     int fd;
     (void)state;
     empty_folder();
     put_lock(0);
-    assert_int_equal(__real_fstatat(dir_fd, "lock", &file, 0), 0);
-    /* The second is it; the first has no process, as in a container that does not see it. */
-    (void)snprintf(locks, sizeof locks,
-                   "1: FLOCK  ADVISORY  WRITE 0 %02x:%02x:%lu 0 EOF\n"
-                   "2: FLOCK  ADVISORY  WRITE 4242 %02x:%02x:%lu 0 EOF\n",
-                   (unsigned)(file.st_dev >> 8 & 0xfff), (unsigned)(file.st_dev & 0xff),
-                   (unsigned long)file.st_ino, (unsigned)(file.st_dev >> 8 & 0xfff),
-                   (unsigned)(file.st_dev & 0xff), (unsigned long)file.st_ino);
+    /* Other files, and one without a process, as in a container that does not see it, come first. */
+    used += put_listed(locks + used, sizeof locks - used, 11, 1, 0, 0);
+    used += put_listed(locks + used, sizeof locks - used, 12, 0, 1, 0);
+    used += put_listed(locks + used, sizeof locks - used, 13, 0, 0, 1);
+    used += put_listed(locks + used, sizeof locks - used, 0, 0, 0, 0);
+    used += put_listed(locks + used, sizeof locks - used, 4242, 0, 0, 0);
+    used += put_listed(locks + used, sizeof locks - used, 14, 0, 0, 0);
     world.locks = locks;
     world.flock_errno = EWOULDBLOCK;
     assert_int_equal(mw_lock_take(&rig_quick, dir_fd, &fd, &epoch, &err), MW_E_CONFLICT);
-    memset(&world, 0, sizeof world);
-    (void)snprintf(words, sizeof words, "process %d", 4242);
-    if (strstr(err.text, words) == NULL)
+    if (strstr(err.text, "process 4242") == NULL)
         fail_msg("%s", err.text);
+    memset(&world, 0, sizeof world);
+    world.other_disk = true;
+    assert_int_equal(mw_lock_take(&rig_quick, dir_fd, &fd, &epoch, &err), MW_E_CONFLICT);
+    assert_non_null(strstr(err.text, "replaced"));
+    memset(&world, 0, sizeof world);
 }
 
 static void p11_a_lock_that_cannot_be_opened_or_noted_is_told_by_its_cause(void **state)
@@ -863,6 +995,9 @@ int main(void)
         cmocka_unit_test(p16_a_snapshot_that_cannot_be_written_leaves_the_one_before),
         cmocka_unit_test(p16_only_one_writes_a_snapshot_and_a_folder_that_cannot_be_listed_is_told),
         cmocka_unit_test(p16_a_snapshot_whose_file_is_not_what_its_header_says_is_refused),
+        cmocka_unit_test(p16_a_snapshot_whose_header_is_spelled_otherwise_is_refused),
+        cmocka_unit_test(p16_the_lines_of_a_snapshot_are_handed_over_until_one_is_refused),
+        cmocka_unit_test(p16_an_empty_snapshot_is_one_and_the_newest_name_counts),
         cmocka_unit_test(p11_who_does_not_get_the_lock_is_told_why),
         cmocka_unit_test(p11_the_holder_is_found_in_the_kernels_list),
         cmocka_unit_test(p11_a_lock_that_cannot_be_opened_or_noted_is_told_by_its_cause),
