@@ -817,7 +817,7 @@ static void v39_records_of_any_size_are_packed_compared_and_their_damage_told(vo
     struct mw_archive_damage damage;
     struct mw_manifest manifest;
     struct mw_err err = {.text = ""};
-    uint64_t last;
+    uint64_t last = 0;
     void *journal;
     char path[160];
     (void)state;
