@@ -336,9 +336,7 @@ static void leave(struct mw_host *host, struct mw_frame *frame)
             mw_host_ask_closed(host, changes[i].seq);
             continue;
         }
-        struct mw_host_ask *ask = mw_host_ask_find(host, changes[i].seq);
-        if (ask != NULL && !ask->started)
-            mw_host_ask_start(host, ask);
+        mw_host_ask_start(host, changes[i].seq);
     }
     free(changes);
     while (post != NULL) {

@@ -85,18 +85,30 @@ struct mw_run_attempt; /* attempt.c */
 struct mw_offer;       /* workers.c */
 struct mw_workers;
 
-/* An open ask as the host sees it. */
+/* An open ask that somebody here works for. People and times are only waited for: the core's table of asks is all there is of those. */
 struct mw_host_ask {
     struct mw_host_ask *newer, *older; /* in the order of their numbers */
     struct mw_host_ask *beside;        /* in the same slot of the table */
     mw_seq seq;
-    char *line; /* the asking record; NULL when nobody here will read it (a timer's, a person's) */
-    uv_timer_t *timer;
+    char *line; /* the asking record; NULL when nobody here will read it */
     struct mw_run_attempt *attempt;
     struct mw_offer *offer; /* a worker's: waiting for one, or leased */
     bool started;
     bool closed;
     bool held; /* an effect works for it, and forgets it when it has ended */
+};
+
+/* deadlines.c */
+struct mw_deadlines {
+    struct mw_deadline {
+        int64_t due_us; /* UTC */
+        mw_seq seq;
+    } * heap; /* owned; soonest first, with some whose ask is closed */
+    uint32_t count, cap;
+    uint32_t closed;         /* asks since the heap was last looked through */
+    uv_timer_t timer;        /* for the soonest; used once it has data, as clock is */
+    uv_timer_t clock;        /* while anything is due: was the clock set? */
+    int64_t clock_offset_us; /* UTC less the monotonic clock, when it was last looked */
 };
 
 struct mw_host {
@@ -143,8 +155,7 @@ struct mw_host {
         uint32_t count;
     } asks;
     uint32_t attempts_running;
-    uv_timer_t clock;           /* while a timer is armed: was the clock set? */
-    int64_t clock_offset_us;    /* UTC less the monotonic clock, when it was last looked */
+    struct mw_deadlines deadlines;
     struct mw_workers *workers; /* owned; NULL until an agent of that kind is asked or asks */
     /* definitions */
     struct mw_pins pins;
@@ -228,11 +239,16 @@ struct mw_replay *mw_replay_make(struct mw_host *host, struct mw_journal_options
 MW_MUST enum mw_rc mw_replay_run(struct mw_replay *replay, struct mw_journal_opened *ret_opened,
                                  struct mw_err *err);
 
+/* deadlines.c: of an ask that is open and durable; rings when it is due and still open. Once for each ask. */
+void mw_deadline_add(struct mw_host *host, mw_seq seq, int64_t due_us);
+/* Some ask was closed, with a deadline or without. */
+void mw_deadlines_closed(struct mw_host *host);
+
 /* asks.c: starts what core asks and does not run; stops what runs and is not asked any more. */
 void mw_host_ask_opened(struct mw_host *host, mw_seq seq, struct mw_str line);
 void mw_host_ask_closed(struct mw_host *host, mw_seq seq);
-/* Called when `seq` has become durable. */
-void mw_host_ask_start(struct mw_host *host, struct mw_host_ask *ask);
+/* Called when `seq`, which opened it, has become durable. */
+void mw_host_ask_start(struct mw_host *host, mw_seq seq);
 void mw_host_asks_start_all(struct mw_host *host);
 struct mw_host_ask *mw_host_ask_find(struct mw_host *host, mw_seq seq);
 void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *ask);

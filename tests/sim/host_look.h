@@ -441,34 +441,46 @@ static const struct loop_timer *look_timer(const uv_timer_t *handle)
     return NULL;
 }
 
+/* P07: the time is kept for it, and the timer that is armed for the soonest of all. */
+static void look_at_deadline(const struct mw_host *host, const struct mw_ask *ask)
+{
+    const struct mw_deadlines *all = &host->deadlines;
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < all->count; i++) {
+        times += all->heap[i].seq == ask->seq;
+        WORLD_CHECK(i == 0 || all->heap[(i - 1) / 2].due_us <= all->heap[i].due_us,
+                    "P07: what is due soonest is not known");
+    }
+    const struct loop_timer *timer = look_timer(&all->timer);
+    WORLD_CHECK(times == 1 && timer != NULL && timer->active,
+                "P07: ask %lu has a deadline and no timer", (unsigned long)ask->seq);
+}
+
 /* What runs is what is asked, once everything decided is durable. */
 static void look_at_asks(struct mw_host *host)
 {
-    uint32_t open = 0;
+    const struct mw_table *table = &host->core.world.asks;
     for (const struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer) {
-        const struct mw_ask *asked = mw_table_get(&host->core.world.asks, ask->seq);
+        const struct mw_ask *asked = mw_table_get(table, ask->seq);
         WORLD_CHECK((asked == NULL) == ask->closed, "P06: the host and the core differ on ask %lu",
                     (unsigned long)ask->seq);
-        if (ask->closed) {
-            WORLD_CHECK(ask->attempt != NULL || ask->held, "ask %lu is closed and kept for nothing",
-                        (unsigned long)ask->seq);
+        WORLD_CHECK(!ask->closed || ask->attempt != NULL || ask->held,
+                    "ask %lu is closed and kept for nothing", (unsigned long)ask->seq);
+    }
+    for (uint32_t i = 0; i < table->cap; i++) {
+        const struct mw_ask *asked = mw_table_at(table, i);
+        if (asked == NULL)
             continue;
-        }
-        open++;
-        WORLD_CHECK(ask->started, "P06: ask %lu is open, durable and not started",
-                    (unsigned long)ask->seq);
+        const struct mw_host_ask *ask = mw_host_ask_find(host, asked->seq);
         bool works = asked->opens == MW_OPENS_STAGE ||
                      (asked->opens == MW_OPENS_AGENT && asked->agent_kind != MW_AGENT_HUMAN);
+        WORLD_CHECK((!works && asked->opens != MW_OPENS_CONTINUE) || (ask != NULL && ask->started),
+                    "P06: ask %lu is open, durable and not started", (unsigned long)asked->seq);
         WORLD_CHECK(!works || ask->attempt != NULL || ask->held,
-                    "P06: nothing works for ask %lu, which is open", (unsigned long)ask->seq);
-        if (asked->due_us == 0)
-            continue;
-        const struct loop_timer *timer = look_timer(ask->timer);
-        WORLD_CHECK(timer != NULL && timer->active, "P07: ask %lu has a deadline and no timer",
-                    (unsigned long)ask->seq);
+                    "P06: nothing works for ask %lu, which is open", (unsigned long)asked->seq);
+        if (asked->due_us != 0)
+            look_at_deadline(host, asked);
     }
-    WORLD_CHECK(open == host->core.world.asks.count, "P06: the host has %u open asks, the core %u",
-                open, host->core.world.asks.count);
 }
 
 static void look_at_children(struct mw_host *host)
