@@ -205,10 +205,10 @@ void power_sweep_scenario(struct sweep *sweep, struct result *result)
     struct effects log = {0};
     const struct options *options = sweep->options;
     (void)snprintf(dir, sizeof dir, "%s/run", sweep->root);
-    result->ok = prepare(options, sweep->subject, dir) &&
-                 power_head_mark(dir, &sweep->head_before) &&
-                 record(options, sweep->subject, "run", dir, &log);
-    if (!result->ok || options->effects) {
+    bool ok = prepare(options, sweep->subject, dir) && power_head_mark(dir, &sweep->head_before) &&
+              record(options, sweep->subject, "run", dir, &log);
+    if (!ok || options->effects) {
+        result->ok = result->ok && ok;
         show(&log);
         effects_free(&log);
         return;
@@ -217,22 +217,23 @@ void power_sweep_scenario(struct sweep *sweep, struct result *result)
     sweep->first_prefix = first_effect(&log);
     sweep->states = options->states;
     result->effects += log.count - sweep->first_prefix;
-    result->ok = power_judge_states(sweep);
+    ok = power_judge_states(sweep);
     add_judged(result, sweep->tallies, options->jobs, &result->states);
     uint64_t random = options->seed + 99;
-    for (long k = 0; result->ok && k < options->again; k++) {
+    for (long k = 0; ok && k < options->again; k++) {
         int prefix = sweep->first_prefix +
                      (int)(power_random(&random) % (uint64_t)(log.count - sweep->first_prefix + 1));
         long n = (long)(power_random(&random) & 0xffffff);
         bool killed = k % 4 != 3; /* what is loose then stays loose in the next life */
         if (killed)
             prefix = after_a_rename(sweep, k / 4 * 3 + k % 4, prefix);
-        result->ok = cut_again(sweep, dir, prefix,
-                               !killed      ? n
-                               : k % 4 == 2 ? AGAIN_AFTER_A_KILL
-                                            : AFTER_A_KILL);
+        ok = cut_again(sweep, dir, prefix,
+                       !killed      ? n
+                       : k % 4 == 2 ? AGAIN_AFTER_A_KILL
+                                    : AFTER_A_KILL);
         add_judged(result, sweep->tallies, options->jobs, &result->again);
     }
+    result->ok = result->ok && ok;
     sweep->log = NULL;
     effects_free(&log);
 }

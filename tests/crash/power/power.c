@@ -128,13 +128,12 @@ static long print_table(FILE *out, const struct subject *const *chosen, size_t c
     return branch_count;
 }
 
-/* Round after round, each with another seed, until there are enough. */
+/* Round after round, each with another seed, until there are enough; what is broken is counted, and the rounds go on. */
 static void sweep_rounds(struct options *options, const struct subject *const *chosen, size_t count,
                          struct sweep *sweep, struct result *results, struct tally *branches)
 {
     for (;; options->seed++) {
         size_t before = sweep->seen->count;
-        bool ok = true;
         for (size_t i = 0; i < count; i++) {
             double from = now_s();
             struct sweep one = *sweep;
@@ -143,10 +142,9 @@ static void sweep_rounds(struct options *options, const struct subject *const *c
             power_sweep_scenario(&one, &results[i]);
             gather_branches(branches, sweep->tallies, options->jobs);
             results[i].seconds += now_s() - from;
-            ok = ok && results[i].ok;
         }
         size_t found = sweep->seen->count - before;
-        if (!ok || options->effects || options->total == 0 || found < count ||
+        if (options->effects || options->total == 0 || found < count ||
             (long)sweep->seen->count >= options->total)
             return;
     }
@@ -169,6 +167,8 @@ static int sweep_all(struct options *options, const struct subject *const *chose
                           .seen = shared_memory(sizeof(struct seen))};
     struct tally *branches = mw_heap_alloc(sizeof *branches);
     struct result *results = mw_heap_alloc(sizeof *results * count);
+    for (size_t i = 0; i < count; i++)
+        results[i].ok = true;
     (void)snprintf(sweep.root, sizeof sweep.root, "%s", base);
     sweep_rounds(options, chosen, count, &sweep, results, branches);
     long states = 0, broken = 0;

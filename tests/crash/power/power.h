@@ -88,7 +88,7 @@ bool power_judge_states(struct sweep *sweep);
 struct result {
     long effects, states, broken, again;
     double seconds;
-    bool ok;
+    bool ok; /* until something does not hold */
 };
 void power_sweep_scenario(struct sweep *sweep, struct result *result);
 /* One state, in words, on the standard output. Returns an exit code. */
