@@ -70,6 +70,13 @@ int __wrap_memfd_create(const char *name, unsigned flags)
     return strikes_outside() ? -1 : __real_memfd_create(name, flags);
 }
 
+ssize_t __real_write(int fd, const void *memory, size_t size_bytes);
+ssize_t __wrap_write(int fd, const void *memory, size_t size_bytes);
+ssize_t __wrap_write(int fd, const void *memory, size_t size_bytes)
+{
+    return strikes_outside() ? -1 : __real_write(fd, memory, size_bytes);
+}
+
 static bool no_library;
 
 void *__real_dlopen(const char *name, int flags);
@@ -990,6 +997,28 @@ static void v39_an_archive_is_only_added_to_by_the_journal_that_goes_on_from_it(
     }
 }
 
+static void v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is(void **state)
+{
+    struct mw_archive_damage damage;
+    struct mw_manifest manifest;
+    struct mw_err err = {.text = ""};
+    char path[160];
+    (void)state;
+    begin_anew(FIRST, 3);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+    grow_journal(journal_dir, FIRST, 5);
+    path_in(archive_dir, MW_MANIFEST_FILE, path);
+    change_file(path, 200, 1);
+    assert_int_equal(add(&quick, false, &err), MW_E_CORRUPT);
+    assert_non_null(strstr(err.text, "manifest.jsonl at line 2"));
+    assert_int_equal(
+        mw_archive_check(archive_dir, NULL, &quick, note_damage, &damage, &manifest, &err),
+        MW_E_CORRUPT);
+    assert_int_equal(manifest.count, 0);
+    change_file(path, 200, 1);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+}
+
 static void v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed(void **state)
 {
     struct mw_err err = {.text = ""};
@@ -1341,6 +1370,14 @@ static void v39_what_gzip_packed_is_unpacked_in_pieces_of_any_size(void **state)
         assert_int_equal(unpack(mw_buf_str(&packed), piece, &again, &ended), MW_OK);
         assert_true(ended && mw_str_eq(mw_buf_str(&bytes), mw_buf_str(&again)));
     }
+    /* What comes out fills a piece exactly, and nothing is left to be read. */
+    mw_buf_reset(&packed);
+    mw_buf_reset(&again);
+    pack(mw_str_sub(mw_buf_str(&bytes), 0, 256 << 10), 1000, &packed);
+    assert_int_equal(
+        unpack(mw_str_sub(mw_buf_str(&packed), 0, packed.len - 8), packed.len, &again, &ended),
+        MW_OK);
+    assert_true(!ended && again.len == 256 << 10);
     mw_buf_reset(&packed);
     pack(MW_STR_NONE, 1, &packed);
     mw_buf_reset(&again);
@@ -1405,6 +1442,7 @@ int main(void)
         cmocka_unit_test(v39_more_than_the_manifest_says_is_not_unpacked),
         cmocka_unit_test(v39_a_journal_that_cannot_be_read_does_not_hide_its_archive),
         cmocka_unit_test(v39_an_archive_is_only_added_to_by_the_journal_that_goes_on_from_it),
+        cmocka_unit_test(v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is),
         cmocka_unit_test(v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed),
         cmocka_unit_test(v39_sealed_twice_is_sealed_once),
         cmocka_unit_test(v39_a_manifest_is_read_as_it_was_written),

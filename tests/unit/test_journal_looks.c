@@ -755,6 +755,14 @@ static void p16_a_snapshot_whose_header_is_spelled_otherwise_is_refused(void **s
         if (rc != rows[i].rc)
             fail_msg("%s → %s: %s: %s", rows[i].from, rows[i].to, mw_rc_name(rc), err.text);
     }
+    /* A digest that lacks a digit, and one that fits records without an end. */
+    char digest[65];
+    assert_int_equal(check_with(mw_buf_str(&file), snapshot.body, snapshot.body + 1, &err),
+                     MW_E_CORRUPT);
+    file.ptr[file.len - 1] = '}';
+    mw_sha256_hex(mw_str_sub(mw_buf_str(&file), MW_SNAPSHOT_HEADER_BYTES, SIZE_MAX), digest);
+    assert_int_equal(check_with(mw_buf_str(&file), snapshot.body, digest, &err), MW_E_CORRUPT);
+    assert_non_null(strstr(err.text, "no end"));
     mw_heap_buf_free(&file);
 }
 
