@@ -1053,7 +1053,7 @@ static void v39_sealed_twice_is_sealed_once(void **state)
     /* The writer goes on in the empty one. */
     grow_journal(journal_dir, FIRST, 4);
     assert_int_equal(add(&quick, true, &err), MW_OK);
-    uint64_t last;
+    uint64_t last = 0;
     assert_int_equal(check_of(archive_dir, &last, &err), MW_OK);
     assert_int_equal(last, sealed_last());
 }
