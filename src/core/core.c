@@ -95,6 +95,7 @@ static struct mw_out *new_out(struct mw_arena *arena)
     out->arena = arena;
     out->event_count = 0;
     out->follow_count = 0;
+    out->blocked_count = 0;
     out->answer = 0;
     out->refused = MW_OK;
     out->refusal = MW_STR_NONE;
@@ -192,6 +193,7 @@ static void take(struct step *step, const struct mw_request *request)
     struct mw_out *out = new_out(&step->core->arena);
     decide(step->core, request, out);
     MW_ASSERT(out->refused == MW_OK); /* a follow-up is never refused */
+    mw_work_learn(&step->core->world, &step->core->work, out);
     for (uint32_t i = 0; i < out->event_count; i++)
         emit(step, request, out->events[i], false);
     for (uint32_t i = 0; i < out->follow_count; i++)

@@ -115,6 +115,7 @@ struct mw_world {
 
 #define MW_OUT_EVENTS_MAX 96
 #define MW_OUT_FOLLOWS_MAX 256
+#define MW_OUT_BLOCKED_MAX 1024
 
 /* What a decide says: events, or for a request from outside one refusal. */
 struct mw_out {
@@ -127,6 +128,9 @@ struct mw_out {
         mw_seq item;
     } follows[MW_OUT_FOLLOWS_MAX];
     uint32_t follow_count;
+    /* Groups that a DISPATCH looked at and that start nothing before one of their members has ended. */
+    mw_seq blocked[MW_OUT_BLOCKED_MAX];
+    uint32_t blocked_count;
     mw_seq answer;         /* trace that the caller is told of when there is no event to tell by */
     enum mw_rc refused;    /* MW_OK: not */
     struct mw_str refusal; /* words */

@@ -558,8 +558,8 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         enum mw_outcome outcome = mw_outcome_by_name(event->outcome);
         mw_world_end_item(world, &coordinator->item, outcome);
         if (coordinator->member > 0)
-            mw_group_member_ended(world, coordinator->item.owner, coordinator->member, outcome,
-                                  event);
+            mw_group_member_ended(world, work, coordinator->item.owner, coordinator->member,
+                                  outcome, event);
         if (outcome == MW_OUTCOME_COMPLETED) {
             struct mw_event fact = *event;
             fact.trace_wide = true;

@@ -186,14 +186,22 @@ static uint32_t next_position(const struct mw_group *group, const struct mw_grou
     return UINT32_MAX;
 }
 
-struct mw_str mw_group_next_skill(const struct mw_world *world, const struct mw_group *group)
+bool mw_group_next_skill(const struct mw_world *world, const struct mw_group *group,
+                         struct mw_str *ret_skill)
 {
+    *ret_skill = MW_STR_NONE;
+    if (group->total == group->open + group->done + group->failed)
+        return false;
     const struct mw_group_def *def = def_of(world, group);
-    uint32_t position = def != NULL ? next_position(group, def) : UINT32_MAX;
+    if (def == NULL)
+        return true;
+    uint32_t position = next_position(group, def);
     if (position == UINT32_MAX)
-        return MW_STR_NONE;
+        return false;
     const struct mw_member_def *member = &def->members[row_of(group, position)];
-    return member->kind == MW_MEMBER_TASK ? member->task->skill : MW_STR_NONE;
+    if (member->kind == MW_MEMBER_TASK)
+        *ret_skill = member->task->skill;
+    return true;
 }
 
 bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
@@ -518,7 +526,7 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
         mw_queue_remove(world, work, &group->item);
         mw_world_end_item(world, &group->item, outcome);
         if (group->member > 0)
-            mw_group_member_ended(world, group->item.owner, group->member, outcome, event);
+            mw_group_member_ended(world, work, group->item.owner, group->member, outcome, event);
         return;
     }
     default:
@@ -561,8 +569,8 @@ static void note_first_failure(struct mw_world *world, struct mw_group *group,
     group->failure = first;
 }
 
-void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
-                           enum mw_outcome outcome, const struct mw_event *event)
+void mw_group_member_ended(struct mw_world *world, struct mw_work *work, mw_seq owner,
+                           uint32_t member, enum mw_outcome outcome, const struct mw_event *event)
 {
     struct mw_group *group = owner_group(world, owner, member);
     MW_ASSERT(mw_group_positions(group)[member - 1] == MW_POSITION_OPEN);
@@ -575,4 +583,5 @@ void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member
         group->failed++;
         note_first_failure(world, group, event);
     }
+    mw_queue_wake(world, work, group);
 }

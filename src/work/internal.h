@@ -65,6 +65,8 @@ void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str sk
                   struct mw_item *item);
 /* Not in a queue: nothing happens. */
 void mw_queue_remove(struct mw_world *world, struct mw_work *work, struct mw_item *item);
+/* One of its members has ended: it may have another to start. */
+void mw_queue_wake(struct mw_world *world, struct mw_work *work, struct mw_group *group);
 void mw_queue_dispatch(const struct mw_world *world, const struct mw_work *work,
                        const struct mw_request *request, struct mw_out *out);
 /* group.c */
@@ -74,8 +76,9 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
 void mw_group_start(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_order *order, const struct mw_group_def *def, bool is_plan,
                     struct mw_out *out);
-/* What the member that it would start next asks for; empty: no task, or there is none. */
-struct mw_str mw_group_next_skill(const struct mw_world *world, const struct mw_group *group);
+/* Whether a member waits and may start; what it asks for, empty when that is no task. Without definitions nobody can say: it may. */
+bool mw_group_next_skill(const struct mw_world *world, const struct mw_group *group,
+                         struct mw_str *ret_skill);
 bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
                          const struct mw_group *group, const struct mw_request *request,
                          struct mw_out *out);
@@ -86,8 +89,8 @@ void mw_group_cancel(const struct mw_world *world, const struct mw_group *group,
 bool mw_group_keeps_late(const struct mw_world *world, const struct mw_item *item);
 /* A member ended or was opened: the owner group's counts. */
 void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member);
-void mw_group_member_ended(struct mw_world *world, mw_seq owner, uint32_t member,
-                           enum mw_outcome outcome, const struct mw_event *event);
+void mw_group_member_ended(struct mw_world *world, struct mw_work *work, mw_seq owner,
+                           uint32_t member, enum mw_outcome outcome, const struct mw_event *event);
 /* coordinator.c */
 void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *work,
                            const struct mw_request *request, struct mw_out *out);

@@ -55,6 +55,43 @@ static struct mw_skill_queue *make_queue(struct mw_world *world, struct mw_work 
     return queue;
 }
 
+/* Oldest first, as they stand in the queue; who wakes is mostly one of the oldest. */
+void mw_queue_wake(struct mw_world *world, struct mw_work *work, struct mw_group *group)
+{
+    if (group->is_startable || group->queue == 0)
+        return;
+    struct mw_group **first = &work->startable[mw_world_trace_of(world, &group->item)->priority];
+    struct mw_group *before = NULL, *next = *first;
+    while (next != NULL && next->item.id < group->item.id) {
+        before = next;
+        next = next->startable_next;
+    }
+    group->is_startable = true;
+    group->startable_before = before;
+    group->startable_next = next;
+    if (next != NULL)
+        next->startable_before = group;
+    *(before != NULL ? &before->startable_next : first) = group;
+}
+
+static void put_to_sleep(const struct mw_world *world, struct mw_work *work, struct mw_group *group)
+{
+    if (!group->is_startable)
+        return;
+    struct mw_group **first = &work->startable[mw_world_trace_of(world, &group->item)->priority];
+    group->is_startable = false;
+    if (group->startable_next != NULL)
+        group->startable_next->startable_before = group->startable_before;
+    *(group->startable_before != NULL ? &group->startable_before->startable_next : first) =
+        group->startable_next;
+}
+
+void mw_work_learn(const struct mw_world *world, struct mw_work *work, const struct mw_out *out)
+{
+    for (uint32_t i = 0; i < out->blocked_count; i++)
+        put_to_sleep(world, work, (struct mw_group *)mw_world_item(world, out->blocked[i]));
+}
+
 void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str skill,
                   struct mw_item *item)
 {
@@ -69,6 +106,8 @@ void mw_queue_add(struct mw_world *world, struct mw_work *work, struct mw_str sk
         *next_of(mw_world_item(world, queue->tail[priority])) = item->id;
     queue->tail[priority] = item->id;
     *queue_of(item) = (uint32_t)(queue - work->queues) + 1;
+    if (item->kind == MW_ITEM_GROUP)
+        mw_queue_wake(world, work, (struct mw_group *)item);
     work->dirty = true;
 }
 
@@ -79,6 +118,8 @@ void mw_queue_remove(struct mw_world *world, struct mw_work *work, struct mw_ite
         return;
     struct mw_skill_queue *queue = &work->queues[index - 1];
     unsigned priority = mw_world_trace_of(world, item)->priority;
+    if (item->kind == MW_ITEM_GROUP)
+        put_to_sleep(world, work, (struct mw_group *)item);
     *queue_of(item) = 0;
     mw_seq before = 0;
     for (mw_seq at = queue->head[priority]; at != item->id;
@@ -147,9 +188,12 @@ static bool start_group(const struct mw_world *world, const struct mw_work *work
                         const struct mw_group *group, const struct mw_request *request,
                         struct tried *tried, struct mw_out *out)
 {
-    struct mw_str skill = mw_group_next_skill(world, group);
+    struct mw_str skill;
+    bool has_next = mw_group_next_skill(world, group, &skill);
+    if (!has_next && out->blocked_count < MW_OUT_BLOCKED_MAX)
+        out->blocked[out->blocked_count++] = group->item.id;
     uint32_t *tries = skill.len > 0 ? tries_of(tried, skill) : NULL;
-    if (tries != NULL && *tries >= TRIED_MAX)
+    if (!has_next || (tries != NULL && *tries >= TRIED_MAX))
         return false;
     if (mw_group_start_next(world, work, group, request, out))
         return true;
@@ -158,29 +202,38 @@ static bool start_group(const struct mw_world *world, const struct mw_work *work
     return false;
 }
 
-/* Tries what waits in one queue at one priority, in order, until something could be started. */
-static bool start_from(const struct mw_world *world, const struct mw_work *work,
-                       const struct mw_skill_queue *queue, unsigned priority,
-                       const struct mw_request *request, struct mw_out *out)
+static bool is_held(const struct mw_trace *trace)
+{
+    return trace->paused || trace->cancelled;
+}
+
+static bool start_groups(const struct mw_world *world, const struct mw_work *work,
+                         unsigned priority, const struct mw_request *request, struct mw_out *out)
+{
+    struct tried tried;
+    tried.count = 0;
+    memset(tried.counts, 0, sizeof(tried.counts));
+    for (const struct mw_group *group = work->startable[priority]; group != NULL;
+         group = group->startable_next)
+        if (!is_held(mw_world_trace_of(world, &group->item)) &&
+            start_group(world, work, group, request, &tried, out))
+            return true;
+    return false;
+}
+
+/* All tasks of a queue want the same skill: when some cannot start, the rest hardly can. They differ in domain and in whom they tried. */
+static bool start_tasks(const struct mw_world *world, const struct mw_work *work,
+                        const struct mw_skill_queue *queue, unsigned priority,
+                        const struct mw_request *request, struct mw_out *out)
 {
     uint32_t tried = 0;
-    struct tried groups;
-    groups.count = 0;
-    memset(groups.counts, 0, sizeof(groups.counts));
     for (mw_seq at = queue->head[priority]; at != 0 && tried < TRIED_MAX;) {
-        struct mw_item *item = mw_world_item(world, at);
-        MW_ASSERT(item != NULL);
-        const struct mw_trace *trace = mw_world_trace_of(world, item);
-        at = *next_of(item);
-        if (trace->paused || trace->cancelled)
+        const struct mw_task *task = (const struct mw_task *)mw_world_item(world, at);
+        MW_ASSERT(task != NULL);
+        at = task->ready_next;
+        if (is_held(mw_world_trace_of(world, &task->item)))
             continue;
-        if (item->kind == MW_ITEM_GROUP) {
-            if (start_group(world, work, (const struct mw_group *)item, request, &groups, out))
-                return true;
-            continue;
-        }
-        struct mw_order order = mw_task_order(world, (const struct mw_task *)item, request);
-        /* All tasks of a queue want the same skill: when some cannot start, the rest hardly can. They differ in domain and in whom they tried. */
+        struct mw_order order = mw_task_order(world, task, request);
         tried++;
         if (order.def != NULL && mw_task_start(world, work, &order, false, out))
             return true;
@@ -194,6 +247,8 @@ void mw_queue_dispatch(const struct mw_world *world, const struct mw_work *work,
     MW_ASSERT(request->kind == MW_REQ_DISPATCH);
     for (unsigned priority = 0; priority < 3; priority++)
         for (uint32_t i = 0; i < work->queue_count; i++)
-            if (start_from(world, work, &work->queues[i], priority, request, out))
+            if (work->queues[i].skill.len > 0
+                    ? start_tasks(world, work, &work->queues[i], priority, request, out)
+                    : start_groups(world, work, priority, request, out))
                 return;
 }

@@ -99,7 +99,7 @@ static void apply_ended(struct mw_world *world, struct mw_work *work, const stru
     task->state = MW_TASK_ENDED;
     mw_world_end_item(world, &task->item, outcome);
     if (task->member > 0)
-        mw_group_member_ended(world, task->item.owner, task->member, outcome, event);
+        mw_group_member_ended(world, work, task->item.owner, task->member, outcome, event);
     work->dirty = true;
 }
 

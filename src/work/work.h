@@ -55,8 +55,11 @@ struct mw_work {
     struct mw_skill_queue *queues; /* KEEP */
     uint32_t queue_count;
     uint32_t queue_cap;
-    uint32_t running;          /* attempts in agents' hands, people not counted */
-    uint32_t running_max;      /* of the newest catalogue */
+    uint32_t running;     /* attempts in agents' hands, people not counted */
+    uint32_t running_max; /* of the newest catalogue */
+    /* Groups of the queue without a name that may have a member to start, oldest first, by priority: made of what is applied and of what
+     * DISPATCH learned, so that it need not ask them all. */
+    struct mw_group *startable[3];
     bool dirty;                /* something became ready or free since the last dispatch */
     struct mw_letter *letters; /* KEEP; a ring of MW_LETTERS_MAX, made with the first one */
     uint32_t letter_count;
@@ -117,6 +120,7 @@ struct mw_group_failure {
 struct mw_group {
     struct mw_item item;
     mw_seq ready_next;
+    struct mw_group *startable_before, *startable_next; /* mw_work.startable */
     struct mw_str id;
     struct mw_group_failure *failure; /* TRACE; NULL: none has failed */
     uint32_t def;
@@ -133,6 +137,7 @@ struct mw_group {
     uint8_t document;
     uint8_t outer_document;
     uint8_t ask;
+    bool is_startable;
     struct mw_group_row rows[]; /* and behind them the positions */
 };
 
@@ -169,6 +174,8 @@ void mw_work_apply(struct mw_world *world, struct mw_work *work, const struct mw
 const struct mw_letter *mw_work_letter(const struct mw_work *work, mw_seq task);
 /* True when DISPATCH would look for something: called by core when a step is otherwise quiet. */
 bool mw_work_wants_dispatch(const struct mw_work *work);
+/* What a DISPATCH found out about what is not there to be started. It is no state: only looking is saved. */
+void mw_work_learn(const struct mw_world *world, struct mw_work *work, const struct mw_out *out);
 /* True when this result's payload is one of the journey's documents, which have to be on disk before the record that names them. */
 bool mw_work_wants_document(const struct mw_world *world, mw_seq task, struct mw_str type);
 /* The trace ends: nothing of it waits in a queue any more. */
