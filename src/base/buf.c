@@ -14,7 +14,7 @@ void mw_buf_reset(struct mw_buf *buf)
     buf->overflowed = false;
 }
 
-static bool make_room(struct mw_buf *buf, size_t more)
+bool mw_buf_room(struct mw_buf *buf, size_t more)
 {
     if (buf->overflowed)
         return false;
@@ -26,17 +26,10 @@ static bool make_room(struct mw_buf *buf, size_t more)
 
 void mw_buf_put(struct mw_buf *buf, struct mw_str s)
 {
-    if (s.len == 0 || !make_room(buf, s.len))
+    if (s.len == 0 || !mw_buf_room(buf, s.len))
         return;
     memcpy(buf->ptr + buf->len, s.ptr, s.len);
     buf->len += s.len;
-}
-
-void mw_buf_put_c(struct mw_buf *buf, char c)
-{
-    if (!make_room(buf, 1))
-        return;
-    buf->ptr[buf->len++] = c;
 }
 
 void mw_buf_put_z(struct mw_buf *buf, const char *terminated)

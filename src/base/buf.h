@@ -21,7 +21,13 @@ struct mw_buf {
 void mw_buf_init(struct mw_buf *buf, void *memory, size_t cap);
 void mw_buf_reset(struct mw_buf *buf); /* keeps the memory */
 void mw_buf_put(struct mw_buf *buf, struct mw_str s);
-void mw_buf_put_c(struct mw_buf *buf, char c);
+/* Room for `more` bytes behind len; false, and overflowed, when there is none. */
+bool mw_buf_room(struct mw_buf *buf, size_t more);
+static inline void mw_buf_put_c(struct mw_buf *buf, char c)
+{
+    if ((buf->len < buf->cap && !buf->overflowed) || mw_buf_room(buf, 1))
+        buf->ptr[buf->len++] = c;
+}
 void mw_buf_put_z(struct mw_buf *buf, const char *terminated);
 void mw_buf_put_u64(struct mw_buf *buf, uint64_t value);
 void mw_buf_put_i64(struct mw_buf *buf, int64_t value);

@@ -82,6 +82,15 @@ static void put_quoted(struct mw_buf *buf, struct mw_str value)
 {
     const char *at = value.ptr;
     const char *end = value.ptr + value.len;
+    if (json_skip_plain(at, end) == end && mw_buf_room(buf, value.len + 2)) {
+        char *to = buf->ptr + buf->len;
+        to[0] = '"';
+        if (value.len > 0)
+            memcpy(to + 1, value.ptr, value.len);
+        to[value.len + 1] = '"';
+        buf->len += value.len + 2;
+        return;
+    }
     mw_buf_put_c(buf, '"');
     while (at < end) {
         const char *from = at;
@@ -110,6 +119,13 @@ void mw_json_key(struct mw_json *json, struct mw_str key)
     begin_value(json);
     put_quoted(json->buf, key);
     mw_buf_put_c(json->buf, ':');
+    json->comma = false;
+}
+
+void mw_json_key_written(struct mw_json *json, struct mw_str written)
+{
+    begin_value(json);
+    mw_buf_put(json->buf, written);
     json->comma = false;
 }
 

@@ -10,6 +10,18 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
 static bool read_value(struct mw_arena *arena, const struct field *field,
                        const struct mw_tape *tape, uint32_t node, struct mw_event *event);
 
+static void write_members(const struct mw_event *event, enum field_place place,
+                          struct mw_json *json)
+{
+    for (size_t i = 0; i < MW_COUNT(fields); i++) {
+        const struct field *field = &fields[i];
+        if (field->place != place || !is_set(field, event))
+            continue;
+        mw_json_key_written(json, (struct mw_str){field->written, field->key_len + 3u});
+        write_value(field, event, json);
+    }
+}
+
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
 {
     struct mw_event whole;
@@ -23,20 +35,10 @@ void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
     mw_json_init(&json, buf);
     mw_json_object(&json);
     mw_json_kstr(&json, "kind", mw_str_of(mw_event_info(event->kind)->kind));
-    for (size_t i = 0; i < MW_COUNT(fields); i++) {
-        if (fields[i].place != PLACE_ENV || !is_set(&fields[i], event))
-            continue;
-        mw_json_key(&json, (struct mw_str){fields[i].key, fields[i].key_len});
-        write_value(&fields[i], event, &json);
-    }
+    write_members(event, PLACE_ENV, &json);
     if (event->body.len == 0) {
         mw_json_kobject(&json, "payload");
-        for (size_t i = 0; i < MW_COUNT(fields); i++) {
-            if (fields[i].place != PLACE_PAYLOAD || !is_set(&fields[i], event))
-                continue;
-            mw_json_key(&json, (struct mw_str){fields[i].key, fields[i].key_len});
-            write_value(&fields[i], event, &json);
-        }
+        write_members(event, PLACE_PAYLOAD, &json);
         mw_json_object_end(&json);
     }
     mw_json_object_end(&json);

@@ -10,6 +10,7 @@ enum field_type { FIELD_STR, FIELD_RAW, FIELD_U64, FIELD_I64, FIELD_BOOL };
 enum field_place { PLACE_ENV, PLACE_PAYLOAD };
 
 struct field {
+    const char *written; /* "key": with quotes and colon */
     const char *key;
     uint16_t key_len;
     uint8_t type;
@@ -19,7 +20,8 @@ struct field {
 
 #define FIELD_ROW(name, type, place, key)                                                          \
     {                                                                                              \
-        key, sizeof(key) - 1, FIELD_##type, PLACE_##place, offsetof(struct mw_event, name)         \
+        "\"" key "\":", key, sizeof(key) - 1, FIELD_##type, PLACE_##place,                         \
+            offsetof(struct mw_event, name)                                                        \
     }
 
 /* The envelope's own keys, then what fields.def lists. The order here is the order on the wire. */
