@@ -23,7 +23,7 @@
 #define CHANNEL_FD 3
 #define ANSWER_MS                                                                                  \
     10000 /* a server that does not answer by then is stopped or stuck: it is killed */
-#define COUNT_NS (250 * (int64_t)1000000)
+#define FRESH_NS (250 * (int64_t)1000000)
 
 struct order {
     uid_t counted;
@@ -178,28 +178,33 @@ static bool receive(int channel, struct order *ret_order, int fds[MW_EXEC_FD_END
     }
 }
 
-/* The kernel limits a user's processes by their number over all: it is counted at most four times a second, not for each child. */
-static void count_tasks(struct mw_exec_known *known, uid_t user)
+/* Looked up at most four times a second, not for each child: the kernel limits a user's processes by their number over all. */
+static void look_again(struct mw_exec_known *known, uid_t user)
 {
     static uid_t counted = MW_EXEC_NOBODY;
-    static int64_t counted_at_ns;
+    static int64_t counted_at_ns, opened_at_ns = INT64_MIN / 2;
     int64_t now_ns = mw_now_monotonic_ns();
-    if (user == MW_EXEC_NOBODY || (user == counted && now_ns - counted_at_ns < COUNT_NS))
+    if (now_ns - opened_at_ns >= FRESH_NS) {
+        mw_sandbox_system_close(&known->system);
+        mw_sandbox_system_open(&known->system);
+        opened_at_ns = now_ns;
+    }
+    if (user == MW_EXEC_NOBODY || (user == counted && now_ns - counted_at_ns < FRESH_NS))
         return;
     known->tasks = mw_sandbox_count_tasks(user);
     counted = user;
     counted_at_ns = now_ns;
 }
 
-static int be_supervisor(const struct mw_exec_known *known, const int fds[MW_EXEC_FD_END],
-                         char *word)
+static int be_supervisor(const struct mw_exec_known *known, int channel,
+                         const int fds[MW_EXEC_FD_END], char *word)
 {
-    for (int target = 0; target < MW_EXEC_FD_END; target++)
+    (void)close(channel); /* the server's alone */
+    for (int target = 0; target < MW_EXEC_FD_END; target++) {
         if (dup2(fds[target], target) < 0)
             return 70;
-    /* The server's channel too: the host has to see when the server has gone. */
-    if (close_range(MW_EXEC_FD_END, ~0U, 0) != 0)
-        return 70;
+        (void)close(fds[target]); /* the host has to see when ours are closed */
+    }
     memset(word, 0, strlen(word));
     pid_t own = getpid();
     if (send(MW_EXEC_FD_CONTROL, &own, sizeof(own), MSG_NOSIGNAL) != (ssize_t)sizeof(own))
@@ -211,16 +216,20 @@ int mw_exec_server_main(char *word)
 {
     struct mw_exec_known known = {.server = getpid(), .offer = mw_sandbox_probe()};
     struct order order;
+    struct mw_err err;
     int fds[MW_EXEC_FD_END];
     int channel = settle();
-    if (channel < 0)
+    if (channel < 0 || mw_sandbox_bound(&err) != MW_OK)
         return 70;
+    mw_exec_offer_first();
+    for (size_t i = 0; i < MW_SANDBOX_SYSTEM_MAX; i++)
+        known.system.fds[i] = -1;
     while (receive(channel, &order, fds)) {
-        count_tasks(&known, order.counted);
+        look_again(&known, order.counted);
         /* Not fork(): the child is to be our parent's. There is one thread here and no lock that the child could miss. */
         long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
         if (pid == 0)
-            _exit(be_supervisor(&known, fds, word));
+            _exit(be_supervisor(&known, channel, fds, word));
         for (size_t i = 0; i < MW_EXEC_FD_END; i++)
             (void)close(fds[i]); /* no child: the host sees the end of its channel */
     }

@@ -18,7 +18,9 @@
 struct mw_exec_known {
     pid_t server;
     struct mw_sandbox_offer offer;
-    uint32_t tasks; /* of the order's user, at most a quarter of a second old */
+    /* At most a quarter of a second old. */
+    struct mw_sandbox_system system;
+    uint32_t tasks; /* of the order's user */
 };
 
 #define MW_EXEC_NOBODY ((uid_t)-1)
@@ -32,6 +34,8 @@ MW_MUST enum mw_rc mw_exec_server_await(int control_fd, pid_t *ret_pid, struct m
 
 /* The server itself: `millwright __exec serve`. word: the argument that its supervisors do not show. Ends when the host has gone. */
 int mw_exec_server_main(char *word);
+/* exec_stub.c: short of memory, the kernel is to take us and what we start before the host. */
+void mw_exec_offer_first(void);
 /* exec_stub.c: the supervisor, on its six descriptors. known: NULL when it was not forked by the server. */
 int mw_exec_stub_main(const struct mw_exec_known *known);
 

@@ -31,7 +31,8 @@
 struct stub {
     struct mw_exec_order order;
     struct mw_sandbox_offer offer;
-    pid_t server;   /* 0: not forked by one */
+    pid_t server;                           /* 0: not forked by one */
+    const struct mw_sandbox_system *system; /* NULL: not held open */
     uint32_t tasks; /* that the program's user had before; not asked for root */
     struct mw_exec_report report;
     pid_t program;
@@ -67,16 +68,26 @@ int mw_exec_main(int argc, char **argv)
     return argc > 2 ? mw_exec_server_main(argv[2]) : mw_exec_stub_main(NULL);
 }
 
+void mw_exec_offer_first(void)
+{
+    mw_autoclose int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0)
+        (void)!write(score, "500", 3); /* without it the kernel takes whom it likes */
+}
+
 int mw_exec_stub_main(const struct mw_exec_known *known)
 {
     struct stub stub = {.control_open = true, .kill_at_ms = NEVER_MS, .count_at_ms = NEVER_MS};
     struct mw_err err;
+    if (known == NULL)
+        mw_exec_offer_first();
     if (settle(&stub, &err) != MW_OK || take_order(&stub, &err) != MW_OK) {
         fail(&stub, MW_EXEC_SETUP_FAILED, err.text);
         return report(&stub);
     }
     stub.offer = known != NULL ? known->offer : mw_sandbox_probe();
     stub.server = known != NULL ? known->server : 0;
+    stub.system = known != NULL ? &known->system : NULL;
     uid_t user = mw_sandbox_user(&stub.order.sandbox);
     if (user != 0)
         stub.tasks = known != NULL ? known->tasks : mw_sandbox_count_tasks(user);
@@ -126,14 +137,31 @@ static enum mw_rc settle(struct stub *stub, struct mw_err *err)
     return MW_OK;
 }
 
+static enum mw_rc read_spec(struct mw_buf *text, struct mw_err *err)
+{
+    for (;;) {
+        char chunk[4096];
+        ssize_t got = read(MW_EXEC_FD_SPEC, chunk, sizeof(chunk));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return MW_FAIL_SYS(err, MW_E_IO, "read the child's order");
+        if (got == 0)
+            return MW_OK;
+        if (text->len + (size_t)got > MW_EXEC_SPEC_BYTES_MAX)
+            return MW_FAIL(err, MW_E_LIMIT, "the child's order is too large");
+        mw_buf_put(text, (struct mw_str){chunk, (size_t)got});
+    }
+}
+
 static enum mw_rc take_order(struct stub *stub, struct mw_err *err)
 {
     struct mw_arena arena; /* lives as long as the stub: the order points into it */
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_file_read(AT_FDCWD, "/proc/self/fd/3", MW_EXEC_SPEC_BYTES_MAX, &text, err);
+    (void)prctl(PR_SET_DUMPABLE, 0); /* our memory holds the child's secrets: nobody reads it */
+    enum mw_rc rc = read_spec(&text, err);
     if (rc == MW_OK) {
-        (void)close(MW_EXEC_FD_SPEC);    /* only read from */
-        (void)prctl(PR_SET_DUMPABLE, 0); /* our memory holds the child's secrets: nobody reads it */
+        (void)close(MW_EXEC_FD_SPEC); /* only read from */
         mw_heap_arena(&arena, ARENA_BYTES);
         rc = mw_exec_order_read(&arena, mw_buf_str(&text), &stub->order, err);
         stub->hard_at_ms = now_ms() + stub->order.hard_max_ms;
@@ -226,12 +254,6 @@ static _Noreturn void become_program(const struct stub *stub, pid_t supervisor, 
     (void)signal(SIGPIPE, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)umask(OUR_FILE_MODE);
-    (void)prctl(PR_SET_DUMPABLE,
-                1); /* else our own /proc/self is not ours; exec would do it anyway */
-    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (score >= 0)
-        (void)!write(score, "500",
-                     3); /* short of memory, the kernel takes this one before the host */
     if (mw_sandbox_drop(&order->sandbox, &err) != MW_OK)
         give_up(fd, MW_EXEC_SANDBOX_FAILED, err.text);
     /* Changing the user clears it, so it comes after. */
@@ -256,6 +278,7 @@ static _Noreturn void become_program(const struct stub *stub, pid_t supervisor, 
                                        .path_list = path_of(order->env),
                                        .home = order->home,
                                        .tasks = stub->tasks,
+                                       .system = stub->system,
                                        .protect = {supervisor, host > 1 ? host : 0, stub->server}};
     if (mw_sandbox_confine(&order->sandbox, &stub->offer, &facts, &err) != MW_OK)
         give_up(fd, MW_EXEC_SANDBOX_FAILED, err.text);
@@ -274,6 +297,19 @@ static void hand_over(const struct mw_sandbox *sandbox)
             (void)fchown(fd, sandbox->uid, sandbox->gid); /* without it only reopening fails */
 }
 
+/*
+ * Not fork(): the child uses our memory until it becomes the program, while we wait. Nothing is copied, and nothing of it is meant to stay:
+ * signal handling, mask, folder, user and descriptors are its own. It never returns.
+ */
+static __attribute__((noinline)) pid_t begin_program(const struct stub *stub, pid_t supervisor,
+                                                     pid_t host, int fd)
+{
+    pid_t pid = vfork();
+    if (pid == 0)
+        become_program(stub, supervisor, host, fd);
+    return pid;
+}
+
 static void start_program(struct stub *stub)
 {
     int started[2];
@@ -284,9 +320,7 @@ static void start_program(struct stub *stub)
     hand_over(&stub->order.sandbox);
     pid_t supervisor = getpid();
     pid_t host = getppid();
-    pid_t pid = fork();
-    if (pid == 0)
-        become_program(stub, supervisor, host, started[1]);
+    pid_t pid = begin_program(stub, supervisor, host, started[1]);
     (void)close(started[1]);
     if (pid < 0) {
         (void)close(started[0]);

@@ -96,19 +96,25 @@ enum mw_rc mw_landlock_path(int fd, int abi, const char *path, enum mw_landlock_
     mw_autoclose int target = open(path, O_PATH | O_CLOEXEC);
     if (target < 0 || fstat(target, &facts) != 0)
         return MW_OK;
+    return mw_landlock_file(fd, abi, target, S_ISDIR(facts.st_mode), access, path, err);
+}
+
+enum mw_rc mw_landlock_file(int fd, int abi, int target, bool is_folder,
+                            enum mw_landlock_access access, const char *name, struct mw_err *err)
+{
     uint64_t rights = FS_EXECUTE | FS_READ_FILE | FS_READ_DIR;
     if (access != MW_LANDLOCK_READ)
         rights = fs_rights(abi) & ~(uint64_t)(FS_MAKE_CHAR | FS_MAKE_BLOCK | FS_IOCTL_DEV);
     if (access == MW_LANDLOCK_WRITE)
         rights &= ~(uint64_t)FS_MAKE_SOCK;
-    if (!S_ISDIR(facts.st_mode))
+    if (!is_folder)
         rights &= FS_OF_FILES;
     struct path_beneath_attr rule = {.allowed_access = rights, .parent_fd = target};
     if (syscall(CALL_ADD_RULE, fd, RULE_PATH_BENEATH, &rule, 0) == 0)
         return MW_OK;
     if (errno == EBADFD)
         return MW_OK; /* a pipe or socket file system: Landlock does not govern it */
-    return MW_FAIL_SYS(err, MW_E_DENIED, "allow '%s'", path);
+    return MW_FAIL_SYS(err, MW_E_DENIED, "allow '%s'", name);
 }
 
 enum mw_rc mw_landlock_port(int fd, uint16_t port, bool tcp_bind, bool tcp_connect,

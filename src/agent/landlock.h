@@ -27,6 +27,10 @@ MW_MUST enum mw_rc mw_landlock_open(int abi, bool tcp_bind, bool tcp_connect, in
 /* A path that is not there (or not to be reached) is skipped: nothing is opened by that. */
 MW_MUST enum mw_rc mw_landlock_path(int fd, int abi, const char *path,
                                     enum mw_landlock_access access, struct mw_err *err);
+/* The same for what is open already (O_PATH is enough; borrowed). name: for the error. */
+MW_MUST enum mw_rc mw_landlock_file(int fd, int abi, int target, bool is_folder,
+                                    enum mw_landlock_access access, const char *name,
+                                    struct mw_err *err);
 MW_MUST enum mw_rc mw_landlock_port(int fd, uint16_t port, bool tcp_bind, bool tcp_connect,
                                     struct mw_err *err);
 MW_MUST enum mw_rc mw_landlock_restrict(int fd, struct mw_err *err); /* no_new_privs must be set */

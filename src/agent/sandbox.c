@@ -68,6 +68,8 @@ static const char *const readable[] = {
     "/dev/random",
     "/dev/urandom",
 };
+/* Those of them that are folders of programs and libraries, never links to other places. */
+static const char *const system_folders[] = {"/usr"};
 static const char *const writable[] = {"/dev/null", "/dev/zero", "/dev/full"};
 
 struct mw_sandbox_offer mw_sandbox_probe(void)
@@ -100,12 +102,17 @@ uid_t mw_sandbox_user(const struct mw_sandbox *sandbox)
 
 /* ---- rights ---- */
 
-static enum mw_rc drop_capabilities(struct mw_err *err)
+enum mw_rc mw_sandbox_bound(struct mw_err *err)
 {
-    for (int capability = 0; capability < 64; capability++)
-        if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1 &&
-            prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
+    if (geteuid() != 0)
+        return MW_OK;
+    for (int capability = 0;; capability++) {
+        int held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0);
+        if (held < 0)
+            break; /* the kernel has no more */
+        if (held == 1 && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0)
             return MW_FAIL_SYS(err, MW_E_DENIED, "give up capability %d", capability);
+    }
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0,
                 0); /* older kernels have none to clear */
     return MW_OK;
@@ -124,7 +131,7 @@ enum mw_rc mw_sandbox_drop(const struct mw_sandbox *sandbox, struct mw_err *err)
 {
     if (geteuid() != 0)
         return MW_OK;
-    enum mw_rc rc = drop_capabilities(err);
+    enum mw_rc rc = mw_sandbox_bound(err);
     if (rc != MW_OK)
         return rc;
     if (sandbox->drop) {
@@ -205,10 +212,37 @@ struct doors {
     int fd;
     int abi;
     const struct mw_sandbox *sandbox;
-    const char *home;
     struct mw_err *err;
     enum mw_rc rc; /* the first failure stays */
+    /* What no folder of programs may lie above, after following links; empty: there is none. */
+    char private[3][PATH_MAX];
 };
+
+_Static_assert(MW_COUNT(readable) <= MW_SANDBOX_SYSTEM_MAX, "all of them can be held open");
+
+void mw_sandbox_system_open(struct mw_sandbox_system *ret_system)
+{
+    for (size_t i = 0; i < MW_SANDBOX_SYSTEM_MAX; i++)
+        ret_system->fds[i] = -1;
+    for (size_t i = 0; i < MW_COUNT(readable); i++) {
+        struct stat facts;
+        int fd = open(readable[i], O_PATH | O_CLOEXEC);
+        if (fd >= 0 && fstat(fd, &facts) == 0) {
+            ret_system->fds[i] = fd;
+            ret_system->is_folder[i] = S_ISDIR(facts.st_mode);
+        } else if (fd >= 0) {
+            (void)close(fd); /* only looked at */
+        }
+    }
+}
+
+void mw_sandbox_system_close(struct mw_sandbox_system *system)
+{
+    for (size_t i = 0; i < MW_SANDBOX_SYSTEM_MAX; i++) {
+        mw_autoclose_fd(&system->fds[i]);
+        system->fds[i] = -1;
+    }
+}
 
 static void open_door(struct doors *doors, const char *path, enum mw_landlock_access access)
 {
@@ -216,12 +250,28 @@ static void open_door(struct doors *doors, const char *path, enum mw_landlock_ac
         doors->rc = mw_landlock_path(doors->fd, doors->abi, path, access, doors->err);
 }
 
-/* True when folder is above (or is) path, both after following links. */
-static bool is_above(const char *folder, const char *path)
+static void open_door_of(struct doors *doors, int target, bool is_folder,
+                         enum mw_landlock_access access, const char *name)
 {
-    char real[PATH_MAX];
-    if (path == NULL || path[0] == '\0' || realpath(path, real) == NULL)
-        return false;
+    if (doors->rc == MW_OK)
+        doors->rc =
+            mw_landlock_file(doors->fd, doors->abi, target, is_folder, access, name, doors->err);
+}
+
+static void open_system(struct doors *doors, const struct mw_sandbox_system *system)
+{
+    for (size_t i = 0; i < MW_COUNT(readable); i++) {
+        if (system == NULL)
+            open_door(doors, readable[i], MW_LANDLOCK_READ);
+        else if (system->fds[i] >= 0)
+            open_door_of(doors, system->fds[i], system->is_folder[i], MW_LANDLOCK_READ,
+                         readable[i]);
+    }
+}
+
+/* Both after following links. */
+static bool is_at_or_below(const char *real, const char *folder)
+{
     size_t len = strlen(folder);
     return strncmp(folder, real, len) == 0 && (real[len] == '/' || real[len] == '\0');
 }
@@ -232,14 +282,34 @@ static bool is_narrow(const struct doors *doors, const char *folder)
     struct stat facts;
     if (strcmp(folder, "/") == 0 || stat(folder, &facts) != 0 || (facts.st_mode & S_ISVTX) != 0)
         return false;
-    return !is_above(folder, doors->home) && !is_above(folder, doors->sandbox->work_dir) &&
-           !is_above(folder, doors->sandbox->tmp_dir);
+    for (size_t i = 0; i < MW_COUNT(doors->private); i++)
+        if (doors->private[i][0] != '\0' && is_at_or_below(doors->private[i], folder))
+            return false;
+    return true;
+}
+
+static void note_private(struct doors *doors, const char *home)
+{
+    const char *paths[] = {home, doors->sandbox->work_dir, doors->sandbox->tmp_dir};
+    for (size_t i = 0; i < MW_COUNT(paths); i++)
+        if (paths[i] == NULL || paths[i][0] == '\0' ||
+            realpath(paths[i], doors->private[i]) == NULL)
+            doors->private[i][0] = '\0';
+}
+
+/* What lies in a folder that every sandbox may read is open already. */
+static bool is_open(const char *real)
+{
+    for (size_t i = 0; i < MW_COUNT(system_folders); i++)
+        if (is_at_or_below(real, system_folders[i]))
+            return true;
+    return false;
 }
 
 static void open_folder_if_narrow(struct doors *doors, const char *path)
 {
     char real[PATH_MAX];
-    if (realpath(path, real) != NULL && is_narrow(doors, real))
+    if (realpath(path, real) != NULL && !is_open(real) && is_narrow(doors, real))
         open_door(doors, real, MW_LANDLOCK_READ);
 }
 
@@ -248,7 +318,7 @@ static void open_program(struct doors *doors, const char *program)
     char folder[PATH_MAX], real[PATH_MAX];
     const char *names[] = {program, realpath(program, real)};
     for (size_t i = 0; i < MW_COUNT(names); i++) {
-        if (names[i] == NULL)
+        if (names[i] == NULL || (i > 0 && is_open(names[i])))
             continue;
         open_door(doors, names[i], MW_LANDLOCK_READ);
         (void)snprintf(folder, sizeof(folder), "%s", names[i]);
@@ -281,15 +351,18 @@ static void open_path_list(struct doors *doors, const char *path_list)
 /* Scripts open /dev/stdin and /dev/stderr by name; those lead to the very files that they already hold. */
 static void open_standard_files(struct doors *doors)
 {
-    open_door(doors, "/proc/self/fd/0", MW_LANDLOCK_READ);
-    open_door(doors, "/proc/self/fd/2", MW_LANDLOCK_WRITE);
+    struct stat facts;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += STDERR_FILENO - STDIN_FILENO)
+        if (fstat(fd, &facts) == 0)
+            open_door_of(doors, fd, S_ISDIR(facts.st_mode),
+                         fd == STDIN_FILENO ? MW_LANDLOCK_READ : MW_LANDLOCK_WRITE,
+                         fd == STDIN_FILENO ? "standard input" : "standard error");
 }
 
 static void open_paths(struct doors *doors, const struct mw_sandbox_program *program)
 {
     const struct mw_sandbox *sandbox = doors->sandbox;
-    for (size_t i = 0; i < MW_COUNT(readable); i++)
-        open_door(doors, readable[i], MW_LANDLOCK_READ);
+    open_system(doors, program->system);
     for (size_t i = 0; i < MW_COUNT(writable); i++)
         open_door(doors, writable[i], MW_LANDLOCK_WRITE);
     open_standard_files(doors);
@@ -344,8 +417,13 @@ static enum mw_rc apply_landlock(const struct mw_sandbox *sandbox, int abi,
     enum mw_rc rc = mw_landlock_open(abi, rule.bind, rule.connect, &fd, err);
     if (rc != MW_OK)
         return rc;
-    struct doors doors = {
-        .fd = fd, .abi = abi, .sandbox = sandbox, .home = program->home, .err = err, .rc = MW_OK};
+    struct doors doors;
+    doors.fd = fd;
+    doors.abi = abi;
+    doors.sandbox = sandbox;
+    doors.err = err;
+    doors.rc = MW_OK;
+    note_private(&doors, program->home);
     open_paths(&doors, program);
     open_ports(&doors);
     return doors.rc == MW_OK ? mw_landlock_restrict(fd, err) : doors.rc;

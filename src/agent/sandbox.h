@@ -67,17 +67,29 @@ uid_t mw_sandbox_user(const struct mw_sandbox *sandbox);
 /* The processes (threads counted) that uid has now: the kernel's process limit counts them all. */
 uint32_t mw_sandbox_count_tasks(uid_t uid);
 
+/* Root gives up what programs started from here on could gain by being run; it keeps its own rights until mw_sandbox_drop, which does this
+ * too: done before, it costs each child less. */
+MW_MUST enum mw_rc mw_sandbox_bound(struct mw_err *err);
 /*
  * In the freshly forked child, in this order: rights (uid, groups, capabilities), then confine just before exec. Neither can be undone.
  * Both use only their arguments and system calls; on failure err says which rule.
  */
 MW_MUST enum mw_rc mw_sandbox_drop(const struct mw_sandbox *sandbox, struct mw_err *err);
+/* What every sandbox may read, held open: whoever makes many sandboxes need not look for it each time. */
+#define MW_SANDBOX_SYSTEM_MAX 48
+struct mw_sandbox_system {
+    int fds[MW_SANDBOX_SYSTEM_MAX]; /* owned, close on exec; -1: not there */
+    bool is_folder[MW_SANDBOX_SYSTEM_MAX];
+};
+void mw_sandbox_system_open(struct mw_sandbox_system *ret_system);
+void mw_sandbox_system_close(struct mw_sandbox_system *system);
 /* program: absolute path of what will be run; path_list: the child's PATH; home: nothing above or equal to it is opened for `program` or PATH. */
 struct mw_sandbox_program {
     const char *program;
     const char *path_list;
     const char *home;
-    uint32_t tasks;   /* of mw_sandbox_count_tasks, when that user is not root */
+    uint32_t tasks; /* of mw_sandbox_count_tasks, when that user is not root */
+    const struct mw_sandbox_system *system; /* NULL: found now */
     pid_t protect[3]; /* our own processes: no signal from inside reaches them; 0: none */
 };
 MW_MUST enum mw_rc mw_sandbox_confine(const struct mw_sandbox *sandbox,

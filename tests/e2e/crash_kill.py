@@ -8,7 +8,7 @@ import threading
 import time
 from datetime import datetime, timezone
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, prove, seeded, stat_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, is_fork_server, prove, seeded, stat_of, until, want
 
 ROUNDS = 200 if NIGHT else 20
 VICTIMS = ("host", "agent", "stub", "server", "cli", "host and cli")
@@ -71,7 +71,7 @@ def victims_of(world, host, victim):
     """What to kill now; [] when there is none at this moment."""
     if victim == "host":
         return [host]
-    servers = [pid for pid in descendants(host) if b"serve" in command_of(pid)[1:]]
+    servers = [pid for pid in descendants(host) if is_fork_server(pid)]
     if victim == "server":  # what it forked lives on, and the next attempt makes a new one
         return servers
     stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid) and pid not in servers]

@@ -101,6 +101,11 @@ def descendants(pid):
     return found
 
 
+def is_fork_server(pid):
+    """`millwright __exec serve` stays as long as the host; what it forks shows `__exec` alone."""
+    return command_of(pid)[1:3] == [b"__exec", b"serve"]
+
+
 def command_of(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

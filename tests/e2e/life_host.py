@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, prove, result_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, is_fork_server, prove, result_of, until, want
 
 
 def race(worlds):
@@ -60,7 +60,8 @@ def idles_out(worlds):
     code, _, err = world.gen()
     want(code == 0, f"gen: exit {code}: {err[-300:]}")
     until(lambda: world.host() is None, 8, "the host has left")
-    want('"host.left"' in open(world.path("log", "host.log"), encoding="utf-8").read(), "it left without a word")
+    # Its socket goes first: what it still does then takes a moment on a busy machine.
+    until(lambda: '"host.left"' in open(world.path("log", "host.log"), encoding="utf-8").read(), 8, "it left with a word")
     world.verify()
 
 
@@ -157,7 +158,7 @@ def cancelled(worlds):
             continue
         want(ended != 0 or result_of(out)["state"] in ("cancelled", "draft"), f"a cancelled gen: exit {ended}: {out[-300:]}")
         want(world.host() == host.pid, f"the host is another one after a cancel at {share}")
-        until(lambda: not descendants(host.pid), 8, "nothing of it runs")
+        until(lambda: all(is_fork_server(pid) for pid in descendants(host.pid)), 8, "nothing of it runs")
     code, result, err = world.gen()
     want(code == 0 and result["state"] == "draft", f"after all cancels: exit {code}: {err[-300:]}")
     world.verify()

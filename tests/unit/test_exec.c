@@ -379,6 +379,18 @@ static void a_killed_supervisor_is_no_report_and_takes_the_program_along(void **
     fixture_free(ended);
 }
 
+static void short_of_memory_the_kernel_takes_the_program_before_the_host(void **state)
+{
+    struct ended *ended = fixture_shell(*state, "cat /proc/self/oom_score_adj");
+    assert_says(ended, "500\n");
+    fixture_free(ended);
+    char own[8] = "";
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY);
+    assert_true(fd >= 0 && read(fd, own, sizeof(own) - 1) > 0);
+    assert_true(atoi(own) < 500);
+    (void)close(fd);
+}
+
 static void usage_is_measured(void **state)
 {
     struct ended *ended =
@@ -737,6 +749,7 @@ int main(int argc, char **argv)
         TEST(the_backstop_rings_when_the_host_forgets),
         TEST(ending_an_ended_child_says_so),
         TEST(a_killed_supervisor_is_no_report_and_takes_the_program_along),
+        TEST(short_of_memory_the_kernel_takes_the_program_before_the_host),
         TEST(usage_is_measured),
         TEST(an_unreadable_report_is_no_report),
         TEST(a_fork_bomb_of_root_is_counted_and_killed),
