@@ -164,7 +164,7 @@ static enum mw_rc open_pipes(struct stub_fds *fds, struct mw_exec_child *child, 
         return MW_FAIL_SYS(err, MW_E_IO, "renumber the child's descriptors");
     int ours[] = {child->stdout_fd, child->report_fd, child->control_fd};
     for (size_t i = 0; i < MW_COUNT(ours); i++)
-        if (fcntl(ours[i], F_SETFL, fcntl(ours[i], F_GETFL) | O_NONBLOCK) != 0)
+        if (fcntl(ours[i], F_SETFL, O_NONBLOCK) != 0) /* they have no other flag */
             return MW_FAIL_SYS(err, MW_E_IO, "make a child's pipe non-blocking");
     (void)fcntl(child->stdout_fd, F_SETPIPE_SZ, OUTPUT_PIPE_BYTES); /* only fewer wake-ups */
     return MW_OK;

@@ -45,14 +45,11 @@ enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child
     char text[FILE_BYTES_MAX];
     int len = snprintf(text, sizeof(text), "{\"pid\":%d,\"start\":%llu,\"boot\":\"%s\"}\n",
                        (int)child->pid, (unsigned long long)child->start_ticks, boot);
-    mw_autofree char *draft = mw_heap_format("%s.new", path);
-    mw_autoclose int fd = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* One write of a few bytes: a host killed here leaves nothing or all of it. */
+    mw_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return MW_FAIL_SYS(err, errno == ENOSPC ? MW_E_FULL : MW_E_IO, "write '%s'", draft);
-    rc = mw_write_all(fd, (struct mw_str){text, (size_t)len}, err);
-    if (rc == MW_OK && rename(draft, path) != 0)
-        rc = MW_FAIL_SYS(err, MW_E_IO, "put '%s' in place", path);
-    return rc;
+        return MW_FAIL_SYS(err, errno == ENOSPC ? MW_E_FULL : MW_E_IO, "write '%s'", path);
+    return mw_write_all(fd, (struct mw_str){text, (size_t)len}, err);
 }
 
 enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover *ret_found,
@@ -79,17 +76,24 @@ enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover
     return rc;
 }
 
+/* The same as long as the process lives: read once. */
 static enum mw_rc read_boot(char ret_boot[BOOT_TEXT], struct mw_err *err)
 {
-    struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc =
-        mw_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_TEXT - 1, &text, err);
-    if (rc == MW_OK) {
-        struct mw_str boot = mw_str_trim(mw_buf_str(&text));
-        (void)snprintf(ret_boot, BOOT_TEXT, "%.*s", MW_STR_ARG(boot));
+    static _Thread_local char known[BOOT_TEXT];
+    if (known[0] == '\0') {
+        struct mw_buf text = mw_heap_buf();
+        enum mw_rc rc =
+            mw_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_TEXT - 1, &text, err);
+        if (rc == MW_OK) {
+            struct mw_str boot = mw_str_trim(mw_buf_str(&text));
+            (void)snprintf(known, BOOT_TEXT, "%.*s", MW_STR_ARG(boot));
+        }
+        mw_heap_buf_free(&text);
+        if (rc != MW_OK)
+            return rc;
     }
-    mw_heap_buf_free(&text);
-    return rc;
+    memcpy(ret_boot, known, BOOT_TEXT);
+    return MW_OK;
 }
 
 static enum mw_rc parse_leftover(struct mw_arena *arena, const char *path, struct mw_str text,

@@ -98,26 +98,57 @@ static const struct denied denied[] = {
     {435 /* clone3 */, ENOSYS},
 };
 
-/* The calls that reach another process by its number, and which argument the number is. */
-static const struct {
-    uint32_t number;
-    uint8_t argument;
-} by_number[] = {
-    {SYS_kill, 0},
-    {SYS_tkill, 0},
-    {SYS_tgkill, 0},
-    {SYS_rt_sigqueueinfo, 0},
-    {SYS_rt_tgsigqueueinfo, 0},
-    {434 /* pidfd_open */, 0},
-    {SYS_prlimit64, 0},
-    {SYS_sched_setscheduler, 0},
-    {SYS_sched_setparam, 0},
-    {SYS_sched_setaffinity, 0},
+/* The calls that reach another process by its number, their first argument. */
+static const uint32_t by_number[] = {
+    SYS_kill,
+    SYS_tkill,
+    SYS_tgkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    434 /* pidfd_open */,
+    SYS_prlimit64,
+    SYS_sched_setscheduler,
+    SYS_sched_setparam,
+    SYS_sched_setaffinity,
 };
+
+/*
+ * The program: entry, a search for the call's number, and behind it a block for each kind of call that must be looked at. Every path ends in
+ * an answer. The kernel runs the search once for each number there is when it installs the filter (what is then always allowed is never
+ * asked again), for every process that we start: hence a tree, and few instructions.
+ */
+enum place {
+    PLACE_EPERM,
+    PLACE_ENOSYS,
+    PLACE_PROCESS, /* names another process */
+    PLACE_CLONE,
+    PLACE_UNSHARE,
+    PLACE_IOCTL,
+    PLACE_SOCKET,
+    PLACE_PAIR,
+    PLACE_SENDTO,
+    PLACE_SENDMSG,
+    PLACE_SENDMMSG,
+    PLACE_COUNT
+};
+
+struct row {
+    uint32_t number;
+    enum place place;
+};
+
+#define LEAF_MAX 6
+#define ROWS_MAX (MW_COUNT(denied) + MW_COUNT(by_number) + PLACE_COUNT)
 
 struct program {
     struct sock_filter code[PROGRAM_MAX];
     uint16_t count;
+    uint16_t places[PLACE_COUNT];
+    struct {
+        uint16_t at;
+        enum place place;
+    } jumps[ROWS_MAX];
+    uint16_t jump_count;
 };
 
 static void put(struct program *program, uint16_t code, uint8_t yes, uint8_t no, uint32_t value)
@@ -137,37 +168,41 @@ static void load_argument(struct program *program, unsigned index)
     load(program, offsetof(struct seccomp_data, args) + index * sizeof(uint64_t));
 }
 
+static void allow(struct program *program)
+{
+    put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
 static void answer(struct program *program, uint32_t number)
 {
     put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | number);
 }
 
-/* A block for one call: begin, tests, end. begin jumps over the block for other calls; end loads the number again. */
-static uint16_t begin(struct program *program, uint32_t number)
+/* The jump at `at` goes, when its test holds, to what is put next. */
+static void land(struct program *program, uint16_t at)
 {
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, number);
-    return program->count;
-}
-
-static void end(struct program *program, uint16_t start)
-{
-    load(program, offsetof(struct seccomp_data, nr));
-    unsigned length = program->count - start;
+    unsigned length = program->count - at - 1u;
     MW_ASSERT(length <= UINT8_MAX);
-    program->code[start - 1].jf = (uint8_t)length;
+    program->code[at].jt = (uint8_t)length;
 }
 
-/* With the argument loaded. */
-static void refuse_if_equal(struct program *program, uint32_t value, uint32_t number)
-{
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value);
-    answer(program, number);
-}
-
-static void refuse_if_any_bit(struct program *program, uint32_t bits, uint32_t number)
+/* With the argument loaded; each of these ends with an answer. */
+static void refuse_any_bit(struct program *program, uint32_t bits, uint32_t number)
 {
     put(program, BPF_JMP | BPF_JSET | BPF_K, 0, 1, bits);
     answer(program, number);
+    allow(program);
+}
+
+static void refuse_any_of(struct program *program, const uint32_t *values, size_t count)
+{
+    uint16_t first = program->count;
+    for (size_t i = 0; i < count; i++)
+        put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, values[i]);
+    allow(program);
+    for (size_t i = 0; i < count; i++)
+        land(program, (uint16_t)(first + i));
+    answer(program, EPERM);
 }
 
 static void put_entry(struct program *program)
@@ -183,46 +218,118 @@ static void put_entry(struct program *program)
 #endif
 }
 
-static void put_flag_rules(struct program *program)
+/* ---- the search ---- */
+
+static void add_row(struct row *rows, size_t *count, uint32_t number, enum place place)
 {
-    uint16_t start = begin(program, SYS_clone);
-    load_argument(program, 0);
-    refuse_if_any_bit(program, NEW_NAMESPACES, EPERM);
-    end(program, start);
+    MW_ASSERT(*count < ROWS_MAX);
+    size_t at = (*count)++;
+    for (; at > 0 && rows[at - 1].number > number; at--)
+        rows[at] = rows[at - 1];
+    rows[at] = (struct row){number, place};
+}
 
-    start = begin(program, SYS_unshare);
-    load_argument(program, 0);
-    refuse_if_any_bit(program, NEW_NAMESPACES | NEW_TIME_NAMESPACE, EPERM);
-    end(program, start);
+/* Sorted by number, each number once. */
+static size_t list_rows(const struct mw_seccomp *rules, struct row rows[ROWS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < MW_COUNT(denied); i++)
+        add_row(rows, &count, denied[i].number,
+                denied[i].answer == ENOSYS ? PLACE_ENOSYS : PLACE_EPERM);
+    for (size_t i = 0; i < MW_COUNT(by_number); i++)
+        add_row(rows, &count, by_number[i], PLACE_PROCESS);
+    add_row(rows, &count, SYS_clone, PLACE_CLONE);
+    add_row(rows, &count, SYS_unshare, PLACE_UNSHARE);
+    add_row(rows, &count, SYS_ioctl, PLACE_IOCTL);
+    add_row(rows, &count, SYS_socket, PLACE_SOCKET);
+    if (!rules->unix_sockets)
+        add_row(rows, &count, SYS_socketpair, PLACE_PAIR);
+    if (rules->inet_tcp && !rules->inet_all) {
+        add_row(rows, &count, SYS_sendto, PLACE_SENDTO);
+        add_row(rows, &count, SYS_sendmsg, PLACE_SENDMSG);
+        add_row(rows, &count, SYS_sendmmsg, PLACE_SENDMMSG);
+    }
+    return count;
+}
 
-    start = begin(program, SYS_ioctl);
+static void put_leaf(struct program *program, const struct row *rows, size_t count)
+{
+    uint16_t refused[LEAF_MAX];
+    size_t refused_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].place == PLACE_EPERM) { /* most of them: one answer serves the leaf */
+            refused[refused_count++] = program->count;
+            put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, rows[i].number);
+            continue;
+        }
+        put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, rows[i].number);
+        program->jumps[program->jump_count].at = program->count;
+        program->jumps[program->jump_count++].place = rows[i].place;
+        put(program, BPF_JMP | BPF_JA, 0, 0, 0);
+    }
+    allow(program);
+    for (size_t i = 0; i < refused_count; i++)
+        land(program, refused[i]);
+    if (refused_count > 0)
+        answer(program, EPERM);
+}
+
+static void put_search(struct program *program, const struct row *rows, size_t count)
+{
+    if (count <= LEAF_MAX) {
+        put_leaf(program, rows, count);
+        return;
+    }
+    size_t half = count / 2;
+    uint16_t node = program->count;
+    put(program, BPF_JMP | BPF_JGE | BPF_K, 0, 0, rows[half].number);
+    put_search(program, rows, half);
+    land(program, node);
+    put_search(program, rows + half, count - half);
+}
+
+/* ---- the blocks ---- */
+
+static void begin(struct program *program, enum place place)
+{
+    program->places[place] = program->count;
+}
+
+static void put_flag_blocks(struct program *program)
+{
+    static const uint32_t typing[] = {TIOCSTI,
+                                      0x541C /* TIOCLINUX */}; /* into somebody's terminal */
+    begin(program, PLACE_ENOSYS);
+    answer(program, ENOSYS);
+    begin(program, PLACE_CLONE);
+    load_argument(program, 0);
+    refuse_any_bit(program, NEW_NAMESPACES, EPERM);
+    begin(program, PLACE_UNSHARE);
+    load_argument(program, 0);
+    refuse_any_bit(program, NEW_NAMESPACES | NEW_TIME_NAMESPACE, EPERM);
+    begin(program, PLACE_IOCTL);
     load_argument(program, 1);
-    refuse_if_equal(program, TIOCSTI, EPERM); /* types into somebody's terminal */
-    refuse_if_equal(program, 0x541C /* TIOCLINUX */, EPERM);
-    end(program, start);
+    refuse_any_of(program, typing, MW_COUNT(typing));
 }
 
 /* seccomp(SECCOMP_SET_MODE_FILTER) stays allowed: more filters only take away. */
-static void put_number_rules(struct program *program, const struct mw_seccomp *rules)
+static void put_process_block(struct program *program, const struct mw_seccomp *rules)
 {
-    for (size_t i = 0; i < MW_COUNT(by_number); i++) {
-        uint16_t start = begin(program, by_number[i].number);
-        load_argument(program, by_number[i].argument);
-        if (by_number[i].number == SYS_kill)
-            refuse_if_equal(program, (uint32_t)-1, EPERM); /* everybody of this user */
-        for (size_t j = 0; j < MW_SECCOMP_PROTECT_MAX; j++)
-            if (rules->protect[j] != 0)
-                refuse_if_equal(program, (uint32_t)rules->protect[j], EPERM);
-        end(program, start);
-    }
+    uint32_t values[MW_SECCOMP_PROTECT_MAX + 1] = {(uint32_t)-1}; /* kill: everybody of this user */
+    size_t count = 1;
+    for (size_t i = 0; i < MW_SECCOMP_PROTECT_MAX; i++)
+        if (rules->protect[i] != 0)
+            values[count++] = (uint32_t)rules->protect[i];
+    begin(program, PLACE_PROCESS);
+    load_argument(program, 0);
+    refuse_any_of(program, values, count);
 }
 
-/* With the number loaded and the call known to be socket(): the family is one and nothing else of it is refused. */
+/* With the family loaded: this one and nothing else of it is refused. */
 static void allow_family(struct program *program, uint32_t family)
 {
-    load_argument(program, 0);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, family);
-    put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    allow(program);
 }
 
 /* Allows socket(family, stream, 0 or TCP): MPTCP and SCTP would pass Landlock's TCP rules. */
@@ -236,63 +343,73 @@ static void allow_tcp(struct program *program, uint32_t family)
     load_argument(program, 2);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, 0);
     put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PROTOCOL_TCP);
-    put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    allow(program);
 }
 
-static void put_socket_rules(struct program *program, const struct mw_seccomp *rules)
+static void put_socket_block(struct program *program, const struct mw_seccomp *rules)
 {
-    uint16_t start = begin(program, SYS_socket);
-    /* Netlink's routing family only: resolvers and os.networkInterfaces() read addresses from it. */
+    begin(program, PLACE_SOCKET);
     load_argument(program, 0);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, AF_NETLINK);
-    load_argument(program, 2);
-    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
-    put(program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
     if (rules->unix_sockets)
         allow_family(program, AF_UNIX);
     if (rules->inet_all) {
         allow_family(program, AF_INET);
         allow_family(program, AF_INET6);
-    } else if (rules->inet_tcp) {
+    }
+    /* Netlink's routing family only: resolvers and os.networkInterfaces() read addresses from it. */
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, AF_NETLINK);
+    load_argument(program, 2);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    allow(program);
+    if (rules->inet_tcp && !rules->inet_all) {
         allow_tcp(program, AF_INET);
         allow_tcp(program, AF_INET6);
     }
     answer(program, EACCES);
-    end(program, start);
+}
 
-    if (!rules->unix_sockets) { /* a datagram pair could still be sent to a path */
-        start = begin(program, SYS_socketpair);
-        load_argument(program, 1);
-        put(program, BPF_ALU | BPF_AND | BPF_K, 0, 0, SOCKET_TYPE_MASK);
-        refuse_if_equal(program, SOCK_DGRAM, EACCES);
-        end(program, start);
-    }
-    if (rules->inet_tcp && !rules->inet_all) {
-        start = begin(program, SYS_sendto);
-        load_argument(program, 3);
-        refuse_if_any_bit(program, FAST_OPEN, EPERM);
-        end(program, start);
-        start = begin(program, SYS_sendmsg);
-        load_argument(program, 2);
-        refuse_if_any_bit(program, FAST_OPEN, EPERM);
-        end(program, start);
-        start = begin(program, SYS_sendmmsg);
-        load_argument(program, 3);
-        refuse_if_any_bit(program, FAST_OPEN, EPERM);
-        end(program, start);
+/* A datagram pair could still be sent to a path. */
+static void put_pair_block(struct program *program)
+{
+    begin(program, PLACE_PAIR);
+    load_argument(program, 1);
+    put(program, BPF_ALU | BPF_AND | BPF_K, 0, 0, SOCKET_TYPE_MASK);
+    put(program, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SOCK_DGRAM);
+    answer(program, EACCES);
+    allow(program);
+}
+
+static void put_send_blocks(struct program *program)
+{
+    static const struct {
+        enum place place;
+        unsigned flags;
+    } rows[] = {{PLACE_SENDTO, 3}, {PLACE_SENDMSG, 2}, {PLACE_SENDMMSG, 3}};
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        begin(program, rows[i].place);
+        load_argument(program, rows[i].flags);
+        refuse_any_bit(program, FAST_OPEN, EPERM);
     }
 }
 
 enum mw_rc mw_seccomp_apply(const struct mw_seccomp *rules, struct mw_err *err)
 {
-    struct program program = {.count = 0};
+    struct row rows[ROWS_MAX];
+    struct program program;
+    program.count = program.jump_count = 0;
     put_entry(&program);
-    for (size_t i = 0; i < MW_COUNT(denied); i++)
-        refuse_if_equal(&program, denied[i].number, denied[i].answer);
-    put_flag_rules(&program);
-    put_number_rules(&program, rules);
-    put_socket_rules(&program, rules);
-    put(&program, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+    put_search(&program, rows, list_rows(rules, rows));
+    put_flag_blocks(&program);
+    put_process_block(&program, rules);
+    put_socket_block(&program, rules);
+    if (!rules->unix_sockets)
+        put_pair_block(&program);
+    if (rules->inet_tcp && !rules->inet_all)
+        put_send_blocks(&program);
+    for (uint16_t i = 0; i < program.jump_count; i++) {
+        uint16_t at = program.jumps[i].at;
+        program.code[at].k = program.places[program.jumps[i].place] - at - 1u;
+    }
 
     struct sock_fprog loaded = {program.count, program.code};
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &loaded) != 0)

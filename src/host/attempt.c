@@ -294,7 +294,8 @@ static void start_child(struct mw_run_attempt *attempt)
 {
     struct mw_host *host = attempt->host;
     mw_autofree char *files = mw_attempt_path(attempt, "files");
-    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
+    mw_autofree char *tmp =
+        mw_attempt_path(attempt, mw_attempt_is_words(attempt) ? "files" : "tmp");
     mw_autofree char *task =
         mw_attempt_path(attempt, attempt->agent.answers_by_diff ? "prompt.txt" : "task.json");
     mw_autofree char *log = mw_attempt_path(attempt, "stderr.log");

@@ -1,7 +1,7 @@
 /*
  * attempt.h - one attempt of one agent, from its folder to the request that says what came of it.
  *
- * .millwright/work/{taskId}.{attempt}/: files/ (where the agent works), tmp/, task.json (what it was given), stderr.log, pid.
+ * .millwright/work/{taskId}.{attempt}/: files/ (where the agent works), tmp/ (unless it gets and owns no files), task.json (what it was given), stderr.log, pid.
  * The folder stays; `clean` removes it.
  */
 #ifndef MW_HOST_ATTEMPT_H
@@ -56,6 +56,8 @@ struct mw_run_attempt {
 
 /* attempt_prepare.c, on a worker thread. */
 void mw_attempt_prepare(uv_work_t *work);
+/* An attempt that gets no files and owns none. It has no folder for TMPDIR apart, and nobody looks at what it jotted down. */
+bool mw_attempt_is_words(const struct mw_run_attempt *attempt);
 /* What is started, and with which environment; both live as long as the attempt. */
 const char *const *mw_attempt_argv(struct mw_run_attempt *attempt);
 const char *const *mw_attempt_environment(struct mw_run_attempt *attempt);

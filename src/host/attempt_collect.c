@@ -68,7 +68,7 @@ static void tidy(const struct mw_run_attempt *attempt)
         (payload.len > 0 && memmem(payload.ptr, payload.len, said, sizeof(said) - 1) != NULL))
         return;
     if (mw_remove_tree(AT_FDCWD, files, NULL) != MW_OK ||
-        mw_remove_tree(AT_FDCWD, tmp, NULL) != MW_OK)
+        (!mw_attempt_is_words(attempt) && mw_remove_tree(AT_FDCWD, tmp, NULL) != MW_OK))
         return; /* `clean` gets it later */
 }
 
@@ -98,9 +98,10 @@ void mw_attempt_collect(uv_work_t *work)
         return;
     if (!answered)
         return;
-    attempt->rc =
-        mw_tree_scan(AT_FDCWD, mw_arena_format(&attempt->arena, "%s/files", attempt->folder).ptr,
-                     &options, &after, &attempt->err);
+    if (!mw_attempt_is_words(attempt))
+        attempt->rc = mw_tree_scan(
+            AT_FDCWD, mw_arena_format(&attempt->arena, "%s/files", attempt->folder).ptr, &options,
+            &after, &attempt->err);
     if (attempt->rc == MW_OK)
         attempt->rc = compare(attempt, &after);
     if (attempt->rc == MW_OK)

@@ -13,20 +13,39 @@ extern char **environ;
 
 /* ---- the folder ---- */
 
+static enum mw_rc make_new(const char *path, mode_t mode, bool *ret_there, struct mw_err *err)
+{
+    int failure = mkdirat(AT_FDCWD, path, mode) != 0 ? errno : 0;
+    *ret_there = failure == EEXIST;
+    if (failure == 0 || failure == EEXIST)
+        return MW_OK;
+    errno = failure;
+    if (errno == ENOENT) /* `clean` took the folder of all attempts with it */
+        return mw_mkdirs(AT_FDCWD, path, mode, err);
+    return MW_FAIL_SYS(err,
+                       errno == ENOSPC || errno == EDQUOT  ? MW_E_FULL
+                       : errno == EACCES || errno == EPERM ? MW_E_DENIED
+                                                           : MW_E_IO,
+                       "make the folder '%s'", path);
+}
+
 static enum mw_rc make_folder(struct mw_run_attempt *attempt)
 {
-    mw_autofree char *pid_file = mw_attempt_path(attempt, "pid");
-    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
-    enum mw_leftover found;
-    enum mw_rc rc = MW_OK;
-    /* The same attempt again: the host was killed while it ran. */
-    if (mw_exists(AT_FDCWD, pid_file))
+    bool there;
+    enum mw_rc rc = make_new(attempt->folder, 0700, &there, &attempt->err);
+    if (rc == MW_OK && there) { /* the same attempt again: the host was killed while it ran */
+        mw_autofree char *pid_file = mw_attempt_path(attempt, "pid");
+        enum mw_leftover found;
         rc = mw_leftover_end(pid_file, 1000, &found, &attempt->err);
-    if (rc == MW_OK)
-        rc = mw_remove_tree(AT_FDCWD, attempt->folder, &attempt->err);
-    if (rc == MW_OK)
-        rc = mw_mkdirs(AT_FDCWD, tmp, 0700, &attempt->err);
-    return rc;
+        if (rc == MW_OK)
+            rc = mw_remove_tree(AT_FDCWD, attempt->folder, &attempt->err);
+        if (rc == MW_OK)
+            rc = make_new(attempt->folder, 0700, &there, &attempt->err);
+    }
+    if (rc != MW_OK || mw_attempt_is_words(attempt))
+        return rc;
+    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
+    return make_new(tmp, 0700, &there, &attempt->err);
 }
 
 static enum mw_rc read_tree(struct mw_run_attempt *attempt, const char *sha256,
@@ -39,6 +58,12 @@ static enum mw_rc read_tree(struct mw_run_attempt *attempt, const char *sha256,
         rc = mw_tree_parse(mw_buf_str(&text), ret_tree, &attempt->err);
     mw_heap_buf_free(&text);
     return rc;
+}
+
+/* Nothing is given and nothing is taken: its folder is only a place to be, and serves as TMPDIR too. */
+bool mw_attempt_is_words(const struct mw_run_attempt *attempt)
+{
+    return attempt->owns_count == 0 && attempt->input_count == 0;
 }
 
 /* All earlier files that the definition lets it see, as one tree. */
@@ -55,6 +80,11 @@ static enum mw_rc make_files(struct mw_run_attempt *attempt, struct mw_tree *tre
     free(list);
     if (rc != MW_OK)
         return rc;
+    if (attempt->base.count == 0) {
+        mw_autofree char *files = mw_attempt_path(attempt, "files");
+        bool there;
+        return make_new(files, 0755, &there, &attempt->err);
+    }
     mw_autoclose int folder = open(attempt->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         return MW_FAIL_SYS(&attempt->err, MW_E_IO, "open '%s'", attempt->folder);
@@ -264,7 +294,8 @@ const char *const *mw_attempt_environment(struct mw_run_attempt *attempt)
 {
     struct mw_arena *arena = &attempt->arena;
     mw_autofree char *files = mw_attempt_path(attempt, "files");
-    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
+    mw_autofree char *tmp =
+        mw_attempt_path(attempt, mw_attempt_is_words(attempt) ? "files" : "tmp");
     mw_autofree char *task = mw_attempt_path(attempt, "task.json");
     size_t own = 0, count = 0;
     for (char **at = environ; *at != NULL; at++)

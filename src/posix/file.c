@@ -163,6 +163,8 @@ enum mw_rc mw_remove_tree(int at_fd, const char *path, struct mw_err *err)
         return MW_OK;
     if (errno != EISDIR && errno != EPERM)
         return MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", path);
+    if (unlinkat(at_fd, path, AT_REMOVEDIR) == 0) /* nothing in it: most often so */
+        return MW_OK;
     mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return open_failed(err, path);

@@ -419,20 +419,17 @@ WORLD_WRAP(void, mw_exec_close, struct mw_exec_child *of)
     world.inside = was;
 }
 
-/* As leftovers.c does it: a draft, then its name. */
+/* As leftovers.c does it. */
 WORLD_WRAP(enum mw_rc, mw_leftover_write, const char *path, const struct mw_exec_child *of,
            struct mw_err *err)
 {
-    char draft[400], text[64];
-    snprintf(draft, sizeof draft, "%s.new", path);
+    char text[64];
     int len = snprintf(text, sizeof text, "{\"pid\":%d}\n", (int)of->pid);
-    int fd = __wrap_open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = __wrap_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
-        return MW_FAIL_SYS(err, MW_E_FULL, "write '%s'", draft);
+        return MW_FAIL_SYS(err, MW_E_FULL, "write '%s'", path);
     enum mw_rc rc = mw_write_all(fd, (struct mw_str){text, (size_t)len}, err);
     (void)__wrap_close(fd);
-    if (rc == MW_OK && __wrap_rename(draft, path) != 0)
-        rc = MW_FAIL_SYS(err, MW_E_IO, "put '%s' in place", path);
     struct agent_child *child = agent_of(of->pid);
     if (child != NULL)
         child->has_pid_file = rc == MW_OK;
