@@ -1,8 +1,5 @@
-/*
- * subject_journal.c - the journal and the blobs as scenarios: appending, rotating, a full disk, the head, starting after every kind of end,
- * bodies before the records that name them.
- */
-#include "subject.h"
+/* subject_journal.c - the journal as scenarios: appending, rotating, a full disk, the head, starting after every kind of end. */
+#include "subject_journal.h"
 
 #include "journal/files.h"
 #include "journal/folder.h"
@@ -23,17 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SIDE ".millwright"
-#define FOLDER SIDE "/journal"
 #define LINE_MAX_BYTES 2048
 #define FRAME_RECORDS_MAX 3
-#define BLOB_COUNT 12
 #define RESUME_SEED 7777777
 #define RESUME_MEMBER ",\"seed\":7777777,"
-#define DAMAGED_BLOB 5 /* its name stands with too few bytes before the scenario begins */
 
 static const struct mw_journal_ops *const ops = &mw_journal_files;
-static const struct mw_journal_options plain = {.reserve_bytes = 4096, .side_dir = SIDE};
+const struct mw_journal_options subject_journal_plain = {.reserve_bytes = 4096, .side_dir = SIDE};
 static const struct mw_journal_options rotating = {
     .reserve_bytes = 4096, .segment_bytes = 3000, .side_dir = SIDE};
 
@@ -58,13 +51,6 @@ const char *const subject_journal_branches[] = {
     "journal.refused_newer_format",
     NULL,
 };
-const char *const subject_blob_branches[] = {
-    "blobs.nothing_to_sweep",
-    "blobs.half_written_swept",
-    "blobs.damaged_one_written_again",
-    NULL,
-};
-
 /* ---- records ---- */
 
 /* A record says from which seed it is, so that whoever reads it can make it again. */
@@ -100,8 +86,8 @@ static bool line_is_right(uint64_t seq, struct mw_str line)
 }
 
 /* One frame, acknowledged record by record in one breath. As the host: FULL is tried once more, when the reserve has been let go. */
-static enum mw_rc append(void *journal, uint64_t seed, uint32_t count, const char *blob,
-                         struct mw_err *err)
+enum mw_rc subject_journal_append(void *journal, uint64_t seed, uint32_t count, const char *blob,
+                                  struct mw_err *err)
 {
     char lines[FRAME_RECORDS_MAX * LINE_MAX_BYTES], acks[FRAME_RECORDS_MAX * 128], sha256[65];
     size_t size = 0;
@@ -137,14 +123,13 @@ static uint32_t frame_records(uint64_t seed, uint64_t n)
     return 1 + (uint32_t)(subject_mix(seed, n + 1000) % FRAME_RECORDS_MAX);
 }
 
-static bool folder_has(const char *folder, const char *part);
 static void say_opened(const struct mw_journal_opened *opened, bool half_copy, bool reserve_there,
                        bool reserve_held);
 
-static enum mw_rc open_journal(const struct mw_journal_options *options, void **ret_journal,
-                               struct mw_journal_opened *ret_opened, struct mw_err *err)
+enum mw_rc subject_journal_open(const struct mw_journal_options *options, void **ret_journal,
+                                struct mw_journal_opened *ret_opened, struct mw_err *err)
 {
-    bool half_copy = folder_has(FOLDER, ".fresh");
+    bool half_copy = subject_folder_has(FOLDER, ".fresh");
     bool reserve_there = access(SIDE "/reserve", F_OK) == 0;
     struct mw_journal_stats stats;
     enum mw_rc rc = ops->open(FOLDER, options, ret_journal, ret_opened, err);
@@ -156,7 +141,7 @@ static enum mw_rc open_journal(const struct mw_journal_options *options, void **
     return MW_OK;
 }
 
-static int end(void *journal, const char *what, enum mw_rc rc, struct mw_err *err)
+int subject_journal_end(void *journal, const char *what, enum mw_rc rc, struct mw_err *err)
 {
     if (rc != MW_OK) {
         int code = subject_fail(what, rc, err);
@@ -172,7 +157,7 @@ static int end(void *journal, const char *what, enum mw_rc rc, struct mw_err *er
 
 /* ---- the scenarios ---- */
 
-static int make_side(void)
+int subject_journal_side(void)
 {
     return mkdir(SIDE, 0700) == 0 || errno == EEXIST ? 0 : subject_wrong("no folder '" SIDE "'");
 }
@@ -182,28 +167,28 @@ static int run_frames(const struct mw_journal_options *options, uint64_t seed, u
     struct mw_err err = {0};
     struct mw_journal_opened opened;
     void *journal;
-    enum mw_rc rc = open_journal(options, &journal, &opened, &err);
+    enum mw_rc rc = subject_journal_open(options, &journal, &opened, &err);
     if (rc != MW_OK)
         return subject_fail("open", rc, &err);
     for (uint64_t i = 0; rc == MW_OK && i < frames; i++)
-        rc = append(journal, seed, frame_records(seed, i), NULL, &err);
-    return end(journal, "append", rc, &err);
+        rc = subject_journal_append(journal, seed, frame_records(seed, i), NULL, &err);
+    return subject_journal_end(journal, "append", rc, &err);
 }
 
 static void prepare_side(uint64_t seed)
 {
     (void)seed;
-    (void)make_side(); /* open says it when it is not there */
+    (void)subject_journal_side(); /* open says it when it is not there */
 }
 
 static int run_append(uint64_t seed)
 {
-    return run_frames(&plain, seed, 5 + seed % 3);
+    return run_frames(&subject_journal_plain, seed, 5 + seed % 3);
 }
 
 int subject_append_until_it_fails(uint64_t seed)
 {
-    return run_frames(&plain, seed, UINT64_MAX);
+    return run_frames(&subject_journal_plain, seed, UINT64_MAX);
 }
 
 static int run_rotate(uint64_t seed)
@@ -216,15 +201,15 @@ static int run_head(uint64_t seed)
     struct mw_err err = {0};
     struct mw_journal_opened opened;
     void *journal;
-    enum mw_rc rc = open_journal(&rotating, &journal, &opened, &err);
+    enum mw_rc rc = subject_journal_open(&rotating, &journal, &opened, &err);
     if (rc != MW_OK)
         return subject_fail("open", rc, &err);
     for (uint64_t i = 0; rc == MW_OK && i < 4 + seed % 3; i++) {
-        rc = append(journal, seed, frame_records(seed, i), NULL, &err);
+        rc = subject_journal_append(journal, seed, frame_records(seed, i), NULL, &err);
         if (rc == MW_OK && (rc = ops->sync_head(journal, &err)) == MW_OK)
             subject_say("ack head %" PRIu64, ops->last_seq(journal));
     }
-    return end(journal, "head", rc, &err);
+    return subject_journal_end(journal, "head", rc, &err);
 }
 
 /* The reserve is let go and taken again; in between a frame meets the limit of a file's size, which the kernel cuts in the middle. */
@@ -235,14 +220,14 @@ static int run_full(uint64_t seed)
     struct mw_journal_stats stats;
     struct rlimit before;
     void *journal;
-    enum mw_rc rc = open_journal(&plain, &journal, &opened, &err);
+    enum mw_rc rc = subject_journal_open(&subject_journal_plain, &journal, &opened, &err);
     if (rc != MW_OK)
         return subject_fail("open", rc, &err);
-    rc = append(journal, seed, 2, NULL, &err);
+    rc = subject_journal_append(journal, seed, 2, NULL, &err);
     if (rc == MW_OK)
         rc = ops->reserve_release(journal, &err);
     if (rc == MW_OK)
-        rc = append(journal, seed, 1 + (uint32_t)(seed & 1), NULL, &err);
+        rc = subject_journal_append(journal, seed, 1 + (uint32_t)(seed & 1), NULL, &err);
     if (rc == MW_OK) {
         ops->stats(journal, &stats);
         struct rlimit small;
@@ -262,12 +247,12 @@ static int run_full(uint64_t seed)
             (void)subject_wrong("P10: a full disk latched the journal");
     }
     if (rc == MW_OK)
-        rc = append(journal, seed, 2, NULL, &err);
+        rc = subject_journal_append(journal, seed, 2, NULL, &err);
     if (rc == MW_OK && (rc = ops->reserve_restore(journal, &err)) == MW_E_FULL)
         rc = MW_OK; /* the host tries again after the next frame */
     if (rc == MW_OK)
-        rc = append(journal, seed, 1, NULL, &err);
-    return end(journal, "full", rc, &err);
+        rc = subject_journal_append(journal, seed, 1, NULL, &err);
+    return subject_journal_end(journal, "full", rc, &err);
 }
 
 /* ---- starting after every kind of end ---- */
@@ -286,7 +271,7 @@ enum ending {
     ENDED_COUNT
 };
 
-static void put_file(const char *path, const char *bytes, size_t size)
+void subject_put_file(const char *path, const char *bytes, size_t size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     MW_ASSERT(fd >= 0);
@@ -303,7 +288,7 @@ static void copy_file(const char *from, const char *to)
     struct mw_buf bytes = mw_heap_buf();
     struct mw_err err;
     MW_ASSERT(mw_file_read(AT_FDCWD, from, (size_t)1 << 20, &bytes, &err) == MW_OK);
-    put_file(to, bytes.ptr != NULL ? bytes.ptr : "", bytes.len);
+    subject_put_file(to, bytes.ptr != NULL ? bytes.ptr : "", bytes.len);
     mw_heap_buf_free(&bytes);
 }
 
@@ -315,9 +300,10 @@ static void write_and_die(uint64_t seed, enum ending ending)
     void *journal;
     int acks_fd = open(SUBJECT_PREPARED, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     MW_ASSERT(acks_fd >= 0 && dup2(acks_fd, STDOUT_FILENO) == STDOUT_FILENO);
-    MW_ASSERT(open_journal(&rotating, &journal, &opened, &err) == MW_OK);
+    MW_ASSERT(subject_journal_open(&rotating, &journal, &opened, &err) == MW_OK);
     for (uint64_t i = 0; i < 5; i++) {
-        MW_ASSERT(append(journal, seed, frame_records(seed, i), NULL, &err) == MW_OK);
+        MW_ASSERT(subject_journal_append(journal, seed, frame_records(seed, i), NULL, &err) ==
+                  MW_OK);
         if (i == 2)
             copy_file(SIDE "/" MW_HEAD_FILE, "head.before");
     }
@@ -341,7 +327,7 @@ static void *open_narrow(void *journal)
     struct mw_err err = {0};
     struct mw_journal_opened opened;
     MW_ASSERT(ops->close(journal, &err) == MW_OK);
-    MW_ASSERT(open_journal(&narrow, &journal, &opened, &err) == MW_OK);
+    MW_ASSERT(subject_journal_open(&narrow, &journal, &opened, &err) == MW_OK);
     return journal;
 }
 
@@ -383,7 +369,7 @@ static void prepare_recover(uint64_t seed)
     enum ending ending = (enum ending)(seed % ENDED_COUNT);
     char last[128], beside[160];
     int status = 0;
-    (void)make_side();
+    (void)subject_journal_side();
     pid_t child = fork();
     if (child == 0)
         write_and_die(seed, ending);
@@ -391,14 +377,14 @@ static void prepare_recover(uint64_t seed)
     last_segment(last);
     if (ending == ENDED_IN_RECOVERY) {
         (void)snprintf(beside, sizeof beside, "%s.fresh", last);
-        put_file(beside, "{\"frame\":1", 10);
+        subject_put_file(beside, "{\"frame\":1", 10);
         (void)snprintf(beside, sizeof beside, "%s.torn", last);
-        put_file(beside, "{\"fra", 5);
+        subject_put_file(beside, "{\"fra", 5);
     }
     if (ending == ENDED_HEAD_ABSENT)
         MW_ASSERT(unlink(SIDE "/" MW_HEAD_FILE) == 0);
     if (ending == ENDED_HEAD_DAMAGED)
-        put_file(SIDE "/" MW_HEAD_FILE, "{\"head\":1,\"seq\":", 16);
+        subject_put_file(SIDE "/" MW_HEAD_FILE, "{\"head\":1,\"seq\":", 16);
     if (ending == ENDED_HEAD_BEHIND)
         copy_file("head.before", SIDE "/" MW_HEAD_FILE);
     if (ending == ENDED_RESERVE_LOST)
@@ -411,72 +397,9 @@ static int run_recover(uint64_t seed)
     return run_frames(&rotating, seed + 1, 2);
 }
 
-/* ---- bodies before the records that name them (P22) ---- */
-
-static size_t make_body(uint64_t seed, uint64_t n, char *ret_bytes, size_t cap)
-{
-    size_t size = 1 + subject_mix(seed, 500 + n) % (cap - 1);
-    for (size_t i = 0; i < size; i++)
-        ret_bytes[i] = (char)('A' + subject_mix(seed + n, i / 64) % 26);
-    return size;
-}
-
-static void prepare_blobs(uint64_t seed)
-{
-    char body[3000], sha256[MW_SHA256_HEX], path[128];
-    struct mw_err err;
-    struct mw_blobs blobs;
-    (void)make_side();
-    MW_ASSERT(mw_blobs_open(AT_FDCWD, SIDE, &blobs, &err) == MW_OK);
-    mw_blobs_close(&blobs);
-    size_t size = make_body(seed, DAMAGED_BLOB, body, sizeof body);
-    mw_sha256_hex((struct mw_str){body, size}, sha256);
-    (void)snprintf(path, sizeof path, SIDE "/blobs/%.2s", sha256);
-    MW_ASSERT(mkdir(path, 0755) == 0);
-    (void)snprintf(path, sizeof path, SIDE "/blobs/%.2s/%s", sha256, sha256 + 2);
-    put_file(path, body, size / 2);
-    put_file("damaged.blob", sha256, strlen(sha256));
-}
-
-static int run_blobs(uint64_t seed)
-{
-    static char bodies[BLOB_COUNT][3000];
-    struct mw_blob_item items[BLOB_COUNT];
-    struct mw_err err = {0};
-    struct mw_journal_opened opened;
-    struct mw_blobs blobs;
-    void *journal;
-    enum mw_rc rc = mw_blobs_open(AT_FDCWD, SIDE, &blobs, &err);
-    if (rc != MW_OK)
-        return subject_fail("blobs", rc, &err);
-    rc = open_journal(&plain, &journal, &opened, &err);
-    if (rc != MW_OK) {
-        mw_blobs_close(&blobs);
-        return subject_fail("open", rc, &err);
-    }
-    for (uint32_t i = 0; i < BLOB_COUNT; i++)
-        items[i].bytes =
-            (struct mw_str){bodies[i], make_body(seed, i, bodies[i], sizeof bodies[i])};
-    for (uint32_t at = 0, some; rc == MW_OK && at < BLOB_COUNT; at += some) {
-        some = 1 + (uint32_t)(subject_mix(seed, at) % 4);
-        some = some < BLOB_COUNT - at ? some : BLOB_COUNT - at;
-        rc = mw_blob_put_many(&blobs, items + at, some, &err);
-        for (uint32_t i = at; rc == MW_OK && i < at + some; i++) {
-            subject_say("ack blob %s", items[i].sha256);
-            if (i == at)
-                rc = append(journal, seed, 1, items[i].sha256, &err);
-        }
-    }
-    /* Once more: what is there is taken as it is. */
-    if (rc == MW_OK)
-        rc = mw_blob_put(&blobs, items[1].bytes, items[1].sha256, &err);
-    mw_blobs_close(&blobs);
-    return end(journal, "blobs", rc, &err);
-}
-
 /* ---- recovery, and what has to hold after it ---- */
 
-static bool folder_has(const char *folder, const char *part)
+bool subject_folder_has(const char *folder, const char *part)
 {
     DIR *list = opendir(folder);
     bool found = false;
@@ -538,7 +461,7 @@ static void say_rotation(void)
 /* -1: this recovery did not get so far. */
 static int last_copied = -1;
 
-static int recover_journal(void)
+int subject_journal_recover(void)
 {
     struct mw_err err = {0};
     struct mw_journal_opened opened;
@@ -547,7 +470,7 @@ static int recover_journal(void)
         return 0; /* nothing was begun */
     say_rotation();
     last_copied = -1;
-    enum mw_rc rc = open_journal(&rotating, &journal, &opened, &err);
+    enum mw_rc rc = subject_journal_open(&rotating, &journal, &opened, &err);
     if (rc != MW_OK)
         return subject_fail("open", rc, &err);
     last_copied = opened.copied;
@@ -558,7 +481,8 @@ static int recover_journal(void)
 struct reading {
     uint64_t next;
     uint64_t wrong_seq; /* 0: none */
-    uint64_t resumed;   /* records of resume_journal, which nobody acknowledged to this scenario */
+    uint64_t
+        resumed; /* records of subject_journal_resume, which nobody acknowledged to this scenario */
     struct mw_sha256 sha;
     const struct mw_blobs *blobs; /* NULL: none are named */
     char missing[65];
@@ -721,7 +645,7 @@ static void state_of(struct reading *reading, char ret_state[65])
     mw_hex(digest, sizeof digest, ret_state);
 }
 
-static int verify_with(const struct mw_blobs *blobs, struct mw_str said, char ret_state[65])
+int subject_journal_verify(const struct mw_blobs *blobs, struct mw_str said, char ret_state[65])
 {
     struct mw_buf all = subject_all_acks(said);
     struct mw_str acks = mw_buf_str(&all);
@@ -758,17 +682,17 @@ static int verify_with(const struct mw_blobs *blobs, struct mw_str said, char re
 
 static int verify_journal(struct mw_str said, char ret_state[65])
 {
-    return verify_with(NULL, said, ret_state);
+    return subject_journal_verify(NULL, said, ret_state);
 }
 
 /* Opens, looks at what open promised, appends one more record, closes. */
-static int resume_journal(struct mw_str said)
+int subject_journal_resume(struct mw_str said)
 {
     struct mw_buf all = subject_all_acks(said);
     struct mw_err err = {0};
     struct mw_journal_opened opened;
     void *journal;
-    int code = make_side();
+    int code = subject_journal_side();
     enum mw_rc rc = ops->open(FOLDER, &rotating, &journal, &opened, &err);
     if (code != 0 || rc != MW_OK) {
         mw_heap_buf_free(&all);
@@ -777,102 +701,25 @@ static int resume_journal(struct mw_str said)
     code = check_promises(mw_buf_str(&all), opened.epoch);
     if (code == 0 && opened.copied)
         code = subject_wrong("P02: a recovery that was closed in order is not believed");
-    if (code == 0 && append(journal, RESUME_SEED, 1, NULL, &err) != MW_OK)
+    if (code == 0 && subject_journal_append(journal, RESUME_SEED, 1, NULL, &err) != MW_OK)
         code = subject_wrong("after a recovery an append fails: %s", err.text);
     rc = ops->close(journal, &err);
     mw_heap_buf_free(&all);
     return code == 0 && rc != MW_OK ? subject_wrong("after a recovery: %s", err.text) : code;
 }
 
-static int recover_blobs(void)
-{
-    struct mw_err err = {0};
-    struct mw_blobs blobs;
-    if (access(SIDE, F_OK) != 0)
-        return 0;
-    bool half = folder_has(SIDE "/blobs/tmp", "");
-    enum mw_rc rc = mw_blobs_open(AT_FDCWD, SIDE, &blobs, &err);
-    if (rc != MW_OK)
-        return subject_fail("blobs", rc, &err);
-    rc = mw_blobs_sweep(&blobs, &err);
-    mw_blobs_close(&blobs);
-    if (rc != MW_OK)
-        return subject_fail("sweep", rc, &err);
-    subject_branch(half ? "blobs.half_written_swept" : "blobs.nothing_to_sweep");
-    return recover_journal();
-}
-
-/* Every file of the store has the bytes that its name says, but for the planted one until it is put. */
-static int check_store(const struct mw_blobs *blobs, struct mw_str acks, const char *damaged)
-{
-    for (int i = 0; i < 256; i++) {
-        char path[64], sha256[MW_SHA256_HEX];
-        struct mw_err err;
-        (void)snprintf(path, sizeof path, SIDE "/blobs/%02x", i);
-        DIR *list = opendir(path);
-        int code = 0;
-        for (struct dirent *entry; code == 0 && list != NULL && (entry = readdir(list)) != NULL;) {
-            if (entry->d_name[0] == '.')
-                continue;
-            (void)snprintf(sha256, sizeof sha256, "%02x%.62s", i, entry->d_name);
-            if (mw_blob_verify(blobs, sha256, &err) == MW_OK) {
-                if (strcmp(sha256, damaged) == 0)
-                    subject_branch("blobs.damaged_one_written_again");
-                continue;
-            }
-            if (strcmp(sha256, damaged) != 0)
-                code = subject_wrong("P22: blob %s is half: %s", sha256, err.text);
-        }
-        if (list != NULL)
-            (void)closedir(list); /* only read from */
-        if (code != 0)
-            return code;
-    }
-    char sha256[256];
-    for (size_t at = 0; subject_next_ack(acks, &at, "blob", sha256, sizeof sha256);) {
-        struct mw_err err = {0};
-        if (mw_blob_verify(blobs, sha256, &err) != MW_OK)
-            return subject_wrong("P22: blob %s was acknowledged: %s", sha256, err.text);
-    }
-    return folder_has(SIDE "/blobs/tmp", "") ? subject_wrong("a half written blob stays") : 0;
-}
-
-static void damaged_name(char ret_sha256[128])
-{
-    FILE *file = fopen("damaged.blob", "re");
-    ret_sha256[0] = '\0';
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%127s", ret_sha256) != 1)
-        ret_sha256[0] = '\0';
-    (void)fclose(file);
-}
-
-static int verify_blobs(struct mw_str said, char ret_state[65])
-{
-    struct mw_err err = {0};
-    struct mw_blobs blobs;
-    char damaged[128];
-    damaged_name(damaged);
-    if (mw_blobs_open(AT_FDCWD, SIDE, &blobs, &err) != MW_OK)
-        return subject_wrong("the blobs cannot be opened: %s", err.text);
-    int code = check_store(&blobs, said, damaged);
-    if (code == 0)
-        code = verify_with(&blobs, said, ret_state);
-    mw_blobs_close(&blobs);
-    return code;
-}
-
 const struct subject subject_journal[] = {
-    {"append", "P01 P02 P03", prepare_side, run_append, recover_journal, verify_journal,
-     resume_journal, false},
-    {"rotate", "P01 P03 P04", prepare_side, run_rotate, recover_journal, verify_journal,
-     resume_journal, false},
-    {"full", "P10", prepare_side, run_full, recover_journal, verify_journal, resume_journal, false},
-    {"head", "P04", prepare_side, run_head, recover_journal, verify_journal, resume_journal, false},
-    {"recover", "P02 P03 P04", prepare_recover, run_recover, recover_journal, verify_journal,
-     resume_journal, false},
-    {"blob_put", "P22", prepare_blobs, run_blobs, recover_blobs, verify_blobs, resume_journal,
-     false},
+    {"append", "P01 P02 P03", prepare_side, run_append, subject_journal_recover, verify_journal,
+     subject_journal_resume, false},
+    {"rotate", "P01 P03 P04", prepare_side, run_rotate, subject_journal_recover, verify_journal,
+     subject_journal_resume, false},
+    {"full", "P10", prepare_side, run_full, subject_journal_recover, verify_journal,
+     subject_journal_resume, false},
+    {"head", "P04", prepare_side, run_head, subject_journal_recover, verify_journal,
+     subject_journal_resume, false},
+    {"recover", "P02 P03 P04", prepare_recover, run_recover, subject_journal_recover,
+     verify_journal, subject_journal_resume, false},
+    {"blob_put", "P22", subject_blob_prepare, subject_blob_run, subject_blob_recover,
+     subject_blob_verify, subject_journal_resume, false},
 };
 const size_t subject_journal_count = MW_COUNT(subject_journal);
