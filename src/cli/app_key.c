@@ -1,7 +1,6 @@
 #include "cli/app_run.h"
 
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,14 +53,6 @@ static enum mw_rc choose_algorithm(struct mw_app *app, enum mw_jwt_algorithm *re
     return MW_OK;
 }
 
-static bool read_pair(struct mw_str pem, struct mw_jwt_key *key)
-{
-    BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    key->pair = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    return key->pair != NULL;
-}
-
 /* The key as it is kept: its algorithm, then a secret or a private key. False: there is none of this algorithm. */
 static bool load(struct mw_app *app, const char *path, struct mw_jwt_key *key)
 {
@@ -73,7 +64,8 @@ static bool load(struct mw_app *app, const char *path, struct mw_jwt_key *key)
         struct mw_str body = mw_str_sub(whole, end == SIZE_MAX ? whole.len : end + 1, whole.len);
         if (end != SIZE_MAX && mw_str_is(mw_str_sub(whole, 0, end), app->algorithm)) {
             key->secret = mw_arena_copy(&app->cli->arena, mw_str_trim(body));
-            loaded = key->algorithm == MW_JWT_HS256 ? key->secret.len >= 32 : read_pair(body, key);
+            loaded = key->algorithm == MW_JWT_HS256 ? key->secret.len >= 32
+                                                    : mw_jwt_key_read_pem(body, key);
         }
     }
     mw_heap_buf_free(&text);
@@ -87,16 +79,9 @@ static enum mw_rc save(const struct mw_app *app, const char *path, const struct 
     enum mw_rc rc = MW_OK;
     mw_buf_printf(&text, "%s\n", app->algorithm);
     if (key->pair != NULL) {
-        BIO *bio = BIO_new(BIO_s_mem());
-        char *bytes = NULL;
-        if (bio == NULL ||
-            PEM_write_bio_PrivateKey(bio, key->pair, NULL, NULL, 0, NULL, NULL) != 1) {
-            rc = MW_FAIL(err, MW_E_FAILED, "could not write the development key");
-        } else {
-            long len = BIO_get_mem_data(bio, &bytes);
-            mw_buf_put(&text, (struct mw_str){bytes, (size_t)len});
-        }
-        BIO_free(bio);
+        struct mw_str pem = MW_STR_NONE;
+        rc = mw_jwt_key_private_pem(&app->cli->arena, key, &pem, err);
+        mw_buf_put(&text, pem);
     } else {
         mw_buf_put(&text, key->secret);
         mw_buf_put_c(&text, '\n');

@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "posix/heap.h"
 
-#include <openssl/evp.h>
+#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,12 +57,12 @@ static void put_url(struct mw_buf *buf, struct mw_str value)
 /* Without the padding, so that the form is found inside longer text too. */
 static void put_base64(struct mw_buf *buf, struct mw_str value)
 {
-    char *text = mw_heap_alloc(value.len * 2 + 8);
-    int len =
-        EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)value.ptr, (int)value.len);
+    size_t len = BASE64_ENCODE_RAW_LENGTH(value.len);
+    char *text = mw_heap_alloc(len + 1);
+    base64_encode_raw(text, value.len, (const uint8_t *)value.ptr);
     while (len > 0 && text[len - 1] == '=')
         len--;
-    mw_buf_put(buf, (struct mw_str){text, (size_t)len});
+    mw_buf_put(buf, (struct mw_str){text, len});
     free(text);
 }
 

@@ -33,7 +33,7 @@ MW_MUST enum mw_rc mw_is_there(int at_fd, const char *path, bool *ret_there, str
 
 #define MW_SHA256_HEX 65
 struct mw_sha256 {
-    uint64_t state[16]; /* libcrypto's; nothing to free */
+    uint64_t state[16]; /* nettle's; nothing to free */
 };
 void mw_sha256_begin(struct mw_sha256 *sha);
 void mw_sha256_add(struct mw_sha256 *sha, struct mw_str bytes);

@@ -120,6 +120,15 @@ static void tokens_of_key_pairs_verify_with_the_public_half(void **state)
         EVP_MD_CTX_free(context);
         assert_int_equal(mw_jwt_key_public_pem(&arena, &key, &pem, &err), MW_OK);
         assert_true(mw_str_starts(pem, MW_STR("-----BEGIN PUBLIC KEY-----")));
+        /* As a workspace keeps it, and reads it again another day. */
+        struct mw_jwt_key again = {.algorithm = both[i]};
+        struct mw_str kept, pem_again;
+        assert_int_equal(mw_jwt_key_private_pem(&arena, &key, &kept, &err), MW_OK);
+        assert_false(mw_jwt_key_read_pem(pem, &again)); /* the public half is no key to sign with */
+        assert_true(mw_jwt_key_read_pem(kept, &again));
+        assert_int_equal(mw_jwt_key_public_pem(&arena, &again, &pem_again, &err), MW_OK);
+        assert_true(mw_str_eq(pem, pem_again));
+        mw_jwt_key_free(&again);
         mw_jwt_key_free(&key);
     }
 }
