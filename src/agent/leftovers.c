@@ -52,6 +52,12 @@ enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child
     return mw_write_all(fd, (struct mw_str){text, (size_t)len}, err);
 }
 
+void mw_leftover_forget(const char *path)
+{
+    /* Not emptied, it names a process that is gone: that is found out when somebody asks. */
+    mw_autoclose int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+}
+
 enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover *ret_found,
                            struct mw_err *err)
 {

@@ -22,6 +22,8 @@ enum mw_leftover {
 /* Whole or not at all. path is work/{task}/pid. Not synced: after a power cut nothing of it runs, and an empty file says so. */
 MW_MUST enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child,
                                      struct mw_err *err);
+/* Nothing of it runs any more: the file is emptied. It stays with its folder; on some file systems removing a file makes the next ones dear. */
+void mw_leftover_forget(const char *path);
 /*
  * Blocks for at most grace_ms and some seconds. TERM to the stub, which ends its tree within the grace; then KILL of everything.
  * MW_E_CORRUPT: the file cannot be read as one. MW_E_TIMEOUT: something cannot be ended.

@@ -1,6 +1,7 @@
 #include "agent/leftovers.h"
 #include "host/attempt.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,21 @@ static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
     return mw_blob_put(&attempt->host->blobs, payload, attempt->payload_sha256, &attempt->err);
 }
 
+static bool is_empty(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
+    if (list == NULL) {
+        mw_autoclose_fd(&fd);
+        return false;
+    }
+    uint32_t count = 0;
+    for (const struct dirent *entry; count < 3 && (entry = readdir(list)) != NULL;)
+        count++;
+    (void)closedir(list); /* only read from */
+    return count < 3;     /* itself and the one above */
+}
+
 /* What an attempt left that went well is in the blobs; the folder of one that did not, or that says so itself, stays to be looked at. */
 static void tidy(const struct mw_run_attempt *attempt)
 {
@@ -67,8 +83,10 @@ static void tidy(const struct mw_run_attempt *attempt)
         (wants_change && attempt->changed_count == 0) ||
         (payload.len > 0 && memmem(payload.ptr, payload.len, said, sizeof(said) - 1) != NULL))
         return;
+    if (mw_attempt_is_words(attempt) && is_empty(files))
+        return; /* one folder less to make and to remove is worth an empty one until `clean` */
     if (mw_remove_tree(AT_FDCWD, files, NULL) != MW_OK ||
-        (!mw_attempt_is_words(attempt) && mw_remove_tree(AT_FDCWD, tmp, NULL) != MW_OK))
+        mw_remove_tree(AT_FDCWD, tmp, NULL) != MW_OK)
         return; /* `clean` gets it later */
 }
 
@@ -93,7 +111,8 @@ void mw_attempt_collect(uv_work_t *work)
     attempt->rc = MW_OK;
     if (attempt->report.error == MW_EXEC_NO_REPORT) /* nobody ended what the killed stub ran */
         attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
-    (void)unlink(pid_file); /* nothing of it runs */
+    if (attempt->rc == MW_OK)
+        mw_leftover_forget(pid_file);
     if (attempt->rc != MW_OK)
         return;
     if (!answered)

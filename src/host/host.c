@@ -363,7 +363,9 @@ static enum mw_rc end_leftovers(struct mw_host *host, struct mw_err *err)
             mw_heap_format("%s/.millwright/work/%s/pid", host->workspace, entry->d_name);
         enum mw_leftover found;
         struct mw_err why;
-        if (entry->d_name[0] == '.' || !mw_exists(AT_FDCWD, path))
+        struct stat facts;
+        if (entry->d_name[0] == '.' || fstatat(AT_FDCWD, path, &facts, AT_SYMLINK_NOFOLLOW) != 0 ||
+            facts.st_size == 0)
             continue;
         if (mw_leftover_end(path, 1000, &found, &why) != MW_OK)
             mw_host_log(host, "warning", "leftover.unknown", "%s", why.text);
