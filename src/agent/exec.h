@@ -73,6 +73,8 @@ MW_MUST enum mw_rc mw_exec_end(const struct mw_exec_child *child, enum mw_exec_k
                                uint32_t grace_ms, struct mw_err *err);
 /* Collects the exited stub. False while it still runs. */
 bool mw_exec_reap(struct mw_exec_child *child);
+/* Ends the fork server, if there is one, and collects it; the next mw_exec_start makes another. What was started goes on. */
+void mw_exec_server_stop(void);
 /* CPU time of the fork server until now, in microseconds: no wait() ever counts it while it lives. 0: there is none. */
 uint64_t mw_exec_server_cpu_us(void);
 /* Closes what is open; the stub ends the program if it still runs. */

@@ -43,7 +43,7 @@ static struct server {
     int channel;
 } server = {.owner = -1, .pid = -1, .channel = -1};
 
-static void end_server(void)
+void mw_exec_server_stop(void)
 {
     if (server.channel >= 0)
         (void)close(server.channel);
@@ -108,11 +108,11 @@ static bool hand_over(const int fds[MW_EXEC_FD_END], uid_t counted)
 bool mw_exec_server_order(const int fds[MW_EXEC_FD_END], uid_t counted)
 {
     if (server.owner != getpid())
-        end_server();
+        mw_exec_server_stop();
     if (server.pid > 0 && hand_over(fds, counted))
         return true;
     /* None yet, or it was killed: one more try with a new one. */
-    end_server();
+    mw_exec_server_stop();
     return start_server() && hand_over(fds, counted);
 }
 
@@ -133,7 +133,7 @@ enum mw_rc mw_exec_server_await(int control_fd, pid_t *ret_pid, struct mw_err *e
             *ret_pid = pid;
             return MW_OK;
         }
-        end_server(); /* what it held of the order is gone with it: the channel ends, or was taken over by a supervisor */
+        mw_exec_server_stop(); /* what it held of the order is gone with it: the channel ends, or was taken over by a supervisor */
     }
     return MW_FAIL(err, MW_E_TIMEOUT, "no word of the child within %d s", 2 * ANSWER_MS / 1000);
 }

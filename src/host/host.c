@@ -192,6 +192,7 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     /* workers still hash and copy, or wait for a process: libraries must not be torn down under them */
     if (host->attempts_running > 0 || host->snapshot.running)
         _exit(host->exit_code);
+    mw_exec_server_stop(); /* else it would be left to whoever collects orphans */
     return host->exit_code;
 }
 

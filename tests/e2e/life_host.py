@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, is_fork_server, prove, result_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, is_fork_server, prove, result_of, stat_of, until, want
 
 
 def race(worlds):
@@ -63,6 +63,19 @@ def idles_out(worlds):
     # Its socket goes first: what it still does then takes a moment on a busy machine.
     until(lambda: '"host.left"' in open(world.path("log", "host.log"), encoding="utf-8").read(), 8, "it left with a word")
     world.verify()
+
+
+def leaves_nothing(worlds):
+    """Its fork server is ended and collected, not left to whoever collects orphans."""
+    world = World(worlds)
+    world.quick_tests()
+    code, _, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err[-300:]}")
+    servers = [child for child in descendants(world.host()) if is_fork_server(child)]
+    want(len(servers) == 1, f"{len(servers)} fork servers")
+    code, _, err = world.run("serve", "--stop")
+    want(code == 0, f"serve --stop: exit {code}: {err[-300:]}")
+    until(lambda: stat_of(servers[0]) is None, 5, "nothing of the fork server is there")
 
 
 def idles_with_a_dead_watcher(worlds):
@@ -175,6 +188,7 @@ prove("life_two_hosts_race_P11", race)
 prove("life_twenty_gens_attach_to_one_build", attach)
 prove("life_another_prompt_meanwhile_is_refused_75", two_prompts)
 prove("life_idle_host_leaves", idles_out)
+prove("life_a_host_that_leaves_leaves_no_process", leaves_nothing)
 prove("life_idle_host_leaves_with_a_dead_watcher", idles_with_a_dead_watcher)
 prove("life_idle_host_leaves_while_a_person_thinks", idles_while_a_person_thinks)
 prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
