@@ -192,9 +192,9 @@ static void pool_grow(struct mw_pool *pool, struct mw_mem *mem, size_t want_byte
     size_bytes = mw_mem_block_bytes(size_bytes);
     MW_ASSERT(size_bytes <= UINT32_MAX - pool->total_bytes);
     struct pool_block *block = mw_mem_alloc(mem, size_bytes);
-    block->older = pool->block != NULL ? place_of(mem->region, pool->block) : 0;
+    block->older = pool->block;
     block->size_bytes = (uint32_t)size_bytes;
-    pool->block = (char *)block;
+    pool->block = place_of(mem->region, block);
     pool->at = sizeof(struct pool_block);
     pool->end = (uint32_t)size_bytes;
     pool->total_bytes += (uint32_t)size_bytes;
@@ -210,9 +210,8 @@ void *mw_pool_alloc(struct mw_pool *pool, struct mw_mem *mem, size_t size_bytes)
 {
     size_t rounded = (size_bytes + UNIT_BYTES - 1) / UNIT_BYTES * UNIT_BYTES;
     mw_pool_reserve(pool, mem, rounded);
-    void *memory = pool->block + pool->at;
     pool->at += (uint32_t)rounded;
-    return memory;
+    return (char *)at_place(mem->region, pool->block) + pool->at - rounded;
 }
 
 struct mw_str mw_pool_copy(struct mw_pool *pool, struct mw_mem *mem, struct mw_str s)
@@ -221,17 +220,17 @@ struct mw_str mw_pool_copy(struct mw_pool *pool, struct mw_mem *mem, struct mw_s
         return MW_STR_NONE;
     mw_pool_reserve(pool, mem, s.len);
     pool->end -= (uint32_t)s.len;
-    char *copy = pool->block + pool->end;
+    char *copy = (char *)at_place(mem->region, pool->block) + pool->end;
     memcpy(copy, s.ptr, s.len);
     return (struct mw_str){copy, s.len};
 }
 
 void mw_pool_release(struct mw_pool *pool, struct mw_mem *mem)
 {
-    for (struct pool_block *block = (struct pool_block *)(void *)pool->block; block != NULL;) {
-        uint32_t older = block->older;
+    for (uint32_t place = pool->block; place != 0;) {
+        struct pool_block *block = at_place(mem->region, place);
+        place = block->older;
         mw_mem_free(mem, block, block->size_bytes);
-        block = older > 0 ? at_place(mem->region, older) : NULL;
     }
     *pool = (struct mw_pool){0};
 }

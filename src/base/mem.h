@@ -42,8 +42,8 @@ size_t mw_mem_room(const struct mw_mem *mem);
 
 /* Blocks grow with the pool, so that a small one wastes little and a large one asks seldom. */
 struct mw_pool {
-    char *block; /* newest; owned, and so are those that it leads to */
-    uint32_t at; /* structs are laid from the front, text from the back */
+    uint32_t block; /* where the newest lies; owned, and so are those that it leads to; 0: none */
+    uint32_t at;    /* structs are laid from the front, text from the back */
     uint32_t end;
     uint32_t total_bytes;
 };

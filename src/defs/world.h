@@ -34,6 +34,8 @@ struct mw_item {
         scope; /* item whose sessionId it carries: a run, a coordinator, a group that opens a scope */
     mw_seq ask;            /* open ask, 0: none */
     struct mw_item *older; /* in the trace; TRACE memory of the same trace */
+    uint32_t member;       /* position in the owner group + 1; 0: none */
+    uint8_t owner_ask;     /* index in the owner coordinator's state + 1; 0: none */
     uint8_t kind;          /* enum mw_item_kind */
     uint8_t outcome;       /* enum mw_outcome */
 };

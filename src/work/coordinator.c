@@ -328,7 +328,7 @@ static void end(const struct mw_world *world, const struct mw_order *order,
     event->type = completed ? def->completes_with : MW_STR("SessionTerminated");
     event->coordinator = def->name;
     event->key = coordinator->key;
-    event->member = coordinator->member;
+    event->member = coordinator->item.member;
     event->from_state = def->states[coordinator->state].name;
     for (uint32_t i = 0; completed && i < def->state_count; i++)
         if (def->states[i].final)
@@ -389,7 +389,7 @@ void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_
             mw_event_about(world, out, event, item);
             event->type = MW_STR("SessionTerminated");
             event->key = coordinator->key;
-            event->member = coordinator->member;
+            event->member = coordinator->item.member;
             event->outcome = MW_STR("cancelled");
             event->reason = MW_STR("what asked for it is over");
         }
@@ -533,10 +533,10 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         coordinator->def = (uint32_t)event->coordinator_def;
         coordinator->document = (uint8_t)event->document;
         coordinator->node = (uint32_t)event->node;
-        coordinator->member = (uint32_t)event->member;
+        coordinator->item.member = (uint32_t)event->member;
         coordinator->state = (uint32_t)event->state_index;
-        if (coordinator->member > 0)
-            mw_group_member_opened(world, event->owner, coordinator->member);
+        if (coordinator->item.member > 0)
+            mw_group_member_opened(world, event->owner, coordinator->item.member);
         return;
     }
     case MW_EVT_STATE_ENTERED:
@@ -557,8 +557,8 @@ void mw_coordinator_apply(struct mw_world *world, struct mw_work *work,
         coordinator = (struct mw_coordinator *)mw_world_item(world, event->item);
         enum mw_outcome outcome = mw_outcome_by_name(event->outcome);
         mw_world_end_item(world, &coordinator->item, outcome);
-        if (coordinator->member > 0)
-            mw_group_member_ended(world, work, coordinator->item.owner, coordinator->member,
+        if (coordinator->item.member > 0)
+            mw_group_member_ended(world, work, coordinator->item.owner, coordinator->item.member,
                                   outcome, event);
         if (outcome == MW_OUTCOME_COMPLETED) {
             struct mw_event fact = *event;

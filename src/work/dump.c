@@ -37,8 +37,8 @@ static void dump_task(const struct mw_task *task, struct mw_buf *buf)
                   " def=%u doc=%u:%u outer=%u:%u event=%lu member=%u ask=%u agent=%u attempt=%u "
                   "with=%u routing=%u state=%u fence=%lu person=%d escalated=%d excluded=%u",
                   task->def, task->document, task->node, task->outer_document, task->outer_node,
-                  (unsigned long)task->event_fact, task->member, task->ask, task->agent,
-                  (unsigned)task->attempt, (unsigned)task->attempts_with_agent,
+                  (unsigned long)task->event_fact, task->item.member, task->item.owner_ask,
+                  task->agent, (unsigned)task->attempt, (unsigned)task->attempts_with_agent,
                   (unsigned)task->routing_attempts, (unsigned)task->state,
                   (unsigned long)task->fence, (int)task->with_person, (int)task->escalated,
                   (unsigned)task->excluded_count);
@@ -50,7 +50,7 @@ static void dump_group(const struct mw_group *group, struct mw_buf *buf)
 {
     mw_buf_printf(buf, " def=%u total=%u done=%u failed=%u open=%u scan=%u member=%u ask=%u at=",
                   group->def, group->total, group->done, group->failed, group->open, group->scan,
-                  group->member, group->ask);
+                  group->item.member, group->item.owner_ask);
     for (uint32_t i = 0; i < group->total; i++)
         mw_buf_put_c(buf, (char)('0' + mw_group_positions(group)[i]));
 }
@@ -61,7 +61,7 @@ static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw
                   " def=%u key=%.*s state=%u transitions=%u fired=%x doc=%u:%u member=%u asked=",
                   coordinator->def, MW_STR_ARG(coordinator->key), coordinator->state,
                   coordinator->transitions, coordinator->fired, coordinator->document,
-                  coordinator->node, coordinator->member);
+                  coordinator->node, coordinator->item.member);
     for (uint32_t i = 0; i < MW_STATE_ASKS_MAX; i++)
         mw_buf_printf(buf, "%lu,", (unsigned long)mw_coordinator_made(coordinator, i));
 }

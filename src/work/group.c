@@ -414,8 +414,8 @@ static struct mw_event *end_event(const struct mw_world *world, const struct mw_
     event->expected_count = group->total;
     event->completed_count = group->done;
     event->failed_count = group->failed;
-    event->member = group->member;
-    event->ask_index = group->ask;
+    event->member = group->item.member;
+    event->ask_index = group->item.owner_ask;
     return event;
 }
 
@@ -477,9 +477,10 @@ static void apply_started(struct mw_world *world, struct mw_work *work,
     enum mw_rc rc = mw_json_parse(world->scratch, event->layout, &tape, NULL);
     MW_ASSERT(rc == MW_OK);
     uint32_t row_count = mw_node_count(&tape, 0), total = (uint32_t)event->expected_count;
-    size_t size_bytes = sizeof(struct mw_group) + row_count * sizeof(struct mw_group_row) + total;
+    size_t size_bytes =
+        offsetof(struct mw_group, rows) + row_count * sizeof(struct mw_group_row) + total;
     struct mw_trace *trace = mw_world_trace(world, event->trace);
-    mw_pool_reserve(&trace->pool, &world->mem, size_bytes + 8 + event->group_id.len);
+    mw_pool_reserve(&trace->pool, &world->mem, (size_bytes + 7) / 8 * 8 + event->group_id.len);
     struct mw_group *group =
         (struct mw_group *)mw_world_add_item(world, event, MW_ITEM_GROUP, size_bytes);
     group->id = mw_pool_copy(&trace->pool, &world->mem, event->group_id);
@@ -488,8 +489,8 @@ static void apply_started(struct mw_world *world, struct mw_work *work,
     group->node = (uint32_t)event->node;
     group->outer_document = (uint8_t)event->outer_document;
     group->outer_node = (uint32_t)event->outer_node;
-    group->member = (uint32_t)event->member;
-    group->ask = (uint8_t)event->ask_index;
+    group->item.member = (uint32_t)event->member;
+    group->item.owner_ask = (uint8_t)event->ask_index;
     group->total = total;
     group->row_count = row_count;
     uint32_t first = 0, row = 0;
@@ -503,10 +504,10 @@ static void apply_started(struct mw_world *world, struct mw_work *work,
         first += group->rows[row].count;
     }
     MW_ASSERT(first == group->total);
-    if (group->member > 0)
-        mw_group_member_opened(world, event->owner, group->member);
-    if (group->ask > 0)
-        mw_coordinator_asked(world, event->owner, group->ask, group->item.id);
+    if (group->item.member > 0)
+        mw_group_member_opened(world, event->owner, group->item.member);
+    if (group->item.owner_ask > 0)
+        mw_coordinator_asked(world, event->owner, group->item.owner_ask, group->item.id);
     if (group->total > 0)
         mw_queue_add(world, work, MW_STR_NONE, &group->item);
 }
@@ -525,8 +526,9 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
         MW_ASSERT(group != NULL);
         mw_queue_remove(world, work, &group->item);
         mw_world_end_item(world, &group->item, outcome);
-        if (group->member > 0)
-            mw_group_member_ended(world, work, group->item.owner, group->member, outcome, event);
+        if (group->item.member > 0)
+            mw_group_member_ended(world, work, group->item.owner, group->item.member, outcome,
+                                  event);
         return;
     }
     default:

@@ -61,8 +61,8 @@ struct mw_order mw_task_order(const struct mw_world *world, const struct mw_task
                              .task = task,
                              .owner = task->item.owner,
                              .scope = task->item.scope,
-                             .member = task->member,
-                             .ask = task->ask,
+                             .member = task->item.member,
+                             .ask = task->item.owner_ask,
                              .letter = task->letter,
                              .now_us = request->now_us,
                              .entropy = request->entropy};

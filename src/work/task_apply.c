@@ -19,12 +19,12 @@ static struct mw_task *task_of(struct mw_world *world, const struct mw_event *ev
     task->outer_node = (uint32_t)event->outer_node;
     task->event_fact = event->fact;
     task->letter = event->letter;
-    task->member = (uint32_t)event->member;
-    task->ask = (uint8_t)event->ask_index;
-    if (task->member > 0)
-        mw_group_member_opened(world, event->owner, task->member);
-    if (task->ask > 0)
-        mw_coordinator_asked(world, event->owner, task->ask, task->item.id);
+    task->item.member = (uint32_t)event->member;
+    task->item.owner_ask = (uint8_t)event->ask_index;
+    if (task->item.member > 0)
+        mw_group_member_opened(world, event->owner, task->item.member);
+    if (task->item.owner_ask > 0)
+        mw_coordinator_asked(world, event->owner, task->item.owner_ask, task->item.id);
     return task;
 }
 
@@ -98,8 +98,8 @@ static void apply_ended(struct mw_world *world, struct mw_work *work, const stru
     release_agent(work, task);
     task->state = MW_TASK_ENDED;
     mw_world_end_item(world, &task->item, outcome);
-    if (task->member > 0)
-        mw_group_member_ended(world, work, task->item.owner, task->member, outcome, event);
+    if (task->item.member > 0)
+        mw_group_member_ended(world, work, task->item.owner, task->item.member, outcome, event);
     work->dirty = true;
 }
 

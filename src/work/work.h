@@ -78,16 +78,14 @@ struct mw_task {
     uint32_t def; /* task definition's index in the trace's catalogue */
     uint32_t node;
     uint32_t outer_node;
-    uint32_t member; /* position in the owner group + 1; 0: none */
-    uint32_t queue;  /* index + 1 while it stands in one */
-    uint16_t agent;  /* index + 1 while running */
+    uint32_t queue; /* index + 1 while it stands in one */
+    uint16_t agent; /* index + 1 while running */
     uint16_t attempt;
     uint16_t attempts_with_agent;
     uint16_t routing_attempts;
     uint16_t excluded[MW_EXCLUDED_MAX]; /* agent indexes */
     uint8_t document;
     uint8_t outer_document;
-    uint8_t ask; /* index in the owner coordinator's state + 1; 0: none */
     uint8_t excluded_count;
     uint8_t state; /* enum mw_task_state */
     bool with_person;
@@ -126,7 +124,6 @@ struct mw_group {
     uint32_t def;
     uint32_t node;
     uint32_t outer_node;
-    uint32_t member;
     uint32_t total;
     uint32_t done;
     uint32_t failed;
@@ -136,7 +133,6 @@ struct mw_group {
     uint32_t row_count;
     uint8_t document;
     uint8_t outer_document;
-    uint8_t ask;
     bool is_startable;
     struct mw_group_row rows[]; /* and behind them the positions */
 };
@@ -153,7 +149,6 @@ struct mw_coordinator {
     mw_seq *asked;     /* TRACE; the items that the state's asks made, as many as were asked */
     uint32_t def;
     uint32_t node;
-    uint32_t member;
     uint32_t state;
     uint32_t fired;       /* bit an ask of the state */
     uint32_t transitions; /* taken so far */
