@@ -120,9 +120,11 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
                   (unsigned long)mixed);
     /* From the oldest on: where in the ring it lies says nothing. */
     for (uint32_t i = 0; i < MW_REMEMBERED_MAX; i++) {
-        const struct mw_remembered *entry =
-            mw_remembered_at(core, (core->remembered_at + i) % MW_REMEMBERED_MAX);
-        if (entry != NULL && entry->id_hash != 0)
+        uint32_t index = (core->remembered_at + i) % MW_REMEMBERED_MAX;
+        const struct mw_remembered *entry = mw_remembered_at(core, index);
+        if (entry == NULL) /* nor is any other in its part */
+            i += MW_REMEMBERED_PART - 1 - index % MW_REMEMBERED_PART;
+        else if (entry->id_hash != 0)
             mw_buf_printf(buf, "remembered %lx %lx %lu %lu %.*s\n", (unsigned long)entry->id_hash,
                           (unsigned long)entry->body_hash, (unsigned long)entry->seq,
                           (unsigned long)entry->trace, MW_STR_ARG(mw_shared_str(entry->trace_id)));

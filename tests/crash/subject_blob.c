@@ -97,32 +97,42 @@ int subject_blob_recover(void)
     return subject_journal_recover();
 }
 
-/* Every file of the store has the bytes that its name says, but for the planted one until it is put. */
+/* One folder of the store: every file has the bytes that its name says, but for the planted one until it is put. */
+static int check_shard(const struct mw_blobs *blobs, const char *shard, const char *damaged)
+{
+    char path[64], sha256[MW_SHA256_HEX];
+    struct mw_err err;
+    (void)snprintf(path, sizeof path, SIDE "/blobs/%.2s", shard);
+    DIR *list = opendir(path);
+    int code = 0;
+    for (struct dirent *entry; code == 0 && list != NULL && (entry = readdir(list)) != NULL;) {
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(sha256, sizeof sha256, "%.2s%.62s", shard, entry->d_name);
+        if (mw_blob_verify(blobs, sha256, &err) == MW_OK) {
+            if (strcmp(sha256, damaged) == 0)
+                subject_branch("blobs.damaged_one_written_again");
+            continue;
+        }
+        if (strcmp(sha256, damaged) != 0)
+            code = subject_wrong("P22: blob %s is half: %s", sha256, err.text);
+    }
+    if (list != NULL)
+        (void)closedir(list); /* only read from */
+    return code;
+}
+
 static int check_store(const struct mw_blobs *blobs, struct mw_str acks, const char *damaged)
 {
-    for (int i = 0; i < 256; i++) {
-        char path[64], sha256[MW_SHA256_HEX];
-        struct mw_err err;
-        (void)snprintf(path, sizeof path, SIDE "/blobs/%02x", i);
-        DIR *list = opendir(path);
-        int code = 0;
-        for (struct dirent *entry; code == 0 && list != NULL && (entry = readdir(list)) != NULL;) {
-            if (entry->d_name[0] == '.')
-                continue;
-            (void)snprintf(sha256, sizeof sha256, "%02x%.62s", i, entry->d_name);
-            if (mw_blob_verify(blobs, sha256, &err) == MW_OK) {
-                if (strcmp(sha256, damaged) == 0)
-                    subject_branch("blobs.damaged_one_written_again");
-                continue;
-            }
-            if (strcmp(sha256, damaged) != 0)
-                code = subject_wrong("P22: blob %s is half: %s", sha256, err.text);
-        }
-        if (list != NULL)
-            (void)closedir(list); /* only read from */
-        if (code != 0)
-            return code;
-    }
+    DIR *list = opendir(SIDE "/blobs");
+    int code = 0;
+    for (struct dirent *entry; code == 0 && list != NULL && (entry = readdir(list)) != NULL;)
+        if (strspn(entry->d_name, "0123456789abcdef") == 2 && entry->d_name[2] == '\0')
+            code = check_shard(blobs, entry->d_name, damaged);
+    if (list != NULL)
+        (void)closedir(list); /* only read from */
+    if (code != 0)
+        return code;
     char sha256[256];
     for (size_t at = 0; subject_next_ack(acks, &at, "blob", sha256, sizeof sha256);) {
         struct mw_err err = {0};
