@@ -55,7 +55,9 @@ enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child
 void mw_leftover_forget(const char *path)
 {
     /* Not emptied, it names a process that is gone: that is found out when somebody asks. */
-    mw_autoclose int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0)
+        (void)close(fd); /* nothing is written to it */
 }
 
 enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover *ret_found,
