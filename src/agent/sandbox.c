@@ -290,7 +290,9 @@ static bool is_narrow(const struct doors *doors, const char *folder)
 
 static void note_private(struct doors *doors, const char *home)
 {
-    const char *paths[] = {home, doors->sandbox->work_dir, doors->sandbox->tmp_dir};
+    const char *work = doors->sandbox->work_dir, *tmp = doors->sandbox->tmp_dir;
+    const char *paths[] = {home, work,
+                           work != NULL && tmp != NULL && strcmp(work, tmp) == 0 ? NULL : tmp};
     for (size_t i = 0; i < MW_COUNT(paths); i++)
         if (paths[i] == NULL || paths[i][0] == '\0' ||
             realpath(paths[i], doors->private[i]) == NULL)

@@ -341,7 +341,8 @@ static void start_child(struct mw_run_attempt *attempt)
     }
     mw_autofree char *pid_file = mw_attempt_path(attempt, "pid");
     struct mw_err pid_err;
-    if (mw_leftover_write(pid_file, &attempt->child, &pid_err) != MW_OK)
+    attempt->pid_unwritten = mw_leftover_write(pid_file, &attempt->child, &pid_err) != MW_OK;
+    if (attempt->pid_unwritten)
         mw_host_log(host, "warning", "pid.unwritten", "%s", pid_err.text);
     struct mw_answer_rules rules = {.trace_id = attempt->trace_id,
                                     .output_bytes_max = attempt->agent.output_bytes_max,

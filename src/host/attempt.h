@@ -38,6 +38,8 @@ struct mw_run_attempt {
     /* running */
     struct mw_exec_child child;
     bool started, cancelled, exited, stdout_ended;
+    bool
+        pid_unwritten; /* the disk was full: what a killed supervisor left is known from child alone */
     uv_poll_t *stdout_poll, *pid_poll;
     uv_timer_t *idle;
     struct mw_answer answer;

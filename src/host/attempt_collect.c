@@ -109,8 +109,12 @@ void mw_attempt_collect(uv_work_t *work)
          attempt->report.exit_code == 0 && attempt->report.killed == MW_EXEC_NOT_KILLED);
     enum mw_leftover found;
     attempt->rc = MW_OK;
-    if (attempt->report.error == MW_EXEC_NO_REPORT) /* nobody ended what the killed stub ran */
-        attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
+    if (attempt->report.error == MW_EXEC_NO_REPORT) { /* nobody ended what the killed stub ran */
+        if (attempt->pid_unwritten)
+            attempt->rc = mw_leftover_write(pid_file, &attempt->child, &attempt->err);
+        if (attempt->rc == MW_OK)
+            attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
+    }
     if (attempt->rc == MW_OK)
         mw_leftover_forget(pid_file);
     if (attempt->rc != MW_OK)
