@@ -30,6 +30,7 @@ struct mw_api {
     void *host;
     struct follower *followers;
     struct mw_api_call *waiting; /* posted, not answered yet: suspended */
+    struct mw_api_guard guard;   /* no token: whoever can open the socket may ask */
     int fd;
     size_t body_bytes; /* of all calls */
     bool resumed;      /* a connection goes on: run once more before sleeping */
@@ -107,6 +108,11 @@ enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
     api->fd = info->epoll_fd;
     *ret_api = api;
     return MW_OK;
+}
+
+void mw_api_guard(struct mw_api *api, const struct mw_api_guard *guard)
+{
+    api->guard = *guard;
 }
 
 int mw_api_fd(const struct mw_api *api)
@@ -229,6 +235,8 @@ static enum MHD_Result send_body(struct MHD_Connection *connection, unsigned sta
         return MHD_NO;
     (void)mhd.add_response_header(response, "content-type", "application/json");
     (void)mhd.add_response_header(response, "cache-control", "no-store");
+    if (status == 401)
+        (void)mhd.add_response_header(response, "www-authenticate", "Bearer");
     if (status == 429 || status == 503 || status == 507)
         (void)mhd.add_response_header(response, "retry-after", "1");
     enum MHD_Result queued = mhd.queue_response(connection, status, response);
@@ -483,7 +491,8 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     else if (kind == MW_REQUEST_COUNT)
         return refuse(call->connection, 404, MW_E_MISSING, "no such request");
     else
-        api->ops->post(api->host, kind, mw_buf_str(&call->body), mw_str_of(path), call);
+        api->ops->post(api->host, kind, mw_buf_str(&call->body),
+                       mw_str_of(api->guard.token[0] == '\0' ? path : NULL), call);
     if (call->answered)
         return send_body(call->connection, call->status, mw_buf_str(&call->answer));
     call->posted = true;
@@ -520,6 +529,82 @@ static bool is_too_large(struct MHD_Connection *connection)
            (!mw_str_to_u64(mw_str_of(text), &length) || length > MW_API_BODY_BYTES_MAX);
 }
 
+/* ---- who comes over TCP ---- */
+
+struct said {
+    const char *host, *origin, *authorization;
+    unsigned count; /* of these three */
+};
+
+static enum MHD_Result take_header(void *user, enum MHD_ValueKind kind, const char *key,
+                                   const char *value)
+{
+    struct said *said = user;
+    const char **at = strcasecmp(key, "host") == 0            ? &said->host
+                      : strcasecmp(key, "origin") == 0        ? &said->origin
+                      : strcasecmp(key, "authorization") == 0 ? &said->authorization
+                                                              : NULL;
+    (void)kind; /* only headers are asked for */
+    if (at == NULL)
+        return MHD_YES;
+    said->count += *at == NULL ? 0 : 1;
+    *at = value != NULL ? value : "";
+    return MHD_YES;
+}
+
+static bool is_our_name(const struct mw_api_guard *guard, const char *host)
+{
+    for (size_t i = 0; i < MW_COUNT(guard->hosts); i++)
+        if (guard->hosts[i][0] != '\0' && strcasecmp(host, guard->hosts[i]) == 0)
+            return true;
+    return false;
+}
+
+/* How long it takes says nothing of how much of it is right. */
+static bool is_our_token(const struct mw_api_guard *guard, const char *authorization)
+{
+    static const char scheme[] = "bearer ";
+    unsigned differs = 0;
+    if (strncasecmp(authorization, scheme, sizeof(scheme) - 1) != 0)
+        return false;
+    const char *token = authorization + sizeof(scheme) - 1;
+    if (strlen(token) != MW_API_TOKEN_TEXT - 1)
+        return false;
+    for (size_t i = 0; i < MW_API_TOKEN_TEXT - 1; i++)
+        differs |= (unsigned)(token[i] ^ guard->token[i]);
+    return differs == 0;
+}
+
+/* Before anything else is looked at. 0: it may come in. */
+static unsigned turn_away(const struct mw_api *api, struct MHD_Connection *connection,
+                          const char **ret_words)
+{
+    static const char http[] = "http://";
+    const struct mw_api_guard *guard = &api->guard;
+    struct said said = {0};
+    if (guard->token[0] == '\0')
+        return 0;
+    (void)mhd.get_connection_values(connection, MHD_HEADER_KIND, take_header, &said);
+    if (said.count > 0) {
+        *ret_words = "host, origin and authorization are said once";
+        return 400;
+    }
+    if (said.host == NULL || !is_our_name(guard, said.host)) {
+        *ret_words = "this is not the host that was asked for";
+        return 403;
+    }
+    if (said.origin != NULL && (strncmp(said.origin, http, sizeof(http) - 1) != 0 ||
+                                !is_our_name(guard, said.origin + sizeof(http) - 1))) {
+        *ret_words = "no other page may ask";
+        return 403;
+    }
+    if (said.authorization == NULL || !is_our_token(guard, said.authorization)) {
+        *ret_words = "'authorization: Bearer TOKEN' is needed; the token is in .millwright/token";
+        return 401;
+    }
+    return 0;
+}
+
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **state)
@@ -532,6 +617,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *call = (struct mw_api_call){
             .api = api, .connection = connection, .body = mw_heap_buf(), .answer = mw_heap_buf()};
         *state = call;
+        const char *words = NULL;
+        unsigned status = turn_away(api, connection, &words);
+        if (status != 0)
+            return refuse(connection, status, status == 400 ? MW_E_INPUT : MW_E_DENIED, words);
         /* Said before the body comes: nobody has to send, or we to read, what is refused anyway. */
         if (is_ambiguous(connection))
             return refuse(connection, 400, MW_E_INPUT, "the body's length is said more than once");

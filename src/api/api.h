@@ -15,7 +15,16 @@
 #define MW_API_BODIES_BYTES_MAX                                                                    \
     ((size_t)32 << 20) /* of all requests that are on their way in or wait */
 
+#define MW_API_TOKEN_TEXT 65 /* 64 hexadecimal digits */
+#define MW_API_HOST_TEXT 72
+
 struct mw_api;
+/* What every request has to carry that comes from farther away than this user's files (P21): the token, as `authorization: Bearer …`; a Host
+ * that is one of hosts; an Origin, if any, that is http:// and that host. There is no CORS: no other page is ever let in. */
+struct mw_api_guard {
+    char token[MW_API_TOKEN_TEXT];
+    char hosts[2][MW_API_HOST_TEXT]; /* empty: not used */
+};
 struct mw_api_call; /* one request that waits for its answer */
 
 /* Which records of the journal somebody follows: what their lines begin with, and what stands before their payload. Empty: all. */
@@ -53,6 +62,8 @@ struct mw_api_ops {
 
 MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
                                 struct mw_api **ret_api, struct mw_err *err);
+/* From now on; before, nobody is asked for anything. */
+void mw_api_guard(struct mw_api *api, const struct mw_api_guard *guard);
 /* Watch this descriptor; when readable, or timeout_ms is over, call mw_api_run. */
 int mw_api_fd(const struct mw_api *api);
 void mw_api_run(struct mw_api *api);

@@ -90,6 +90,8 @@ static const struct mw_option position_options[] = {
     {NULL, NULL, NULL}};
 static const struct mw_option serve_options[] = {
     {"foreground", NULL, "run the host here, until it is asked to stop"},
+    {"listen", "ADDRESS:PORT",
+     "also on a TCP port, such as 127.0.0.1:7000, for whoever has the token in .millwright/token"},
     {"stop", NULL, "ask the running host to finish and end"},
     {NULL, NULL, NULL}};
 

@@ -1,5 +1,6 @@
 #include "api/api.h"
 #include "host/offline.h"
+#include "host/tcp.h"
 #include "host/workers.h"
 #include "view/view.h"
 
@@ -16,13 +17,19 @@
 
 #define BODY_IN_RECORD_BYTES_MAX 4096u
 
-struct server {
+/* A socket on which callers come in: the workspace's own, and the port that somebody asked for. */
+struct door {
     struct mw_host *host;
     struct mw_api *api;
-    int listen_fd;
     uv_poll_t poll;
     uv_timer_t timer;
     uv_prepare_t prepare;
+};
+
+struct server {
+    struct door doors[2];
+    uint32_t door_count;
+    char address[MW_API_HOST_TEXT]; /* of the port; empty: there is none */
 };
 
 static void post(void *self, enum mw_request_kind kind, struct mw_str body,
@@ -62,11 +69,11 @@ static enum mw_rc listen_on(struct mw_host *host, int *ret_fd, struct mw_err *er
 }
 
 /* What many callers ask at once goes into one frame. */
-static void run_api(struct server *server)
+static void run_api(struct door *door)
 {
-    mw_host_hold(server->host);
-    mw_api_run(server->api);
-    mw_host_release(server->host);
+    mw_host_hold(door->host);
+    mw_api_run(door->api);
+    mw_host_release(door->host);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -84,36 +91,72 @@ static void on_timer(uv_timer_t *timer)
 /* Before the loop sleeps: what was resumed meanwhile has to be looked at. */
 static void on_prepare(uv_prepare_t *prepare)
 {
-    struct server *server = prepare->data;
-    int64_t timeout = mw_api_timeout_ms(server->api);
+    struct door *door = prepare->data;
+    int64_t timeout = mw_api_timeout_ms(door->api);
     if (timeout == 0)
-        run_api(server);
-    timeout = mw_api_timeout_ms(server->api);
+        run_api(door);
+    timeout = mw_api_timeout_ms(door->api);
     if (timeout >= 0)
-        (void)uv_timer_start(&server->timer, on_timer, (uint64_t)timeout, 0);
+        (void)uv_timer_start(&door->timer, on_timer, (uint64_t)timeout, 0);
     else
-        (void)uv_timer_stop(&server->timer);
+        (void)uv_timer_stop(&door->timer);
+}
+
+static enum mw_rc open_door(struct mw_host *host, struct server *server, int listen_fd,
+                            const struct mw_api_guard *guard, struct mw_err *err)
+{
+    struct door *door = &server->doors[server->door_count];
+    door->host = host;
+    enum mw_rc rc = mw_api_start(listen_fd, &api_ops, host, &door->api, err);
+    if (rc != MW_OK)
+        return rc;
+    if (guard != NULL)
+        mw_api_guard(door->api, guard);
+    server->door_count++;
+    (void)uv_poll_init(&host->loop, &door->poll, mw_api_fd(door->api));
+    (void)uv_timer_init(&host->loop, &door->timer);
+    (void)uv_prepare_init(&host->loop, &door->prepare);
+    door->poll.data = door;
+    door->timer.data = door;
+    door->prepare.data = door;
+    (void)uv_poll_start(&door->poll, UV_READABLE, on_poll);
+    (void)uv_prepare_start(&door->prepare, on_prepare);
+    return MW_OK;
+}
+
+/* Only when it was asked for: `serve --listen`. */
+static enum mw_rc open_port(struct mw_host *host, struct server *server, struct mw_err *err)
+{
+    const char *address = getenv("MILLWRIGHT_LISTEN");
+    struct mw_api_guard guard;
+    int fd = -1;
+    if (address == NULL || *address == '\0')
+        return MW_OK;
+    enum mw_rc rc = mw_host_tcp_listen(host->workspace_fd, address, &fd, &guard, err);
+    if (rc == MW_OK)
+        rc = open_door(host, server, fd, &guard, err);
+    if (rc == MW_OK) {
+        memcpy(server->address, guard.hosts[0], sizeof(server->address));
+        mw_mask_add(host->mask, MW_STR("token"), mw_str_of(guard.token));
+    }
+    return rc;
 }
 
 enum mw_rc mw_host_api_start(struct mw_host *host, struct mw_err *err)
 {
     struct server *server = mw_heap_alloc(sizeof(*server));
-    server->host = host;
-    enum mw_rc rc = listen_on(host, &server->listen_fd, err);
+    int fd = -1;
+    *server = (struct server){.door_count = 0};
+    enum mw_rc rc = listen_on(host, &fd, err);
     if (rc == MW_OK)
-        rc = mw_api_start(server->listen_fd, &api_ops, host, &server->api, err);
+        rc = open_door(host, server, fd, NULL, err);
+    if (rc == MW_OK)
+        rc = open_port(host, server, err);
     if (rc != MW_OK) {
-        free(server);
+        if (server->door_count == 0)
+            free(server); /* else the loop still has its handles; the host ends now */
         return rc;
     }
-    (void)uv_poll_init(&host->loop, &server->poll, mw_api_fd(server->api));
-    (void)uv_timer_init(&host->loop, &server->timer);
-    (void)uv_prepare_init(&host->loop, &server->prepare);
-    server->poll.data = server;
-    server->timer.data = server;
-    server->prepare.data = server;
-    (void)uv_poll_start(&server->poll, UV_READABLE, on_poll);
-    (void)uv_prepare_start(&server->prepare, on_prepare);
     host->api = server;
     return MW_OK;
 }
@@ -123,31 +166,42 @@ void mw_host_api_stop(struct mw_host *host)
     struct server *server = host->api;
     if (server == NULL)
         return;
-    (void)uv_poll_stop(&server->poll);
-    mw_api_stop(server->api);
+    for (uint32_t i = 0; i < server->door_count; i++) {
+        (void)uv_poll_stop(&server->doors[i].poll);
+        mw_api_stop(server->doors[i].api);
+    }
     host->api = NULL;
 }
 
 void mw_host_api_durable(struct mw_host *host, mw_seq first, uint32_t count, struct mw_str lines)
 {
     struct server *server = host->api;
-    if (server != NULL)
-        mw_api_feed(server->api, first, count, lines);
+    for (uint32_t i = 0; server != NULL && i < server->door_count; i++)
+        mw_api_feed(server->doors[i].api, first, count, lines);
 }
 
 void mw_host_api_look(struct mw_host *host)
 {
     struct server *server = host->api;
-    if (server == NULL)
-        return;
-    mw_api_wake(server->api);
-    run_api(server);
+    for (uint32_t i = 0; server != NULL && i < server->door_count; i++) {
+        mw_api_wake(server->doors[i].api);
+        run_api(&server->doors[i]);
+    }
 }
 
 uint32_t mw_host_api_connections(const struct mw_host *host)
 {
     const struct server *server = host->api;
-    return server != NULL ? mw_api_connections(server->api) : 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; server != NULL && i < server->door_count; i++)
+        count += mw_api_connections(server->doors[i].api);
+    return count;
+}
+
+bool mw_host_api_has_port(const struct mw_host *host)
+{
+    const struct server *server = host->api;
+    return server != NULL && server->address[0] != '\0';
 }
 
 /* ---- requests ---- */
@@ -386,6 +440,8 @@ static unsigned hello(void *self, struct mw_buf *out)
     mw_json_ku64(&json, "pid", (uint64_t)getpid());
     mw_json_kstr(&json, "since", mw_str_of(host->since));
     mw_json_kstr(&json, "workspace", mw_str_of(host->workspace));
+    if (mw_host_api_has_port(host))
+        mw_json_kstr(&json, "listens", mw_str_of(((struct server *)host->api)->address));
     mw_json_kstr(&json, "state",
                  host->draining             ? MW_STR("draining")
                  : host->replaying          ? MW_STR("replaying")

@@ -421,7 +421,7 @@ static void on_idle(uv_timer_t *timer)
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
     bool busy = mw_host_asks_busy(host) > 0 || mw_workers_awake(host) ||
                 host->attempts_running > 0 || host->writing != NULL ||
-                mw_host_api_connections(host) > 0;
+                mw_host_api_connections(host) > 0 || mw_host_api_has_port(host);
     busy = busy || (since >= idle_ms() && mw_host_snapshot_consider(host, true));
     if (!busy && since >= idle_ms()) {
         leave(host, 0);

@@ -288,6 +288,8 @@ void mw_host_api_durable(struct mw_host *host, mw_seq first, uint32_t count, str
 /* Ends the streams whose client has gone; without records nothing else notices them. */
 void mw_host_api_look(struct mw_host *host);
 uint32_t mw_host_api_connections(const struct mw_host *host);
+/* Somebody asked for one: a host that is there for others does not leave because nothing happens. */
+bool mw_host_api_has_port(const struct mw_host *host);
 
 /* host.c: one life of a host, from opening the workspace to the exit code. host: zeroed; not to be used again. */
 int mw_host_run(struct mw_host *host, const char *workspace);

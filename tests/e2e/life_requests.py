@@ -228,6 +228,104 @@ def private(worlds):
     return None
 
 
+def tcp_ask(address, method, path, headers=(), body=b""):
+    """One request, byte for byte: (status, head, body)."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        head = [f"{method} {path} HTTP/1.1", "Connection: close", *headers]
+        if method == "POST":
+            head.append(f"Content-Length: {len(body)}")
+        line.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        said = b""
+        while part := line.recv(65536):
+            said += part
+    head, _, rest = said.decode().partition("\r\n\r\n")
+    return int(head.split()[1]), head.lower(), rest
+
+
+def listening_ports(pid):
+    """TCP ports on which a process listens, by its descriptors."""
+    mine = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            mine.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except OSError:
+            pass
+    ports = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for row in open(table, encoding="ascii").read().splitlines()[1:]:
+            cells = row.split()
+            if cells[3] == "0A" and f"socket:[{cells[9]}]" in mine:
+                ports.append(int(cells[1].rsplit(":", 1)[1], 16))
+    return ports
+
+
+def tcp_port(worlds):
+    """No port for who did not ask for one; on one, no word without the token, to another name, or from another page."""
+    world = World(worlds)
+    world.serve()
+    want(listening_ports(world.host()) == [], "a port that nobody asked for")
+    want(world.run("serve", "--listen", "127.0.0.1:0")[0] == 75, "a running host cannot get a port")
+    want(world.run("serve", "--stop")[0] == 0, "stop")
+    for wrong in ("0.0.0.0:0", "localhost:0", "[::]:0", "127.0.0.1:", "127.0.0.1:65536", "nonsense"):
+        code, _, err = world.run("serve", "--listen", wrong)
+        want(code == 2 and wrong in err, f"--listen {wrong}: exit {code}: {err}")
+    code, said, err = world.run("serve", "--listen", "127.0.0.1:0", "--json")
+    want(code == 0, f"serve --listen: exit {code}: {err}")
+    address = json.loads(said)["listens"]
+    port = address.rsplit(":", 1)[1]
+    want(listening_ports(world.host()) == [int(port)], f"{listening_ports(world.host())}, not {port} alone")
+    token = open(world.path("token"), encoding="ascii").read().strip()
+    want(stat.S_IMODE(os.stat(world.path("token")).st_mode) == 0o600, "others can read the token")
+    want(len(token) == 64, f"the token is {len(token)} characters long")
+    host, auth, typed = f"Host: {address}", f"Authorization: Bearer {token}", "Content-Type: application/json"
+    agent = json.dumps({"messageId": uuid7(), "actor": "user:tester", "agent": AGENT}).encode()
+    before = world.count()
+    refused = [
+        (401, [host]), (401, [host, "Authorization: Bearer"]), (401, [host, f"Authorization: Basic {token}"]),
+        (401, [host, f"Authorization: Bearer {token[:-1]}"]), (401, [host, f"Authorization: Bearer {token}0"]),
+        (401, [host, "Authorization: Bearer " + ("1" if token[0] == "0" else "0") + token[1:]]),
+        (400, [auth]), (403, [auth, "Host: evil.example"]), (403, [auth, f"Host: evil.example:{port}"]),
+        (403, [auth, "Host: 127.0.0.1"]), (403, [auth, f"Host: 127.0.0.1.evil.example:{port}"]),
+        (403, [host, auth, "Origin: http://evil.example"]), (403, [host, auth, "Origin: null"]),
+        (403, [host, auth, f"Origin: https://{address}"]), (403, [host, auth, f"Origin: http://{address}.evil.example"]),
+        (400, [host, auth, auth]), (400, [host, auth, "Host: evil.example"]), (400, [host, auth, "Origin: null", f"Origin: http://{address}"]),
+    ]
+    for status, headers in refused:
+        for method, path, body, more in (("GET", "/v1/hello", b"", []), ("POST", "/v1/agents", agent, [typed])):
+            got, head, text = tcp_ask(address, method, path, headers + more, body)
+            want(got == status, f"{method} with {headers}: {got}, not {status}")
+            want("access-control" not in head, f"CORS: {head}")
+            want(token not in head + text, "the token is given away")
+            want((got == 401) == ("www-authenticate: bearer" in head), f"{got}: {head}")
+    for method in ("OPTIONS", "PUT", "DELETE", "HEAD"):
+        got, head, _ = tcp_ask(address, method, "/v1/agents", [host, auth, "Access-Control-Request-Method: POST"])
+        want(got == 405 and "access-control" not in head, f"{method}: {head}")
+    for wrong in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        want(tcp_ask(address, "POST", "/v1/agents", [host, auth, f"Content-Type: {wrong}"], agent)[0] == 415, wrong)
+    want(world.count() == before, "what was refused left a record")
+    for let_in in ([host, auth], [f"Host: localhost:{port}", auth], [host, auth, f"Origin: http://{address}"]):
+        got, _, text = tcp_ask(address, "GET", "/v1/hello", let_in)
+        want(got == 200 and json.loads(text)["product"] == "millwright", f"{let_in}: {got} {text}")
+    got, _, text = tcp_ask(address, "POST", "/v1/agents", [host, auth, typed], agent)
+    want(got == 200 and json.loads(text)["ok"], f"with the token: {got} {text}")
+    # The next host has the same token; without the file it makes another; one that others can read is not used.
+    want(world.run("serve", "--stop")[0] == 0 and world.run("serve", "--listen", address)[0] == 0, "the same port again")
+    want(tcp_ask(address, "GET", "/v1/hello", [host, auth])[0] == 200, "the token did not survive")
+    want(world.run("serve", "--stop")[0] == 0, "stop")
+    os.chmod(world.path("token"), 0o644)
+    code, _, err = world.run("serve", "--listen", address)
+    want(code == 78 and "token" in err, f"a token that others can read: exit {code}: {err}")
+    os.unlink(world.path("token"))
+    want(world.run("serve", "--listen", address)[0] == 0, "a new token")
+    want(tcp_ask(address, "GET", "/v1/hello", [host, auth])[0] == 401, "the old token still opens")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        want(world.run("serve", "--stop")[0] == 0, "stop")
+        code, _, err = world.run("serve", "--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+        want(code == 75 and "listen" in err, f"a port that is taken: exit {code}: {err}")
+    world.verify()
+
+
 def shutdown_words(worlds):
     """What a shutdown says is read as JSON: what is none stops nothing, and a space changes no meaning."""
     world = World(worlds)
@@ -246,4 +344,5 @@ prove("life_hostile_requests_P21_P14", hostile)
 prove("life_shutdown_is_read_as_json", shutdown_words)
 prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
+prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
 finish()
