@@ -4,8 +4,7 @@
 #include "rig.h"
 
 #define FLOWS 1000u
-#define FLOW_BYTES_MAX                                                                             \
-    1000u /* one of many: its part of all tables, and what remembers its request, with it */
+#define FLOW_BYTES_MAX 960u /* of one of many, with its part of the tables and what remembers it */
 
 /* As the host gives it to the core: a caller's, small enough to stand in the record. */
 static void ask(struct rig *rig, enum mw_request_kind kind, const char *body,

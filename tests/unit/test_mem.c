@@ -130,6 +130,31 @@ static uint64_t number_of(uint64_t index)
     return index % 5 == 0 ? (index % 7 << 32) + index / 10 + 1 : index + ((uint64_t)1 << 40);
 }
 
+static void a_shared_text_goes_with_the_last_who_holds_it(void **state)
+{
+    struct mw_mem mem = begin();
+    (void)state;
+    struct mw_shared *name = mw_shared_make(&mem, MW_STR("a name that three hold"));
+    struct mw_str text = mw_shared_str(name);
+    assert_true(mw_str_is(text, "a name that three hold"));
+    assert_ptr_equal(mw_shared_of(text), name);
+    assert_ptr_equal(mw_shared_hold(name), name);
+    assert_ptr_equal(mw_shared_hold(mw_shared_of(text)), name);
+    size_t used_bytes = mem.used_bytes;
+    mw_shared_drop(&mem, name);
+    mw_shared_drop(&mem, name);
+    assert_int_equal(mem.used_bytes, used_bytes);
+    assert_true(mw_str_is(text, "a name that three hold"));
+    mw_shared_drop(&mem, name);
+    assert_int_equal(mem.used_bytes, 0);
+    /* The empty text is held by nobody. */
+    assert_null(mw_shared_make(&mem, MW_STR_NONE));
+    assert_null(mw_shared_hold(NULL));
+    mw_shared_drop(&mem, mw_shared_of(mw_shared_str(NULL)));
+    assert_int_equal(mem.used_bytes, 0);
+    free(mem.region);
+}
+
 static void a_set_has_what_was_put_into_it(void **state)
 {
     struct mw_mem mem = begin();
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(a_pool_wastes_at_most_a_third),
         cmocka_unit_test(a_large_block_that_came_back_is_used_before_fresh_memory),
         cmocka_unit_test(what_came_back_large_serves_small),
+        cmocka_unit_test(a_shared_text_goes_with_the_last_who_holds_it),
         cmocka_unit_test(a_set_has_what_was_put_into_it),
         cmocka_unit_test(a_table_finds_what_is_there_and_nothing_else),
     };
