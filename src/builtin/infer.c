@@ -182,9 +182,14 @@ static uint32_t clause_at(struct walk *w, uint32_t i)
     uint32_t verb = mw_walk_clause_verb(w, i);
     if (verb == i)
         return i;
-    (void)mw_walk_speak_of(w, i, verb);
+    if (mw_walk_noun_len(w, i) > 0)
+        (void)mw_walk_speak_of(w, i, verb);
     w->entity = NULL; /* what they do is done to something else */
+    struct mw_item **first = w->inf->next_item;
     uint32_t after = verbs_at(w, verb, verb, MW_FORM_BASE, false);
+    const struct mw_item *item = after > verb ? *first : NULL;
+    if (item != NULL && w->inf->bp->services == NULL && item->object_to > item->object_from)
+        (void)mw_walk_speak_of(w, item->object_from, item->object_to); /* what it is about */
     return after > verb ? after : i;
 }
 
@@ -272,7 +277,8 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
         return names && mw_walk_speak_of(w, i, i + words) != NULL ? i + words : i;
     }
     bool plural = mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low);
-    bool actor = len == 1 && mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
+    bool actor = len == 1 && w->records[i] == 0 &&
+                 mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
     bool describes = describes_next(w, i + len);
     bool adjective = !plural && plain_word(w, i + len) && !is_small(w, i + len) &&
                      !mw_words_is_plural(w->inf->words, w->toks->at[i + len].low) &&
@@ -282,7 +288,7 @@ static uint32_t noun_at(struct walk *w, uint32_t i)
     if (actor ? !describes || mw_tok_is(w->toks, i + len, "with")
               : !plural && !describes && !article && !w->sentence_start)
         return i;
-    return mw_walk_speak_of(w, i, i + len) != NULL ? i + len : i;
+    return mw_walk_speak_of(w, i, i + len) != NULL ? mw_walk_of_records(w, i + len) : i;
 }
 
 /* "for lending books: books with title": after the colon the records are described, they are no fields. */
@@ -442,6 +448,7 @@ void mw_infer_init(struct mw_infer *inf, struct mw_bp *bp, const struct mw_tape 
     mw_phrases_add(inf->arena, &inf->triggers_base, verbs, 0, mw_node_get(verbs, triggers, "base"));
     mw_phrases_add(inf->arena, &inf->triggers_ing, verbs, 0, mw_node_get(verbs, triggers, "ing"));
     mw_phrases_add(inf->arena, &inf->triggers_s, verbs, 0, mw_node_get(verbs, triggers, "s"));
+    mw_phrases_add(inf->arena, &inf->keeps, verbs, 0, mw_node_get(verbs, 0, "keeps"));
     mw_phrases_add(inf->arena, &inf->triggers_maybe, verbs, 0,
                    mw_node_get(verbs, triggers, "maybe"));
 }
@@ -484,10 +491,12 @@ enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw
         return MW_FAIL(err, MW_E_LIMIT, "out of memory for the prompt's words");
     struct walk w = {.inf = inf, .toks = ret_toks};
     w.heads = mw_arena_array(inf->arena, struct mw_bp_service *, ret_toks->count + 1);
-    if (w.heads == NULL)
+    w.records = mw_arena_array(inf->arena, uint8_t, ret_toks->count + 1);
+    if (w.heads == NULL || w.records == NULL)
         return MW_FAIL(err, MW_E_LIMIT, "out of memory for the prompt's words");
     mw_infer_technologies(inf, ret_toks);
     mw_infer_services(&w);
+    mw_infer_records(&w);
     walk_prompt(&w);
     for (struct mw_item *item = inf->first_item; item != NULL; item = item->next)
         if (inf->bp->services == NULL && item->object_to > item->object_from)

@@ -99,7 +99,7 @@ struct mw_infer {
     bool asked;
     struct mw_ask ask;
     struct mw_phrases technologies, verbs, states, triggers_base, triggers_ing, triggers_s,
-        triggers_maybe;
+        triggers_maybe, keeps;
     struct mw_item *first_item, **next_item;
     bool entities_closed;             /* the entities were given: a use case may not add one */
     struct mw_str storage, algorithm; /* decided so far; algorithm empty: none */

@@ -173,7 +173,9 @@ static struct mw_item *add(struct list *l, const struct mw_phrase *phrase, bool 
 /* A word nobody knows stands where a verb must: is it one? */
 static bool is_unknown_verb(const struct list *l, uint32_t i)
 {
+    bool gerund = l->form == MW_FORM_BASE && mw_str_ends(l->toks->at[i].low, MW_STR("ing"));
     if (!l->unknown_too || !word_at(l, i) || l->toks->at[i].compound ||
+        (gerund && l->last != NULL) ||
         mw_words_has(&l->inf->words->stop, "stop", l->toks->at[i].low))
         return false;
     if (l->last == NULL || l->last->object_to == l->last->object_from)
@@ -208,6 +210,8 @@ static bool continue_verb(struct list *l, uint32_t *at)
     uint32_t to = words_until(l, i, 4);
     if (before == NULL || to == i || before->phrase == NULL)
         return false;
+    if (to > i + 1 && mw_words_is_plural(l->inf->words, l->toks->at[i].low))
+        return false; /* "and attendees buy tickets" */
     bool more_rest = mw_str_is(before->preposition, "as") && i == *at;
     bool noun = i > *at || mw_words_is_plural(l->inf->words, l->toks->at[to - 1].low);
     if (!more_rest && (!noun || before->object_to == before->object_from))
@@ -226,6 +230,19 @@ static bool continue_verb(struct list *l, uint32_t *at)
         *at = read_object(l, item, *at);
     }
     return true;
+}
+
+/* "track expenses by category and month": more of what it is done by, and no verb. Returns the index after it, or i. */
+static uint32_t more_of_by(const struct list *l, uint32_t i)
+{
+    bool is_state = false;
+    uint32_t to = words_until(l, i, 2);
+    if (l->last == NULL || !mw_str_is(l->last->preposition, "by") || to == i ||
+        verb_at(l, i, &is_state) != NULL || in(l, i, "articles") || in(l, to, "articles") ||
+        in(l, to, "pronouns"))
+        return i;
+    enum mw_tok_kind kind = l->toks->at[to].kind;
+    return kind == MW_TOK_BREAK || kind == MW_TOK_COMMA || one_of(l, to, ands) ? to : i;
 }
 
 /* Items without an object share the next one's, or the last one's. */
@@ -259,6 +276,15 @@ uint32_t mw_infer_verbs(struct mw_infer *inf, struct mw_toks *toks, uint32_t fro
     uint32_t end = i, at = skip(&l, i, fillers);
     for (;;) {
         bool is_state = false;
+        uint32_t more = more_of_by(&l, at);
+        if (more > at) { /* its words stay unread, and are listed so */
+            end = more;
+            uint32_t next = separator(&l, end);
+            if (next == end)
+                break;
+            at = skip(&l, next, fillers);
+            continue;
+        }
         const struct mw_phrase *verb = verb_at(&l, at, &is_state);
         uint32_t object = skip_articles(&l, at + (verb != NULL ? verb->words : 1));
         if (word_at(&l, object) && toks->at[object].used && verb != NULL && l.last == NULL)

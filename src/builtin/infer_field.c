@@ -357,6 +357,8 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         return set_required(r, i, i + 2, !is(r, i + 1, "required"));
     if (one_of(r, i, default_words))
         return default_value(r, i);
+    if (one_of(r, i, refuse_words) && i > 0 && !kind_is(r, i - 1, MW_TOK_COMMA))
+        return i + 1; /* "unique": read over, and listed as not understood */
     if (is_yes_no(r, i))
         return boolean_type(r, i);
     if ((is(r, i, "one") && is(r, i + 1, "of")) || is(r, i, "either")) {
@@ -395,6 +397,8 @@ static bool is_value_list(const struct reader *r, uint32_t i)
     for (; i < r->toks->count && !kind_is(r, i, MW_TOK_CLOSE); i++) {
         if (kind_is(r, i, MW_TOK_COMMA) || is(r, i, "or") || kind_is(r, i, MW_TOK_BAR))
             commas++;
+        else if (kind_is(r, i, MW_TOK_NUMBER) && words > 0)
+            words++;
         else if (!free_word(r, i) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
                  type_at(r, i, &type))
             return false;
@@ -480,7 +484,8 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
         !one_of(r, i + 1, name_ends))
         return false; /* date of birth */
     if (i > from && one_of(r, i, (const char *const[]){"at", "on", "by", NULL}) &&
-        (kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) ||
+        (one_of(r, i + 1, (const char *const[]){"date", "time", NULL}) ||
+         kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) ||
          kind_is(r, i + 1, MW_TOK_CLOSE) || is(r, i + 1, "and")))
         return false; /* recorded at */
     if (one_of(r, i, name_ends) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
@@ -524,16 +529,64 @@ static bool is_switch(const struct reader *r, uint32_t i)
            !kind_is(r, i + 3, MW_TOK_BAR) && !is(r, i + 3, "or");
 }
 
-/* "status in transit or delivered" */
+/* "status in transit or delivered", "severity of low, medium or high" */
 static bool is_state_choice(const struct reader *r, uint32_t i)
 {
-    if (i == 0 || !one_of(r, i - 1, (const char *const[]){"status", "state", NULL}) ||
-        starts_attribute(r, i))
+    if (i == 0 || !free_word(r, i - 1) || starts_attribute(r, i) ||
+        !mw_words_has(&r->inf->words->fields, "choices", r->toks->at[i - 1].low))
         return false;
-    uint32_t at = i;
-    while (free_word(r, at) && at < i + 3 && !is(r, at, "or"))
-        at++;
-    return at > i && is(r, at, "or") && free_word(r, at + 1);
+    for (uint32_t at = is(r, i, "of") ? i + 1 : i;; at++) {
+        uint32_t from = at;
+        while (free_word(r, at) && at < from + 2 && !one_of(r, at, separators) &&
+               !(at > from && one_of(r, at, name_ends)))
+            at++;
+        if (at == from)
+            return false;
+        if (is(r, at, "or") || (kind_is(r, at, MW_TOK_COMMA) && is(r, at + 1, "or")))
+            return free_word(r, at + 1);
+        if (!kind_is(r, at, MW_TOK_COMMA))
+            return false;
+    }
+}
+
+static bool in_list(const struct reader *r, const char *key, uint32_t from, uint32_t to)
+{
+    return mw_words_has(&r->inf->words->fields, key,
+                        mw_tokens_low(r->inf->arena, r->toks, from, to));
+}
+
+/* "check-in and check-out dates": the last word of the second name belongs to the first, too. Its index; 0: there is none. */
+static uint32_t shared_word(const struct reader *r, uint32_t from, uint32_t to)
+{
+    const struct mw_tape *t = &r->inf->words->fields;
+    uint32_t end = to + 1;
+    if (!is(r, to, "and") || to - from > 2 || in_list(r, "whole", from, to) ||
+        mw_node_get_str(t, mw_node_get(t, 0, "exact"),
+                        mw_tokens_low(r->inf->arena, r->toks, from, to)) != MW_NODE_NONE)
+        return 0;
+    while (end < to + 4 && !ends_name(r, end, to + 1))
+        end++;
+    return end > to + 2 && in_list(r, "shared", end - 1, end) && !in_list(r, "shared", to - 1, to)
+               ? end - 1
+               : 0;
+}
+
+/* The name of the field at [from,to), as written or with the word that it shares. */
+static struct mw_str field_name(const struct reader *r, uint32_t from, uint32_t to)
+{
+    struct mw_arena *arena = r->inf->arena;
+    struct mw_str written = mw_tokens_text(r->toks, from, to);
+    uint32_t share = shared_word(r, from, to);
+    if (share > 0)
+        written = mw_arena_format(arena, "%.*s %.*s", MW_STR_ARG(written),
+                                  MW_STR_ARG(r->toks->at[share].text));
+    for (uint32_t words = 1; words <= 2 && share == 0; words++)
+        if (from > words + 1 && is(r, from - 1, "and") && free_word(r, from - 1 - words) &&
+            shared_word(r, from - 1 - words, from - 1) == to - 1)
+            share = to - 1;
+    if (share > 0)
+        written = mw_words_singular(r->inf->words, mw_name_fold(arena, written));
+    return mw_name_is_camel(written) ? written : mw_name_camel(arena, written);
 }
 
 uint32_t mw_infer_reference(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
@@ -580,8 +633,7 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
         to++;
     if (to == from)
         return i;
-    struct mw_str written = mw_tokens_text(toks, from, to);
-    r.field->name = mw_name_is_camel(written) ? written : mw_name_camel(inf->arena, written);
+    r.field->name = field_name(&r, from, to);
     if (r.field->name.len == 0 || r.field->name.len > MW_NAME_MAX ||
         !mw_name_is_camel(r.field->name))
         return i;
@@ -592,7 +644,8 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
     }
     use(&r, from, to);
     *ret_field = r.field;
-    to = is_state_choice(&r, to) ? values(&r, to, false) : colon_values(&r, to);
+    to = is_state_choice(&r, to) ? values(&r, is(&r, to, "of") ? to + 1 : to, true)
+                                 : colon_values(&r, to);
     return mw_infer_attributes(inf, toks, to, service, r.field);
 }
 

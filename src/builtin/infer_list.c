@@ -53,6 +53,8 @@ struct mw_bp_entity *mw_walk_speak_of(struct walk *w, uint32_t from, uint32_t to
 /* Length of a noun phrase at i that names a known noun or an entity already there; 0: none. */
 uint32_t mw_walk_noun_len(const struct walk *w, uint32_t i)
 {
+    if (i < w->toks->count && w->records[i] > 0)
+        return w->records[i];
     for (uint32_t len = 3; len > 0; len--) {
         bool words = true;
         for (uint32_t k = i; k < i + len; k++)
@@ -68,14 +70,13 @@ uint32_t mw_walk_noun_len(const struct walk *w, uint32_t i)
 /* "menu items": a word that nobody knows before a known plural; both name the record. 0: no such two words. */
 static uint32_t compound_len(const struct walk *w, uint32_t i)
 {
-    static const char *const adjectives[] = {"min",    "max",   "minimum", "maximum",
-                                             "total",  "first", "last",    "main",
-                                             "number", "daily", "monthly", NULL};
-    bool first = plain_word(w, i) && !is_small(w, i) && !one_of(w, i, adjectives) &&
+    bool first = plain_word(w, i) && !is_small(w, i) && !listed(w, i, "adjectives") &&
                  !is_noun(w, i, i + 1) && !mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
                  mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) == NULL;
-    return first && plain_word(w, i + 1) && mw_walk_noun_len(w, i + 1) == 1 &&
-                   mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
+    bool known = plain_word(w, i + 1) && mw_walk_noun_len(w, i + 1) == 1;
+    bool tail =
+        word_at(w, i + 1) && mw_words_has(&w->inf->words->nouns, "tails", w->toks->at[i + 1].low);
+    return first && (known || tail) && mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
                ? 2
                : 0;
 }
@@ -198,7 +199,12 @@ bool mw_walk_is_related(const struct walk *w, uint32_t i)
 /* "companies post jobs": who does what to which records. Returns where the verb is, or i. */
 uint32_t mw_walk_clause_verb(const struct walk *w, uint32_t i)
 {
-    uint32_t len = word_at(w, i) ? mw_walk_noun_len(w, i) : 0, verb = i + len;
+    uint32_t len = word_at(w, i) ? mw_walk_noun_len(w, i) : 0;
+    bool begins = w->sentence_start || i == 0 || mw_tok_is(w->toks, i - 1, "and") ||
+                  kind_at(w, i - 1, MW_TOK_COMMA) || mw_tok_is(w->toks, i - 1, "where");
+    if (len == 0 && begins && plain_word(w, i) && !is_small(w, i))
+        len = 1; /* "organizers publish events" */
+    uint32_t verb = i + len;
     if (len == 0 || !mw_words_is_plural(w->inf->words, w->toks->at[verb - 1].low))
         return i;
     const struct mw_phrase *p = mw_phrase_at(&w->inf->verbs, w->toks, verb, MW_FORM_BASE);
@@ -216,6 +222,8 @@ uint32_t mw_walk_clause_verb(const struct walk *w, uint32_t i)
 static bool is_clause(const struct walk *w, uint32_t i)
 {
     uint32_t len = mw_walk_noun_len(w, i);
+    if (listed(w, i, "actors") && plain_word(w, i + 1) && !one_of(w, i + 1, mw_walk_field_words))
+        return true; /* "people vote once" */
     return len > 0 && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
            plain_word(w, i + len) && !one_of(w, i + len, mw_walk_field_words);
 }
@@ -267,20 +275,33 @@ static uint32_t choices(struct walk *w, uint32_t i)
     return after;
 }
 
+static bool names_records(const struct walk *w, uint32_t i)
+{
+    uint32_t len = word_at(w, i) ? mw_walk_noun_len(w, i) : 0;
+    return len > 0 && !is_small(w, i) &&
+           mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low);
+}
+
 /* "title, due date and priority low|normal|high" at i. Returns the index after it. */
 uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
 {
     uint32_t fields = 0;
-    bool service_level = w->entity == NULL, refers = false, many = false;
+    bool service_level = w->entity == NULL, refers = false, many = false, last = false;
     for (;;) {
+        bool ended = last && kind_at(w, i, MW_TOK_COMMA) && !mw_tok_is(w->toks, i + 1, "and");
+        last = fields > 0 && (mw_tok_is(w->toks, i, "and") || mw_tok_is(w->toks, i + 1, "and"));
         while (
             kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_COLON) ||
             (i < w->toks->count && w->toks->at[i].tech) ||
             one_of(w, i,
                    (const char *const[]){"and", "also", "of", "following", "plus", "the", NULL}) ||
+            (fields > 0 && one_of(w, i, (const char *const[]){"has", "have", NULL}) &&
+             listed(w, i + 1, "articles")) ||
             (one_of(w, i, mw_walk_field_words) && !mw_tok_is(w->toks, i + 1, "and")))
             i++;
         bool text = fields > 0 && is_field_name(w, i); /* "date and notes" */
+        if (ended && !service_level && !text && names_records(w, i))
+            return i; /* "books with title and author, members": the list had its last item */
         uint32_t after = service_level || text ? i : has_many(w, i, many), len = 0;
         if (after > i) {
             many = true;
@@ -298,6 +319,12 @@ uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
             return i;
         if (mw_walk_clause_verb(w, start) > start || is_clause(w, start))
             return i;
+        bool made_of =
+            names_records(w, start) &&
+            one_of(w, start + mw_walk_noun_len(w, start),
+                   (const char *const[]){"of", "by", "with", "having", "containing", NULL});
+        if (!service_level && (w->records[start] > 0 || made_of))
+            return i; /* a record of its own: what follows describes that one */
         if (service_level)
             w->entity = NULL;
         if (names_choices(w, start)) {
@@ -305,7 +332,7 @@ uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
             continue;
         }
         if (item_is_entity(w, start, &len) && mw_walk_speak_of(w, start, start + len) != NULL) {
-            i = start + len;
+            i = mw_walk_of_records(w, start + len);
             if (one_of(w, i, mw_walk_having) || kind_at(w, i, MW_TOK_OPEN) ||
                 kind_at(w, i, MW_TOK_COLON) || mw_walk_starts_verbs(w, i) ||
                 one_of(w, i, (const char *const[]){"that", "which", NULL}) ||

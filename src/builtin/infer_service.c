@@ -20,9 +20,7 @@ static void name_service(struct walk *w, uint32_t at, uint32_t from, uint32_t to
     mw_infer_note(w->inf, false, service, NULL, mw_infer_quote(w->inf, service->name),
                   mw_tokens_text(w->toks, from, to));
     struct mw_str noun = mw_infer_noun(w->inf, base), name = MW_STR_NONE;
-    bool kept = one_of(w, to - 1, (const char *const[]){"tracker", "organizer", "organiser", NULL});
-    if (kept ||
-        mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
+    if (mw_words_noun(w->inf->words, mw_words_singular(w->inf->words, noun), &name) != MW_NODE_NONE)
         (void)mw_infer_main_entity(w->inf, service);
 }
 
@@ -33,8 +31,9 @@ static uint32_t noun_before(const struct walk *w, uint32_t container)
     while (from > 0 && from + 3 > container && plain_word(w, from - 1) &&
            !w->toks->at[from - 1].used)
         from--;
-    for (uint32_t k = from; k < container; k++)
-        if (is_noun(w, k, container))
+    for (uint32_t k = container > 3 ? container - 3 : 0; k < container; k++)
+        if ((k >= from || k + 2 <= container) && !listed(w, k, "articles") && word_at(w, k) &&
+            is_noun(w, k, container))
             return k;
     bool stored =
         from < container &&
@@ -109,7 +108,7 @@ static void take_title(struct walk *w)
         from++;
     for (to = from; to < from + 3 && plain_word(w, to); to++)
         ;
-    if (to > from && kind_at(w, to, MW_TOK_COLON) &&
+    if (to > from && mw_walk_is_title(w, from, to) &&
         mw_phrase_at(&w->inf->verbs, w->toks, from, MW_FORM_BASE) == NULL)
         name_service(w, from, from, to, mw_words_singular(w->inf->words, low_of(w, from, to)));
 }

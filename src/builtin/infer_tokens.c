@@ -154,6 +154,18 @@ static bool is_compound(struct mw_str text)
     return false;
 }
 
+/* Bytes of a dash with space around it, between words: what follows describes what was before, as after a colon. 0: none. */
+static size_t dash_len(const struct lexer *lex, struct mw_str s, size_t i)
+{
+    uint8_t b = (uint8_t)at(s, i + 2);
+    bool wide =
+        (uint8_t)at(s, i) == 0xE2 && (uint8_t)at(s, i + 1) == 0x80 && (b == 0x93 || b == 0x94);
+    size_t len = at(s, i) == '-' ? 1 : wide ? 3 : 0;
+    bool between = len > 0 && i > 0 && s.ptr[i - 1] == ' ' && at(s, i + len) == ' ' &&
+                   is_letter(at(s, i + len + 1)) && lex->toks.count > 0;
+    return between && lex->toks.at[lex->toks.count - 1].kind == MW_TOK_WORD ? len : 0;
+}
+
 struct mw_toks mw_tokens(struct mw_arena *arena, struct mw_str text)
 {
     struct lexer lex = {.arena = arena, .toks = {.source = text}};
@@ -164,8 +176,12 @@ struct mw_toks mw_tokens(struct mw_arena *arena, struct mw_str text)
         char c = text.ptr[i];
         bool minus = c == '-' && (i == 0 || at(text, i - 1) == ' ' || at(text, i - 1) == '(');
         size_t end = is_digit(c) || minus ? number_end(text, i) : 0, symbol = symbol_len(text, i);
+        size_t dash = dash_len(&lex, text, i);
         if (end > 0) {
             put(&lex, MW_TOK_NUMBER, i, end);
+        } else if (dash > 0) {
+            end = i + dash;
+            put(&lex, MW_TOK_COLON, i, end);
         } else if (symbol > 0) {
             end = i + symbol;
         } else if (is_letter(c) || is_digit(c) ||

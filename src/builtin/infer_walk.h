@@ -12,7 +12,8 @@
 struct walk {
     struct mw_infer *inf;
     struct mw_toks *toks;
-    struct mw_bp_service **heads;  /* by token: the service that is named there */
+    struct mw_bp_service **heads; /* by token: the service that is named there */
+    uint8_t *records; /* by token: words from there on that name a record no table knows; 0: none */
     struct mw_bp_service *service; /* spoken of */
     struct mw_bp_entity *entity;   /* spoken of; NULL: the service itself */
     bool sentence_start;
@@ -99,6 +100,16 @@ bool mw_walk_is_related(const struct walk *w, uint32_t i);
 uint32_t mw_walk_clause_verb(const struct walk *w, uint32_t i);
 /* "title, due date and priority low|normal|high" at i. Returns the index after it. */
 uint32_t mw_walk_field_list(struct walk *w, uint32_t i);
+
+/* --- infer_record.c --- */
+/* Finds the records that only their place in a list tells; after the services, before anything else is read. */
+void mw_infer_records(struct walk *w);
+/* Do the words [from,to) at the beginning only name the product? "Gym with members". */
+bool mw_walk_is_title(const struct walk *w, uint32_t from, uint32_t to);
+/* "that stores measurements", "to keep track of visits", at "that": where the records are; i when there are none. */
+uint32_t mw_walk_kept(const struct walk *w, uint32_t i);
+/* "loans of books to members", at "of": the record spoken of refers to them. Returns the index after it, or i. */
+uint32_t mw_walk_of_records(struct walk *w, uint32_t i);
 
 /* --- infer_service.c --- */
 /* Finds the services that the prompt names and marks their heads; they are the blueprint's before anything else is read. */

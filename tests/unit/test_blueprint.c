@@ -20,8 +20,8 @@
 
 #define ARENA_BYTES (64UL * 1024 * 1024)
 
-static const char *const corpus[] = {"seed",      "use_cases", "fields",
-                                     "questions", "hostile",   "blueprints"};
+static const char *const corpus[] = {"seed",    "use_cases",  "fields", "questions",
+                                     "hostile", "blueprints", "lists"};
 
 struct outcome {
     struct mw_builtin b;
