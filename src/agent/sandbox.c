@@ -70,6 +70,10 @@ static const char *const readable[] = {
 };
 /* Those of them that are folders of programs and libraries, never links to other places. */
 static const char *const system_folders[] = {"/usr"};
+/* Where programs lie, and what belongs to them: nearly every PATH has them. */
+static const char *const usual[] = {"/usr/local/sbin", "/usr/local/bin", "/usr/local/lib",
+                                    "/usr/sbin",       "/usr/bin",       "/usr/lib",
+                                    "/sbin",           "/bin",           "/lib"};
 static const char *const writable[] = {"/dev/null", "/dev/zero", "/dev/full"};
 
 struct mw_sandbox_offer mw_sandbox_probe(void)
@@ -212,28 +216,65 @@ struct doors {
     int fd;
     int abi;
     const struct mw_sandbox *sandbox;
+    const struct mw_sandbox_system *system; /* NULL: found now */
     struct mw_err *err;
     enum mw_rc rc; /* the first failure stays */
     /* What no folder of programs may lie above, after following links; empty: there is none. */
     char private[3][PATH_MAX];
 };
 
-_Static_assert(MW_COUNT(readable) <= MW_SANDBOX_SYSTEM_MAX, "all of them can be held open");
+_Static_assert(MW_COUNT(readable) + MW_COUNT(writable) <= MW_SANDBOX_SYSTEM_MAX,
+               "all of them can be held open");
+_Static_assert(MW_COUNT(usual) <= MW_SANDBOX_USUAL_MAX, "all of them have a place");
+
+/* Both after following links. */
+static bool is_at_or_below(const char *real, const char *folder)
+{
+    size_t len = strlen(folder);
+    return strncmp(folder, real, len) == 0 && (real[len] == '/' || real[len] == '\0');
+}
+
+/* After following links: what lies in a folder that every sandbox may read is open already. */
+static bool is_open(const char *real)
+{
+    for (size_t i = 0; i < MW_COUNT(system_folders); i++)
+        if (is_at_or_below(real, system_folders[i]))
+            return true;
+    return false;
+}
+
+/* The path, when it leads (by links too) below one of the folders that are open as a whole. */
+static bool leads_to_open(const char *path)
+{
+    char real[PATH_MAX];
+    for (size_t i = 0; i < MW_COUNT(system_folders); i++)
+        if (strcmp(path, system_folders[i]) == 0)
+            return false;
+    return realpath(path, real) != NULL && is_open(real);
+}
+
+static void hold(struct mw_sandbox_system *system, size_t index, const char *path)
+{
+    struct stat facts;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd >= 0 && !leads_to_open(path) && fstat(fd, &facts) == 0) {
+        system->fds[index] = fd;
+        system->is_folder[index] = S_ISDIR(facts.st_mode);
+    } else if (fd >= 0) {
+        (void)close(fd); /* only looked at */
+    }
+}
 
 void mw_sandbox_system_open(struct mw_sandbox_system *ret_system)
 {
     for (size_t i = 0; i < MW_SANDBOX_SYSTEM_MAX; i++)
         ret_system->fds[i] = -1;
-    for (size_t i = 0; i < MW_COUNT(readable); i++) {
-        struct stat facts;
-        int fd = open(readable[i], O_PATH | O_CLOEXEC);
-        if (fd >= 0 && fstat(fd, &facts) == 0) {
-            ret_system->fds[i] = fd;
-            ret_system->is_folder[i] = S_ISDIR(facts.st_mode);
-        } else if (fd >= 0) {
-            (void)close(fd); /* only looked at */
-        }
-    }
+    for (size_t i = 0; i < MW_COUNT(readable); i++)
+        hold(ret_system, i, readable[i]);
+    for (size_t i = 0; i < MW_COUNT(writable); i++)
+        hold(ret_system, MW_COUNT(readable) + i, writable[i]);
+    for (size_t i = 0; i < MW_COUNT(usual); i++)
+        ret_system->usual_is_open[i] = leads_to_open(usual[i]);
 }
 
 void mw_sandbox_system_close(struct mw_sandbox_system *system)
@@ -258,22 +299,30 @@ static void open_door_of(struct doors *doors, int target, bool is_folder,
             mw_landlock_file(doors->fd, doors->abi, target, is_folder, access, name, doors->err);
 }
 
-static void open_system(struct doors *doors, const struct mw_sandbox_system *system)
+static void open_one(struct doors *doors, size_t index, const char *path,
+                     enum mw_landlock_access access)
 {
-    for (size_t i = 0; i < MW_COUNT(readable); i++) {
-        if (system == NULL)
-            open_door(doors, readable[i], MW_LANDLOCK_READ);
-        else if (system->fds[i] >= 0)
-            open_door_of(doors, system->fds[i], system->is_folder[i], MW_LANDLOCK_READ,
-                         readable[i]);
-    }
+    const struct mw_sandbox_system *system = doors->system;
+    if (system == NULL)
+        open_door(doors, path, access);
+    else if (system->fds[index] >= 0)
+        open_door_of(doors, system->fds[index], system->is_folder[index], access, path);
 }
 
-/* Both after following links. */
-static bool is_at_or_below(const char *real, const char *folder)
+static void open_system(struct doors *doors)
 {
-    size_t len = strlen(folder);
-    return strncmp(folder, real, len) == 0 && (real[len] == '/' || real[len] == '\0');
+    for (size_t i = 0; i < MW_COUNT(readable); i++)
+        open_one(doors, i, readable[i], MW_LANDLOCK_READ);
+    for (size_t i = 0; i < MW_COUNT(writable); i++)
+        open_one(doors, MW_COUNT(readable) + i, writable[i], MW_LANDLOCK_WRITE);
+}
+
+static bool is_usual_and_open(const struct doors *doors, const char *path)
+{
+    for (size_t i = 0; doors->system != NULL && i < MW_COUNT(usual); i++)
+        if (strcmp(path, usual[i]) == 0)
+            return doors->system->usual_is_open[i];
+    return false;
 }
 
 /* A program's folder may be the workspace, the home or /tmp: opening it would open the vault, so only narrower ones are. */
@@ -299,19 +348,11 @@ static void note_private(struct doors *doors, const char *home)
             doors->private[i][0] = '\0';
 }
 
-/* What lies in a folder that every sandbox may read is open already. */
-static bool is_open(const char *real)
-{
-    for (size_t i = 0; i < MW_COUNT(system_folders); i++)
-        if (is_at_or_below(real, system_folders[i]))
-            return true;
-    return false;
-}
-
 static void open_folder_if_narrow(struct doors *doors, const char *path)
 {
     char real[PATH_MAX];
-    if (realpath(path, real) != NULL && !is_open(real) && is_narrow(doors, real))
+    if (!is_usual_and_open(doors, path) && realpath(path, real) != NULL && !is_open(real) &&
+        is_narrow(doors, real))
         open_door(doors, real, MW_LANDLOCK_READ);
 }
 
@@ -364,9 +405,7 @@ static void open_standard_files(struct doors *doors)
 static void open_paths(struct doors *doors, const struct mw_sandbox_program *program)
 {
     const struct mw_sandbox *sandbox = doors->sandbox;
-    open_system(doors, program->system);
-    for (size_t i = 0; i < MW_COUNT(writable); i++)
-        open_door(doors, writable[i], MW_LANDLOCK_WRITE);
+    open_system(doors);
     open_standard_files(doors);
     open_program(doors, program->program);
     open_path_list(doors, program->path_list);
@@ -374,7 +413,9 @@ static void open_paths(struct doors *doors, const struct mw_sandbox_program *pro
         open_door(doors, sandbox->read_paths[i], MW_LANDLOCK_READ);
     for (size_t i = 0; sandbox->write_paths != NULL && sandbox->write_paths[i] != NULL; i++)
         open_door(doors, sandbox->write_paths[i], MW_LANDLOCK_WRITE);
-    if (sandbox->work_dir != NULL)
+    bool same = sandbox->work_dir != NULL && sandbox->tmp_dir != NULL &&
+                strcmp(sandbox->work_dir, sandbox->tmp_dir) == 0;
+    if (sandbox->work_dir != NULL && !same)
         open_door(doors, sandbox->work_dir, MW_LANDLOCK_WRITE);
     if (sandbox->tmp_dir != NULL)
         open_door(doors, sandbox->tmp_dir, MW_LANDLOCK_WRITE_SOCKET);
@@ -423,6 +464,7 @@ static enum mw_rc apply_landlock(const struct mw_sandbox *sandbox, int abi,
     doors.fd = fd;
     doors.abi = abi;
     doors.sandbox = sandbox;
+    doors.system = program->system;
     doors.err = err;
     doors.rc = MW_OK;
     note_private(&doors, program->home);

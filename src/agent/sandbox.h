@@ -75,11 +75,14 @@ MW_MUST enum mw_rc mw_sandbox_bound(struct mw_err *err);
  * Both use only their arguments and system calls; on failure err says which rule.
  */
 MW_MUST enum mw_rc mw_sandbox_drop(const struct mw_sandbox *sandbox, struct mw_err *err);
-/* What every sandbox may read, held open: whoever makes many sandboxes need not look for it each time. */
+/* What every sandbox may read or write, held open: whoever makes many sandboxes need not look for it each time. */
 #define MW_SANDBOX_SYSTEM_MAX 48
+#define MW_SANDBOX_USUAL_MAX 16
 struct mw_sandbox_system {
-    int fds[MW_SANDBOX_SYSTEM_MAX]; /* owned, close on exec; -1: not there */
+    int fds[MW_SANDBOX_SYSTEM_MAX]; /* owned, close on exec; -1: not there, or open with another */
     bool is_folder[MW_SANDBOX_SYSTEM_MAX];
+    bool usual_is_open
+        [MW_SANDBOX_USUAL_MAX]; /* folders that are in most PATHs: nothing is to be opened for them */
 };
 void mw_sandbox_system_open(struct mw_sandbox_system *ret_system);
 void mw_sandbox_system_close(struct mw_sandbox_system *system);
