@@ -21,7 +21,7 @@ DEFECTS = [
      "    note_changes(host, frame);\n"
      "    for (uint32_t i = 0; i < host->core.ask_change_count; i++)\n"
      "        if (host->core.ask_changes[i].opened && mw_host_ask_find(host, host->core.ask_changes[i].seq) != NULL)\n"
-     "            mw_host_ask_start(host, mw_host_ask_find(host, host->core.ask_changes[i].seq));\n",
+     "            mw_host_ask_start(host, host->core.ask_changes[i].seq);\n",
      "P01: ask .* is started and not durable"),
     ("a caller is answered when it is decided", "host/commit.c", "    post->leaves_at = host->core.world.last_seq;\n",
      "    if (post->answered != NULL)\n        post->answered(post->user, &post->answer);\n    post->answered = NULL;\n",
