@@ -150,6 +150,7 @@ int main(int argc, char **argv)
         own = cpu_ms(RUSAGE_SELF);
         children = cpu_ms(RUSAGE_CHILDREN);
         supervised(count, in_flight, folder);
+        mw_exec_server_stop(); /* only what is collected is counted */
         const char *name = by_server ? "supervised, forked" : "supervised, loaded";
         double cost = tell(name, count, from_ns, own, children);
         char label[96];
