@@ -45,6 +45,9 @@ enum mw_rc mw_version_keep(const struct mw_promote_place *place, const char *id,
     enum mw_rc rc = mw_is_there(place->parent_fd, place->beside, &there, err);
     if (rc == MW_OK)
         rc = mw_is_there(place->workspace_fd, kept, &kept_already, err);
+    /* Who moved or copied it there may have died before the sync; what it was copied from goes only after that. */
+    if (rc == MW_OK && kept_already)
+        rc = mw_fsync_dir(place->workspace_fd, MW_VERSIONS, err);
     if (rc == MW_OK && there) {
         struct mw_tree old;
         struct mw_tree_scan observe = {.observe = true};
@@ -56,9 +59,6 @@ enum mw_rc mw_version_keep(const struct mw_promote_place *place, const char *id,
                    : keep_tree(place, id, note, &old, kept, err);
         mw_tree_free(&old);
     }
-    /* Also when it stands there already: who moved it may have died before the sync. */
-    if (rc == MW_OK && kept_already)
-        rc = mw_fsync_dir(place->workspace_fd, MW_VERSIONS, err);
     if (rc == MW_OK && fsync(place->parent_fd) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "make the folder of '%s' durable", place->name);
     return rc;

@@ -80,6 +80,7 @@ DETECTORS = [
           "src/stage/tree", "src/posix"),
     unit("test_journal_corpus", 5, "src/journal"),
     unit("test_promote_crash", 6, "src/stage/promote", "src/stage/version"),
+    unit("test_promote_faults", 8, "src/stage/promote", "src/stage/version"),
     unit("test_kept_journals", 1, "src/core", "src/journal"),
     unit("test_snapshot", 2, "src/journal/snapshot", "src/host/snapshot", "src/host/starting", "src/core/keep"),
     sim("test_sim", 5),

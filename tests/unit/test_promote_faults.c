@@ -34,6 +34,14 @@ static struct {
     bool hit;
 } strike;
 
+/* The folder of kept versions counts as one of another file system: nothing can be renamed into it. */
+static bool across;
+/* Whether the folder of kept versions was synced, and whether something was removed before that. */
+static struct {
+    ino_t versions; /* 0: nobody watches */
+    bool synced, removed_before;
+} watch;
+
 static void save_an_edit(void);
 
 static bool strikes(bool is_exchange)
@@ -60,13 +68,33 @@ static bool strikes(bool is_exchange)
         return strikes(false) ? (failure) : __real_##name arguments;                               \
     }
 
-WRAP(int, fsync, (int fd), (fd), -1)
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat file;
+    if (strikes(false))
+        return -1;
+    if (watch.versions != 0 && fstat(fd, &file) == 0 && file.st_ino == watch.versions)
+        watch.synced = true;
+    return __real_fsync(fd);
+}
+
+int __real_unlinkat(int fd, const char *path, int flags);
+int __wrap_unlinkat(int fd, const char *path, int flags);
+int __wrap_unlinkat(int fd, const char *path, int flags)
+{
+    if (strikes(false))
+        return -1;
+    watch.removed_before = watch.removed_before || !watch.synced;
+    return __real_unlinkat(fd, path, flags);
+}
+
 WRAP(int, fstat, (int fd, struct stat *ret), (fd, ret), -1)
 WRAP(int, fstatat, (int fd, const char *path, struct stat *ret, int flags), (fd, path, ret, flags),
      -1)
 WRAP(int, faccessat, (int fd, const char *path, int mode, int flags), (fd, path, mode, flags), -1)
 WRAP(int, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode), -1)
-WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags), -1)
 WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
      (from_fd, from, to_fd, to), -1)
 WRAP(ssize_t, write, (int fd, const void *bytes, size_t size), (fd, bytes, size), -1)
@@ -79,7 +107,13 @@ int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, u
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
 {
-    return strikes(true) ? -1 : __real_renameat2(from_fd, from, to_fd, to, flags);
+    if (strikes(true))
+        return -1;
+    if (across && strncmp(to, ".millwright/versions/", 21) == 0) {
+        errno = EXDEV;
+        return -1;
+    }
+    return __real_renameat2(from_fd, from, to_fd, to, flags);
 }
 
 int __real_openat(int fd, const char *path, int flags, ...);
@@ -98,9 +132,10 @@ long __wrap_syscall(long number, long a, long b, long c, long d)
 
 /* ---- the workspace ---- */
 
-enum operation { PROMOTE, ROLLBACK, FIRST, ADOPT, DISCARD, SAME, OPERATIONS };
-static const char *const names[OPERATIONS] = {"promote", "rollback", "first",
-                                              "adopt",   "discard",  "the same again"};
+enum operation { PROMOTE, ROLLBACK, FIRST, ADOPT, DISCARD, ACROSS, ACROSS_LINK, SAME, OPERATIONS };
+static const char *const names[OPERATIONS] = {
+    "promote", "rollback",           "first",         "adopt", "discard",
+    "across",  "across with a link", "the same again"};
 static char base[64];
 static char v1[MW_SHA256_HEX], v2[MW_SHA256_HEX], edited[MW_SHA256_HEX], adopted[MW_SHA256_HEX];
 static unsigned struck;
@@ -170,6 +205,7 @@ static enum mw_rc operate(enum operation operation, struct mw_promoted *ret_prom
     case ADOPT:
         return promote("p9", "v2", v2, v1, MW_EDITS_ADOPT, ret_promoted, err);
     case DISCARD:
+    case ACROSS_LINK:
         return promote("p9", "v2", v2, v1, MW_EDITS_DISCARD, ret_promoted, err);
     case SAME:
         return promote("p9", "v1", v1, v1, MW_EDITS_REFUSE, ret_promoted, err);
@@ -180,10 +216,10 @@ static enum mw_rc operate(enum operation operation, struct mw_promoted *ret_prom
 
 static const char *old_digest(enum operation operation)
 {
-    return operation == ROLLBACK                        ? v2
-           : operation == FIRST                         ? ""
-           : operation == ADOPT || operation == DISCARD ? edited
-                                                        : v1;
+    return operation == ROLLBACK                                                    ? v2
+           : operation == FIRST                                                     ? ""
+           : operation == ADOPT || operation == DISCARD || operation == ACROSS_LINK ? edited
+                                                                                    : v1;
 }
 
 static const char *new_digest(enum operation operation)
@@ -195,6 +231,7 @@ static void prepare(enum operation operation)
 {
     struct mw_err err = {.text = ""};
     struct mw_promoted promoted;
+    across = false;
     assert_int_equal(chdir(base), 0);
     assert_int_equal(mw_remove_tree(AT_FDCWD, "ws", &err), MW_OK);
     assert_int_equal(mkdir("ws", 0755), 0);
@@ -208,10 +245,13 @@ static void prepare(enum operation operation)
         assert_int_equal(promote("p1", "v1", v1, NULL, MW_EDITS_REFUSE, &promoted, &err), MW_OK);
     if (operation == ROLLBACK)
         assert_int_equal(promote("p2", "v2", v2, v1, MW_EDITS_REFUSE, &promoted, &err), MW_OK);
-    if (operation != ADOPT && operation != DISCARD)
+    across = operation == ACROSS || operation == ACROSS_LINK;
+    if (operation != ADOPT && operation != DISCARD && operation != ACROSS_LINK)
         return;
     put("app/src/b.js", "mine\n");
     put("app/mine", "mine\n");
+    if (operation == ACROSS_LINK)
+        assert_int_equal(symlink("mine", "app/link"), 0);
     digest_of("app", edited);
     put_tree("as-adopted", "2\n", "mine\n", "two");
     put("as-adopted/mine", "mine\n");
@@ -274,12 +314,18 @@ static void arm(long at, int error, bool exchange_only, bool dies)
     strike.hit = false;
 }
 
+static bool night(void)
+{
+    return getenv("MW_NIGHT") != NULL;
+}
+
 static const struct {
     int error;
     bool exchange_only;
     bool lasts;
-} faults[] = {{EIO, false, false},   {ENOSPC, false, false}, {EIO, false, true},
-              {ENOSYS, true, false}, {EINVAL, true, false},  {EEXIST, true, false}};
+    long by_day; /* every so many calls; by night all */
+} faults[] = {{EIO, false, false, 1},   {ENOSPC, false, false, 3}, {EIO, false, true, 7},
+              {ENOSYS, true, false, 1}, {EINVAL, true, false, 1},  {EEXIST, true, false, 1}};
 
 static void every_call_of_a_promotion_fails(void **state)
 {
@@ -287,7 +333,7 @@ static void every_call_of_a_promotion_fails(void **state)
     for (enum operation operation = 0; operation < OPERATIONS; operation++) {
         for (size_t f = 0; f < MW_COUNT(faults); f++) {
             bool hit = true;
-            for (long at = 1; hit; at += faults[f].lasts && getenv("MW_NIGHT") == NULL ? 5 : 1) {
+            for (long at = 1; hit; at += night() ? 1 : faults[f].by_day) {
                 struct mw_promoted promoted;
                 struct mw_err err = {.text = ""};
                 char when[160];
@@ -321,7 +367,7 @@ static void every_call_of_a_recovery_fails(void **state)
     (void)state;
     for (enum operation operation = 0; operation < SAME; operation++) {
         bool died = true;
-        for (long death = 1; died; death += getenv("MW_NIGHT") != NULL ? 1 : 23) {
+        for (long death = 1; died; death += night() ? 1 : 37) {
             bool hit = true;
             for (long at = 1; hit; at++) {
                 enum mw_promote_outcome outcome;
@@ -360,6 +406,44 @@ static void every_call_of_a_recovery_fails(void **state)
             }
         }
     }
+}
+
+/* On another file system the old tree is copied home: what it was copied from goes only when the copy has its name durably. */
+static void p12_the_old_tree_goes_only_after_its_copy_is_durable(void **state)
+{
+    long both = 0;
+    bool died = true;
+    (void)state;
+    for (long death = 1; died; death++) {
+        struct mw_promoted promoted;
+        struct mw_err err = {.text = ""};
+        struct stat folder;
+        enum mw_promote_outcome outcome;
+        int status = 0;
+        prepare(ACROSS);
+        pid_t child = fork();
+        if (child == 0) {
+            arm(death, 0, false, true);
+            (void)operate(ACROSS, &promoted, &err);
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        died = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        if (access(".millwright/versions/1", F_OK) != 0 || access(".millwright-p9", F_OK) != 0)
+            continue;
+        both++;
+        assert_int_equal(stat(".millwright/versions", &folder), 0);
+        watch.versions = folder.st_ino;
+        watch.synced = watch.removed_before = false;
+        enum mw_rc rc = recover(&outcome, &err);
+        watch.versions = 0;
+        if (rc != MW_OK || outcome != MW_PROMOTE_FORWARD)
+            fail_msg("died at call %ld: %s", death, err.text);
+        if (!watch.synced || watch.removed_before)
+            fail_msg("died at call %ld: the old tree was removed before its copy was durable",
+                     death);
+    }
+    assert_true(both > 3);
 }
 
 static void save_an_edit(void)
@@ -427,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_of_a_promotion_fails),
         cmocka_unit_test(every_call_of_a_recovery_fails),
+        cmocka_unit_test(p12_the_old_tree_goes_only_after_its_copy_is_durable),
         cmocka_unit_test(p23_what_is_saved_meanwhile_is_never_lost),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -334,6 +334,54 @@ static void p12_a_note_that_says_nothing_is_not_acted_upon(void **state)
     assert_int_not_equal(mw_promote_recover(ws_fd, "p9", "app", &outcome, &ret, &err), MW_OK);
 }
 
+/* A version is a folder and its record; what has no number is none; the next number is above all that either has. */
+static void p12_versions_are_those_that_are_whole(void **state)
+{
+    (void)state;
+    struct mw_version_list list;
+    struct mw_err err = {0};
+    mw_autofree char *record =
+        mw_heap_format("{\"sha256\":\"%s\",\"promotion\":\"p1\",\"edited\":false}", v1);
+    mw_autofree char *too_much =
+        mw_heap_format("{\"sha256\":\"%s0\",\"promotion\":\"%0200d\"}", v1, 1);
+    assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 0);
+    mw_versions_free(&list);
+    promoted("p0", "v1", v1, NULL, MW_EDITS_REFUSE);
+    put(".millwright/versions/0/a", "1");
+    put(".millwright/versions/0.json", record);
+    put(".millwright/versions/4294967295/a", "1");
+    put(".millwright/versions/4294967295.json", record);
+    put(".millwright/versions/3x/a", "1");
+    put(".millwright/versions/3x.json", record);
+    put(".millwright/versions/5/a", "1");       /* no record */
+    put(".millwright/versions/6.json", record); /* no folder */
+    put(".millwright/versions/7/a", "1");
+    put(".millwright/versions/7.json", record);
+    put(".millwright/versions/8/a", "1");
+    put(".millwright/versions/8.json", too_much);
+    for (int i = 100; i < 180; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, ".millwright/versions/%d/a", i);
+        put(path, "1");
+    }
+    assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 2);
+    assert_int_equal(list.items[0].number, 7);
+    assert_string_equal(list.items[0].sha256, v1);
+    assert_string_equal(list.items[0].promotion, "p1");
+    assert_false(list.items[0].edited);
+    assert_string_equal(list.items[1].sha256,
+                        ""); /* not a digest, and what is not said is an edit */
+    assert_string_equal(list.items[1].promotion, "");
+    assert_true(list.items[1].edited);
+    mw_versions_free(&list);
+    promoted("p1", "v2", v2, v1, MW_EDITS_REFUSE);
+    assert_int_equal(access(".millwright/versions/180/app.json", F_OK), 0);
+    put(".millwright/versions/7.json", "{");
+    assert_int_not_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
+}
+
 /*
  * The note of p9, which puts v2 in the place of v1, with an inode that nothing has any more: what stands is told by digest, then by what is
  * kept. "": nothing is there.
@@ -407,6 +455,7 @@ int main(void)
         TEST(p12_an_empty_source_is_refused),
         TEST(p23_a_removal_is_adopted_and_a_link_is_not),
         TEST(p12_a_note_that_says_nothing_is_not_acted_upon),
+        TEST(p12_versions_are_those_that_are_whole),
         TEST(p12_a_restored_backup_is_recovered_by_what_the_trees_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
