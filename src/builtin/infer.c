@@ -241,7 +241,9 @@ static uint32_t imperative_at(struct walk *w, uint32_t i)
     bool noun = one_of(w, i + 1, mw_walk_strict_having) ||
                 one_of(w, i + 1, (const char *const[]){"with", "of", "is", "are", NULL}) ||
                 kind_at(w, i + 1, MW_TOK_COLON) || kind_at(w, i + 1, MW_TOK_OPEN);
-    if (!verb || noun || mw_walk_is_trigger(w, i))
+    bool wish = mw_tok_is(w->toks, i, "like") && i > 0 && is_small(w, i - 1);
+    bool named = i > 0 && listed(w, i - 1, "articles"); /* "my book club" */
+    if (!verb || noun || wish || named || mw_walk_is_trigger(w, i))
         return i;
     return verbs_at(w, i, i, MW_FORM_BASE, true);
 }
@@ -257,6 +259,8 @@ static bool describes_next(const struct walk *w, uint32_t i)
 
 static uint32_t noun_at(struct walk *w, uint32_t i)
 {
+    if (w->records[i] == MW_WALK_NO_RECORD)
+        return i;
     uint32_t len = mw_walk_noun_len(w, i);
     bool article = i > 0 && listed(w, i - 1, "articles");
     if (len == 0) { /* nobody knows it: only "X has …" makes it a record */
@@ -326,7 +330,9 @@ static uint32_t description_at(struct walk *w, uint32_t i)
     bool fields = one_of(w, at, mw_walk_field_words) &&
                   (kind_at(w, at + 1, MW_TOK_COLON) ||
                    one_of(w, at + 1, (const char *const[]){"are", "is", NULL}));
-    if (!colon && !belongs && !fields && !one_of(w, at, mw_walk_having))
+    /* "employees request leave with a reason": that is none of the employees' */
+    bool strayed = w->entity != NULL && !w->subject_here && mw_tok_is(w->toks, at, "with");
+    if (strayed || (!colon && !belongs && !fields && !one_of(w, at, mw_walk_having)))
         return i;
     if (colon && kind_at(w, i, MW_TOK_COLON) &&
         ((w->entity != NULL && introduces_record(w, i + 1)) || is_order(w, i + 1))) {
@@ -353,10 +359,16 @@ static uint32_t description_at(struct walk *w, uint32_t i)
     return after;
 }
 
+/* "appointments with doctors" */
+static uint32_t meets_at(struct walk *w, uint32_t i)
+{
+    return w->subject_here && mw_tok_is(w->toks, i, "with") ? mw_walk_of_records(w, i) : i;
+}
+
 static uint32_t step(struct walk *w, uint32_t i)
 {
     uint32_t (*const readers[])(struct walk *, uint32_t) = {
-        field_statement, actor_at, clause_at, trigger_at, noun_at, description_at};
+        field_statement, actor_at, clause_at, trigger_at, noun_at, meets_at, description_at};
     uint32_t after = i;
     if (w->sentence_start) {
         after = order_to_build(w, i);
@@ -472,6 +484,17 @@ static void ask_for_anything(struct mw_infer *inf)
                  MW_STR("the prompt names no service, no record and no use case"), options);
 }
 
+/* Is it written in another language? Its small words would become names of fields. */
+static bool is_foreign(const struct walk *w)
+{
+    uint32_t foreign = 0, english = 0;
+    for (uint32_t i = 0; i < w->toks->count; i++) {
+        foreign += listed(w, i, "foreign") ? 1 : 0;
+        english += listed(w, i, "articles") || is_small(w, i) ? 1 : 0;
+    }
+    return foreign >= 2 && foreign > english;
+}
+
 enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw_str name_wish,
                            struct mw_toks *ret_toks, struct mw_err *err)
 {
@@ -495,6 +518,10 @@ enum mw_rc mw_infer_prompt(struct mw_infer *inf, struct mw_str prompt, struct mw
     if (w.heads == NULL || w.records == NULL)
         return MW_FAIL(err, MW_E_LIMIT, "out of memory for the prompt's words");
     mw_infer_technologies(inf, ret_toks);
+    if (is_foreign(&w)) {
+        ask_for_anything(inf);
+        return MW_OK;
+    }
     mw_infer_services(&w);
     mw_infer_records(&w);
     walk_prompt(&w);

@@ -170,12 +170,19 @@ static struct mw_item *add(struct list *l, const struct mw_phrase *phrase, bool 
     return item;
 }
 
+/* "cities and": no verb in its base form is a plural. */
+static bool is_two_or_more(const struct list *l, uint32_t i)
+{
+    return mw_words_is_plural(l->inf->words, l->toks->at[i].low) &&
+           (l->toks->at[i + 1].kind != MW_TOK_WORD || one_of(l, i + 1, object_ends));
+}
+
 /* A word nobody knows stands where a verb must: is it one? */
 static bool is_unknown_verb(const struct list *l, uint32_t i)
 {
     bool gerund = l->form == MW_FORM_BASE && mw_str_ends(l->toks->at[i].low, MW_STR("ing"));
     if (!l->unknown_too || !word_at(l, i) || l->toks->at[i].compound ||
-        (gerund && l->last != NULL) ||
+        (gerund && l->last != NULL) || (l->form == MW_FORM_BASE && is_two_or_more(l, i)) ||
         mw_words_has(&l->inf->words->stop, "stop", l->toks->at[i].low))
         return false;
     if (l->last == NULL || l->last->object_to == l->last->object_from)

@@ -48,11 +48,14 @@ static struct mw_bp_entity *called_briefly(const struct mw_infer *inf, struct mw
     struct mw_str tail = mw_arena_format(inf->arena, " %.*s", MW_STR_ARG(singular)),
                   noun = MW_STR_NONE;
     struct mw_bp_entity *found = NULL;
-    if (singular.len == 0 || mw_words_noun(inf->words, singular, &noun) != MW_NODE_NONE)
+    bool known = mw_words_noun(inf->words, singular, &noun) != MW_NODE_NONE;
+    if (singular.len == 0)
         return NULL;
     for (struct mw_bp_service *s = inf->bp->services; s != NULL; s = s->next)
         for (struct mw_bp_entity *e = s->entities; e != NULL; e = e->next) {
-            if (!mw_str_ends(mw_name_words(inf->arena, e->name), tail))
+            struct mw_str own = mw_name_words(inf->arena, e->name), row = MW_STR_NONE;
+            if (!mw_str_ends(own, tail) ||
+                (known && mw_words_noun(inf->words, own, &row) != MW_NODE_NONE))
                 continue;
             if (found != NULL)
                 return NULL;

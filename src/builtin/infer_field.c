@@ -182,9 +182,13 @@ static bool starts_attribute(const struct reader *r, uint32_t i)
 static uint32_t value_at(const struct reader *r, uint32_t i, struct mw_str *ret_value)
 {
     uint32_t to = i;
-    while (to < i + 3 && (free_word(r, to) || kind_is(r, to, MW_TOK_NUMBER)) &&
-           !one_of(r, to, separators) && !one_of(r, to, name_ends + 1) &&
-           !(to > i && starts_attribute(r, to)))
+    bool stands_alone = r->inside || kind_is(r, i + 1, MW_TOK_BAR) ||
+                        (i > 0 && kind_is(r, i - 1, MW_TOK_BAR)); /* "up|down" */
+    while (
+        to < i + 3 && (free_word(r, to) || kind_is(r, to, MW_TOK_NUMBER)) &&
+        !one_of(r, to, separators) &&
+        ((stands_alone && (to == i || !free_word(r, to + 1))) || !one_of(r, to, name_ends + 1)) &&
+        !(to > i && starts_attribute(r, to)))
         to++;
     /* "in progress": a value may begin with a small word that ends names. */
     if (to == i && is(r, i, "in") && free_word(r, i + 1) && !one_of(r, i + 1, name_ends))
@@ -361,6 +365,8 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         return i + 1; /* "unique": read over, and listed as not understood */
     if (is_yes_no(r, i))
         return boolean_type(r, i);
+    if (is(r, i, "or") && is(r, i + 1, "not") && !free_word(r, i + 2)) /* "pinned or not" */
+        return boolean_type(r, i) - 1;
     if ((is(r, i, "one") && is(r, i + 1, "of")) || is(r, i, "either")) {
         use(r, i, i + 1);
         return enum_values(r, i + (is(r, i, "either") ? 1 : 2));
@@ -378,7 +384,7 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
         return to;
     if (kind_is(r, i, MW_TOK_OPEN))
         return parenthesis(r, i);
-    if (type_at(r, i, &type) && !r->field->type_said) {
+    if (type_at(r, i, &type) && !r->field->type_said && !kind_is(r, i + 1, MW_TOK_BAR)) {
         r->field->type = type;
         r->field->type_said = true;
         use(r, i, i + 1);
@@ -480,6 +486,10 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
         return false; /* is vaccinated */
     if (!free_word(r, i) || r->toks->at[i].compound || one_of(r, i, separators))
         return true;
+    if (i == from && one_of(r, i, (const char *const[]){"from", "to", NULL}) &&
+        (one_of(r, i + 1, (const char *const[]){"date", "time", "dates", "times", NULL}) ||
+         (is(r, i + 1, "and") && is(r, i + 2, "to"))))
+        return false; /* from date, from and to dates */
     if (is(r, i, "of") && i > from && free_word(r, i + 1) && !is(r, i + 1, "type") &&
         !one_of(r, i + 1, name_ends))
         return false; /* date of birth */
@@ -494,6 +504,22 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
     if (i == from)
         return false;
     return one_of(r, i, hard_types) || kind_is(r, i + 1, MW_TOK_BAR) || is_yes_no(r, i);
+}
+
+/* "whether it is signed": where the name begins; i when it is nothing such. */
+static uint32_t whether_it_is(const struct reader *r, uint32_t i)
+{
+    static const char *const subjects[] = {"it", "they", "he", "she", NULL};
+    static const char *const verbs[] = {"is", "are", "was", "were", "has", "have", "been", NULL};
+    uint32_t at = i + 1;
+    if (!is(r, i, "whether") || !one_of(r, at, subjects))
+        return i;
+    while (one_of(r, at, subjects) || one_of(r, at, verbs))
+        at++;
+    if (!free_word(r, at))
+        return i;
+    use(r, i, at);
+    return at;
 }
 
 static uint32_t leading(const struct reader *r, uint32_t i)
@@ -529,13 +555,23 @@ static bool is_switch(const struct reader *r, uint32_t i)
            !kind_is(r, i + 3, MW_TOK_BAR) && !is(r, i + 3, "or");
 }
 
+/* "of low, medium or high", "that is low, …" */
+static uint32_t choice_begin(const struct reader *r, uint32_t i)
+{
+    static const char *const glue[] = {"of",  "that", "which", "is", "can",
+                                       "may", "be",   "being", NULL};
+    while (one_of(r, i, glue))
+        i++;
+    return i;
+}
+
 /* "status in transit or delivered", "severity of low, medium or high" */
 static bool is_state_choice(const struct reader *r, uint32_t i)
 {
     if (i == 0 || !free_word(r, i - 1) || starts_attribute(r, i) ||
         !mw_words_has(&r->inf->words->fields, "choices", r->toks->at[i - 1].low))
         return false;
-    for (uint32_t at = is(r, i, "of") ? i + 1 : i;; at++) {
+    for (uint32_t at = choice_begin(r, i);; at++) {
         uint32_t from = at;
         while (free_word(r, at) && at < from + 2 && !one_of(r, at, separators) &&
                !(at > from && one_of(r, at, name_ends)))
@@ -582,7 +618,7 @@ static struct mw_str field_name(const struct reader *r, uint32_t from, uint32_t 
                                   MW_STR_ARG(r->toks->at[share].text));
     for (uint32_t words = 1; words <= 2 && share == 0; words++)
         if (from > words + 1 && is(r, from - 1, "and") && free_word(r, from - 1 - words) &&
-            shared_word(r, from - 1 - words, from - 1) == to - 1)
+            free_word(r, from - 2) && shared_word(r, from - 1 - words, from - 1) == to - 1)
             share = to - 1;
     if (share > 0)
         written = mw_words_singular(r->inf->words, mw_name_fold(arena, written));
@@ -629,6 +665,12 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
             *ret_field = r.field;
         return to;
     }
+    uint32_t whether = whether_it_is(&r, from);
+    if (whether > from) {
+        r.field->type = MW_BP_BOOLEAN;
+        r.field->type_said = true;
+        to = from = whether;
+    }
     while (to < from + 4 && !ends_name(&r, to, from) && !is_state_choice(&r, to))
         to++;
     if (to == from)
@@ -644,8 +686,7 @@ uint32_t mw_infer_field(struct mw_infer *inf, struct mw_toks *toks, uint32_t i,
     }
     use(&r, from, to);
     *ret_field = r.field;
-    to = is_state_choice(&r, to) ? values(&r, is(&r, to, "of") ? to + 1 : to, true)
-                                 : colon_values(&r, to);
+    to = is_state_choice(&r, to) ? values(&r, choice_begin(&r, to), true) : colon_values(&r, to);
     return mw_infer_attributes(inf, toks, to, service, r.field);
 }
 

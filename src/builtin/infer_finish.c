@@ -44,7 +44,9 @@ static void object_entities(struct mw_infer *inf)
                                    mw_node_get(item->phrase->table, item->phrase->row, "effects"),
                                    0)),
             "create");
-        if (creates && mw_infer_entity(inf, service, low, &found) == NULL)
+        struct mw_str last = item->toks->at[item->object_to - 1].low;
+        if (creates && mw_infer_entity(inf, service, low, &found) == NULL &&
+            mw_infer_entity(inf, service, last, &found) == NULL) /* "parking permits": permits */
             (void)mw_infer_add_entity(inf, service, low);
     }
 }
@@ -100,8 +102,34 @@ static void check_field(struct mw_infer *inf, const struct mw_bp_entity *entity,
         why, options);
 }
 
+/* "surveys have questions; questions have a text": each question belongs to a survey, and a survey has no text called "questions". */
+static void turn_round(struct mw_infer *inf, struct mw_bp_service *service,
+                       struct mw_bp_entity *entity)
+{
+    for (struct mw_bp_field **at = &entity->fields; *at != NULL;) {
+        struct mw_bp_field *field = *at;
+        struct mw_str low = mw_name_words(inf->arena, field->name);
+        struct mw_bp_entity *other =
+            field->type_said || !mw_words_is_plural(inf->words, low)
+                ? NULL
+                : mw_bp_entity_of(service, mw_words_singular(inf->words, low));
+        struct mw_str name = mw_name_camel(inf->arena, mw_name_words(inf->arena, entity->name));
+        if (other == NULL || other == entity || mw_bp_field_of(other, name) != NULL) {
+            at = &field->next;
+            continue;
+        }
+        *at = field->next;
+        entity->field_count--;
+        *field = (struct mw_bp_field){
+            .name = name, .type = MW_BP_REFERENCE, .type_said = true, .entity = entity->name};
+        mw_bp_add_field(other, field); /* its note stays: the words are the same */
+    }
+}
+
 static void finish_fields(struct mw_infer *inf, struct mw_bp_service *service)
 {
+    for (struct mw_bp_entity *e = service->entities; e != NULL; e = e->next)
+        turn_round(inf, service, e);
     for (struct mw_bp_entity *e = service->entities; e != NULL && !inf->arena->exhausted;
          e = e->next) {
         bool only_references = true; /* "belongs to a list" says nothing of what it holds itself */

@@ -54,7 +54,7 @@ struct mw_bp_entity *mw_walk_speak_of(struct walk *w, uint32_t from, uint32_t to
 uint32_t mw_walk_noun_len(const struct walk *w, uint32_t i)
 {
     if (i < w->toks->count && w->records[i] > 0)
-        return w->records[i];
+        return w->records[i] == MW_WALK_NO_RECORD ? 0 : w->records[i];
     for (uint32_t len = 3; len > 0; len--) {
         bool words = true;
         for (uint32_t k = i; k < i + len; k++)
@@ -71,11 +71,15 @@ uint32_t mw_walk_noun_len(const struct walk *w, uint32_t i)
 static uint32_t compound_len(const struct walk *w, uint32_t i)
 {
     bool first = plain_word(w, i) && !is_small(w, i) && !listed(w, i, "adjectives") &&
-                 !is_noun(w, i, i + 1) && !mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
+                 !listed(w, i, "measures") && !is_noun(w, i, i + 1) &&
+                 !mw_words_is_plural(w->inf->words, w->toks->at[i].low) &&
                  mw_phrase_at(&w->inf->verbs, w->toks, i, MW_FORM_BASE) == NULL;
     bool known = plain_word(w, i + 1) && mw_walk_noun_len(w, i + 1) == 1;
     bool tail =
         word_at(w, i + 1) && mw_words_has(&w->inf->words->nouns, "tails", w->toks->at[i + 1].low);
+    first = first ||
+            (tail && plain_word(w, i) && !listed(w, i, "adjectives") && !listed(w, i, "measures") &&
+             !mw_words_is_plural(w->inf->words, w->toks->at[i].low));
     return first && (known || tail) && mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
                ? 2
                : 0;
@@ -224,6 +228,11 @@ static bool is_clause(const struct walk *w, uint32_t i)
     uint32_t len = mw_walk_noun_len(w, i);
     if (listed(w, i, "actors") && plain_word(w, i + 1) && !one_of(w, i + 1, mw_walk_field_words))
         return true; /* "people vote once" */
+    bool acts = mw_phrase_at(&w->inf->states, w->toks, i + 1, MW_FORM_BASE) != NULL ||
+                mw_phrase_at(&w->inf->verbs, w->toks, i + 1, MW_FORM_BASE) != NULL;
+    if (len == 0 && acts && word_at(w, i) && !is_field_name(w, i) && word_at(w, i + 1) &&
+        !is_noun(w, i + 1, i + 2) && mw_words_is_plural(w->inf->words, w->toks->at[i].low))
+        return true; /* "managers approve or reject" */
     return len > 0 && mw_words_is_plural(w->inf->words, w->toks->at[i + len - 1].low) &&
            plain_word(w, i + len) && !one_of(w, i + len, mw_walk_field_words);
 }
@@ -300,7 +309,7 @@ uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
             (one_of(w, i, mw_walk_field_words) && !mw_tok_is(w->toks, i + 1, "and")))
             i++;
         bool text = fields > 0 && is_field_name(w, i); /* "date and notes" */
-        if (ended && !service_level && !text && names_records(w, i))
+        if (ended && !service_level && !text && (names_records(w, i) || mw_walk_is_record(w, i)))
             return i; /* "books with title and author, members": the list had its last item */
         uint32_t after = service_level || text ? i : has_many(w, i, many), len = 0;
         if (after > i) {
@@ -320,10 +329,13 @@ uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
         if (mw_walk_clause_verb(w, start) > start || is_clause(w, start))
             return i;
         bool made_of =
-            names_records(w, start) &&
-            one_of(w, start + mw_walk_noun_len(w, start),
-                   (const char *const[]){"of", "by", "with", "having", "containing", NULL});
-        if (!service_level && (w->records[start] > 0 || made_of))
+            names_records(w, start) && one_of(w, start + mw_walk_noun_len(w, start),
+                                              (const char *const[]){"of", "by", "between", "with",
+                                                                    "having", "containing", NULL});
+        bool after_adjective =
+            listed(w, start, "adjectives") && start + 1 < w->toks->count &&
+            (w->records[start + 1] > 0 || (service_level && names_records(w, start + 1)));
+        if (after_adjective || (!service_level && (w->records[start] > 0 || made_of)))
             return i; /* a record of its own: what follows describes that one */
         if (service_level)
             w->entity = NULL;

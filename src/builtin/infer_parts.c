@@ -29,12 +29,12 @@ static struct mw_str rule_for(const struct mw_infer *inf, struct mw_str name,
     if (exact != MW_NODE_NONE)
         return *ret_row = mw_arena_format(inf->arena, "fields.yaml: exact %.*s", MW_STR_ARG(name)),
                mw_node_str(t, exact);
-    static const char *const maps[] = {"ends", "begins"};
+    static const char *const maps[] = {"begins", "ends"};
     for (size_t m = 0; m < MW_COUNT(maps); m++) {
         uint32_t map = mw_node_get(t, 0, maps[m]);
         for (uint32_t i = mw_node_first(t, map); i != MW_NODE_NONE; i = mw_node_after(t, map, i)) {
             struct mw_str key = mw_node_str(t, i);
-            if (m == 0 ? camel_ends(name, key) : camel_begins(name, key))
+            if (m == 1 ? camel_ends(name, key) : camel_begins(name, key))
                 return *ret_row = mw_arena_format(inf->arena, "fields.yaml: %s %.*s", maps[m],
                                                   MW_STR_ARG(key)),
                        mw_node_str(t, i + 1);

@@ -23,12 +23,20 @@ static bool is_field_word(const struct walk *w, uint32_t i)
 static bool ends_item(const struct walk *w, uint32_t i)
 {
     static const char *const after[] = {"and", "with", "having", "containing", "including", NULL};
-    return kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_BREAK) ||
-           kind_at(w, i, MW_TOK_OPEN) || kind_at(w, i, MW_TOK_COLON) || one_of(w, i, after) ||
+    return kind_at(w, i, MW_TOK_COMMA) || kind_at(w, i, MW_TOK_CLOSE) ||
+           kind_at(w, i, MW_TOK_BREAK) || kind_at(w, i, MW_TOK_OPEN) ||
+           kind_at(w, i, MW_TOK_COLON) || one_of(w, i, after) ||
            mw_infer_relation(w->toks, i) > i ||
            (one_of(w, i, (const char *const[]){"that", "which", "each", NULL}) &&
             one_of(w, i + 1, mw_walk_having)) ||
-           (one_of(w, i, (const char *const[]){"of", "by", NULL}) && word_at(w, i + 1));
+           (one_of(w, i, (const char *const[]){"of", "by", "between", NULL}) && word_at(w, i + 1));
+}
+
+static uint32_t skip_articles(const struct walk *w, uint32_t i)
+{
+    while ((listed(w, i, "articles") || listed(w, i, "adjectives")) && word_at(w, i + 1))
+        i++;
+    return i;
 }
 
 static bool is_with(const struct walk *w, uint32_t i)
@@ -49,12 +57,13 @@ static uint32_t plural_len(const struct walk *w, uint32_t i)
     for (uint32_t len = 1; len <= 3; len++) {
         uint32_t last = i + len - 1;
         bool program = is_container(w, last) && plural_at(w, last) && is_with(w, last + 1);
-        if ((!plain_word(w, last) && !program) || w->heads[last] != NULL ||
+        bool tail = len > 1 && noun_list_has(w, "tails", w->toks->at[last].low);
+        if ((!plain_word(w, last) && !program && !tail) || w->heads[last] != NULL ||
             listed(w, last, "actors"))
             return 0;
         if (plural_at(w, last))
             return ends_item(w, last + 1) ? len : 0;
-        if (listed(w, last, "adjectives"))
+        if (listed(w, last, "adjectives") || listed(w, last, "measures"))
             return 0;
     }
     return 0;
@@ -64,17 +73,12 @@ static uint32_t plural_len(const struct walk *w, uint32_t i)
 static uint32_t unknown_len(const struct walk *w, uint32_t i)
 {
     uint32_t len = plural_len(w, i), last = i + len - 1;
-    if (len == 0 || mw_walk_noun_len(w, i) >= len || is_field_word(w, last))
+    if (len == 0 || mw_walk_noun_len(w, i) >= len)
+        return 0;
+    if (is_field_word(w, last) && !is_with(w, i + len) && !mw_tok_is(w->toks, i + len, "of"))
         return 0;
     bool two_known = len > 1 && is_noun(w, last, last + 1) && is_noun(w, i, last);
     return two_known ? 0 : len;
-}
-
-static uint32_t skip_articles(const struct walk *w, uint32_t i)
-{
-    while (listed(w, i, "articles") && word_at(w, i + 1))
-        i++;
-    return i;
 }
 
 /* Length of the record, known or not, that a list's item is at i; 0: it is something else. */
@@ -87,17 +91,26 @@ static uint32_t record_len(const struct walk *w, uint32_t i)
     return unknown_len(w, i);
 }
 
+/* What is done, and to what: a loan, a stay; no group, which holds what it is of. */
+static bool is_act(const struct walk *w, struct mw_str singular)
+{
+    struct mw_str name = MW_STR_NONE;
+    return noun_list_has(w, "acts", singular) ||
+           (mw_words_noun(w->inf->words, singular, &name) == MW_NODE_NONE &&
+            !noun_list_has(w, "holds", singular));
+}
+
 /* "loans of books" */
 static bool is_act_of(const struct walk *w, uint32_t i, uint32_t len)
 {
     struct mw_str act = mw_words_singular(w->inf->words, low_of(w, i, i + len));
-    return noun_list_has(w, "acts", act) &&
-           one_of(w, i + len, (const char *const[]){"of", "by", NULL});
+    return one_of(w, i + len, (const char *const[]){"of", "by", "between", NULL}) &&
+           is_act(w, act) && plural_at(w, skip_articles(w, i + len + 1));
 }
 
 static bool starts_item(const struct walk *w, uint32_t i)
 {
-    while (i > 0 && listed(w, i - 1, "articles"))
+    while (i > 0 && (listed(w, i - 1, "articles") || listed(w, i - 1, "adjectives")))
         i--;
     return i == 0 || kind_at(w, i - 1, MW_TOK_COMMA) || kind_at(w, i - 1, MW_TOK_BREAK) ||
            kind_at(w, i - 1, MW_TOK_COLON) || mw_tok_is(w->toks, i - 1, "and");
@@ -138,6 +151,13 @@ static uint32_t read_list(struct walk *w, uint32_t i)
 static uint32_t after_head(struct walk *w, uint32_t i)
 {
     if (mw_tok_is(w->toks, i, "for") && word_at(w, i + 1)) {
+        uint32_t colon = i + 1;
+        while (colon < i + 6 && word_at(w, colon))
+            colon++;
+        if (kind_at(w, colon, MW_TOK_COLON) && record_len(w, skip_articles(w, colon + 1)) > 0) {
+            w->records[colon - 1] = MW_WALK_NO_RECORD;
+            return read_list(w, colon + 1);
+        }
         uint32_t whom = skip_articles(w, i + 1), len = plural_len(w, whom), end = whom + len;
         bool described = len > 0 && (kind_at(w, end, MW_TOK_COLON) || is_with(w, end));
         if (!described)
@@ -150,7 +170,7 @@ static uint32_t after_head(struct walk *w, uint32_t i)
             w->records[whom] = (uint8_t)len;
         return end;
     }
-    bool colon = kind_at(w, i, MW_TOK_COLON);
+    bool colon = kind_at(w, i, MW_TOK_COLON) || kind_at(w, i, MW_TOK_OPEN);
     uint32_t from = i + 1;
     if ((!colon && !is_with(w, i)) || record_len(w, skip_articles(w, from)) == 0)
         return i;
@@ -176,11 +196,24 @@ uint32_t mw_walk_kept(const struct walk *w, uint32_t i)
     return described || (len > 0 && kind_at(w, at + len, MW_TOK_BREAK) && that) ? at : i;
 }
 
+bool mw_walk_is_record(struct walk *w, uint32_t i)
+{
+    uint32_t len = unknown_len(w, i);
+    bool clause = len > 0 && word_at(w, i + len) && !is_with(w, i + len) &&
+                  !mw_tok_is(w->toks, i + len, "and");
+    if (len == 0 || clause)
+        return false;
+    w->records[i] = (uint8_t)len;
+    return true;
+}
+
 /* "Gym with members": what is kept there follows; the words before it are the product's name and no record. */
 bool mw_walk_is_title(const struct walk *w, uint32_t from, uint32_t to)
 {
     if (kind_at(w, to, MW_TOK_COLON))
         return true;
+    if (kind_at(w, to, MW_TOK_OPEN) && to > from && !plural_at(w, to - 1) && !is_noun(w, from, to))
+        return record_len(w, skip_articles(w, to + 1)) > 0;
     if (to == from || plural_at(w, to - 1) || is_noun(w, from, to) || is_noun(w, to - 1, to))
         return false;
     uint32_t record = skip_articles(w, to + 1), len = is_with(w, to) ? record_len(w, record) : 0;
@@ -191,6 +224,13 @@ bool mw_walk_is_title(const struct walk *w, uint32_t from, uint32_t to)
                     mw_str_eq(mw_words_singular(w->inf->words, low_of(w, record, record + len)),
                               w->toks->at[to - 1].low));
     return known || mw_walk_kept(w, to) > to;
+}
+
+/* "a catalogue of minerals" */
+static bool is_held(const struct walk *w, uint32_t i)
+{
+    return i > 1 && mw_tok_is(w->toks, i - 1, "of") &&
+           (is_container(w, i - 2) || noun_list_has(w, "holds", w->toks->at[i - 2].low));
 }
 
 void mw_infer_records(struct walk *w)
@@ -218,8 +258,10 @@ void mw_infer_records(struct walk *w)
             w->records[after] = (uint8_t)unknown_len(w, after);
             bool verb = mw_phrase_at(&w->inf->verbs, w->toks, i + 1, MW_FORM_S) != NULL;
             use(w, i + 1, verb ? i + 1 : after);
-        } else if (word_at(w, i) && starts_item(w, i)) {
+        } else if (word_at(w, i) && (starts_item(w, i) || is_held(w, i))) {
             uint32_t len = unknown_len(w, i);
+            if (is_held(w, i))
+                w->records[i] = (uint8_t)len;
             if (len > 0 && (is_with(w, i + len) || is_act_of(w, i, len))) {
                 w->records[i] = (uint8_t)len;
                 after = i + len;
@@ -245,12 +287,17 @@ static struct mw_bp_entity *named_record(struct walk *w, uint32_t i, uint32_t *r
 /* "loans of books to members", at "of": the record spoken of refers to them. Returns the index after it, or i. */
 uint32_t mw_walk_of_records(struct walk *w, uint32_t i)
 {
-    static const char *const first[] = {"of", "by", NULL};
-    static const char *const further[] = {"to", "by", "for", "from", "with", "at", NULL};
+    static const char *const first[] = {"of", "by", "between", NULL};
+    static const char *const further[] = {"to", "by", "for", "from", "with",
+                                          "at", "in", "on",  NULL};
     struct mw_bp_entity *one = w->entity;
-    if (one == NULL || !noun_list_has(w, "acts", mw_name_words(w->inf->arena, one->name)))
+    struct mw_str act = one != NULL ? mw_name_words(w->inf->arena, one->name) : MW_STR_NONE;
+    if (one == NULL || !is_act(w, act))
         return i;
-    for (uint32_t at = i, begin = i; one_of(w, at, at == begin ? first : further);) {
+    bool meets = mw_tok_is(w->toks, i, "with") && noun_list_has(w, "meets", act);
+    bool between = mw_tok_is(w->toks, i, "between");
+    for (uint32_t at = i, begin = i; one_of(w, at, at == begin && !meets ? first : further) ||
+                                     (between && mw_tok_is(w->toks, at, "and"));) {
         uint32_t to = at;
         struct mw_bp_entity *other = named_record(w, at + 1, &to);
         struct mw_bp_field *field = mw_arena_array(w->inf->arena, struct mw_bp_field, 1);

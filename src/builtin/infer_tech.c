@@ -24,10 +24,27 @@ static bool is_negator(const struct mw_infer *inf, const struct mw_toks *toks, u
 }
 
 /* "after": the row's words count only behind certain words. */
+/* "reminders with due date and text": these are records, and no feature of the program. */
+static bool is_described_record(const struct mw_infer *inf, const struct mw_phrase *p,
+                                const struct mw_toks *toks, uint32_t i)
+{
+    uint32_t next = i + 2;
+    bool open = i + 1 < toks->count && toks->at[i + 1].kind == MW_TOK_OPEN;
+    bool describes = open || mw_tok_is(toks, i + 1, "with") || mw_tok_is(toks, i + 1, "have") ||
+                     mw_tok_is(toks, i + 1, "having");
+    return p->words == 1 && describes &&
+           mw_str_is(mw_node_get_text(p->table, p->row, "kind"), "flag") &&
+           mw_words_is_plural(inf->words, toks->at[i].low) && next < toks->count &&
+           toks->at[next].kind == MW_TOK_WORD &&
+           mw_phrase_at(&inf->technologies, toks, next, MW_FORM_BASE) == NULL;
+}
+
 static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p,
                          const struct mw_toks *toks, uint32_t i)
 {
     uint32_t list = mw_node_get(p->table, p->row, "after");
+    if (is_described_record(inf, p, toks, i))
+        return false;
     if (list == MW_NODE_NONE)
         return true;
     while (i > 0 && is_glue(inf, toks, i - 1))

@@ -44,6 +44,8 @@ static bool in_word(struct mw_str s, size_t i)
     bool inside = (is_letter(before) || is_digit(before)) && (is_letter(after) || is_digit(after));
     if (c == '\'' || c == '-')
         return inside;
+    if (c == '&') /* R&D */
+        return before >= 'A' && before <= 'Z' && after >= 'A' && after <= 'Z';
     if (c == '.') /* node.js, but not "todos.Users" */
         return inside && is_letter(after) && !(after >= 'A' && after <= 'Z' && before >= 'a');
     return c == '#' && is_letter(before) && !is_letter(after);

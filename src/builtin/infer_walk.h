@@ -9,6 +9,9 @@
 
 #include "builtin/infer.h"
 
+/* In walk.records: the word says whom the product is for. */
+#define MW_WALK_NO_RECORD 255
+
 struct walk {
     struct mw_infer *inf;
     struct mw_toks *toks;
@@ -108,6 +111,8 @@ void mw_infer_records(struct walk *w);
 bool mw_walk_is_title(const struct walk *w, uint32_t from, uint32_t to);
 /* "that stores measurements", "to keep track of visits", at "that": where the records are; i when there are none. */
 uint32_t mw_walk_kept(const struct walk *w, uint32_t i);
+/* A plural that nobody knows fills the item at i: from here on it is a record. */
+bool mw_walk_is_record(struct walk *w, uint32_t i);
 /* "loans of books to members", at "of": the record spoken of refers to them. Returns the index after it, or i. */
 uint32_t mw_walk_of_records(struct walk *w, uint32_t i);
 
