@@ -297,7 +297,8 @@ uint32_t mw_infer_relation(const struct mw_toks *toks, uint32_t i)
     static const char *const with_to[] = {"belongs",   "belong", "belonging", "linked",
                                           "link",      "refers", "refer",     "referring",
                                           "reference", "points", "pointing",  "ref"};
-    static const char *const alone[] = {"references", "referencing", "reference", "ref"};
+    static const char *const alone[] = {"references", "referencing", "linking",
+                                        "connecting", "reference",   "ref"};
     bool to = mw_tok_is(toks, i + 1, "to") ||
               (i + 1 < toks->count && toks->at[i + 1].kind == MW_TOK_COLON);
     for (size_t k = 0; to && k < MW_COUNT(with_to); k++)
@@ -486,6 +487,9 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
         return false; /* is vaccinated */
     if (!free_word(r, i) || r->toks->at[i].compound || one_of(r, i, separators))
         return true;
+    bool two = free_word(r, i + 1) && !one_of(r, i + 1, separators) && !free_word(r, i + 2);
+    if (i == from && is(r, i, "in") && two)
+        return false; /* in stock */
     if (i == from && one_of(r, i, (const char *const[]){"from", "to", NULL}) &&
         (one_of(r, i + 1, (const char *const[]){"date", "time", "dates", "times", NULL}) ||
          (is(r, i + 1, "and") && is(r, i + 2, "to"))))
@@ -503,6 +507,11 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
         return true;
     if (i == from)
         return false;
+    if (one_of(r, i,
+               (const char *const[]){"over", "above", "under", "below", "more", "greater", "less",
+                                     NULL}) &&
+        (kind_is(r, i + 1, MW_TOK_NUMBER) || is(r, i + 1, "than")))
+        return true;
     return one_of(r, i, hard_types) || kind_is(r, i + 1, MW_TOK_BAR) || is_yes_no(r, i);
 }
 
@@ -529,6 +538,8 @@ static uint32_t leading(const struct reader *r, uint32_t i)
             set_required(r, i, i + 1, true);
         else if (one_of(r, i, may_words))
             set_required(r, i, i + 1, false);
+        else if (one_of(r, i, refuse_words) && free_word(r, i + 1) && !one_of(r, i + 1, separators))
+            continue; /* "a unique username": listed as not understood */
         else if (!free_word(r, i) ||
                  !mw_words_has(&r->inf->words->stop, "articles", r->toks->at[i].low) ||
                  (!free_word(r, i + 1)))

@@ -80,6 +80,8 @@ static uint32_t compound_len(const struct walk *w, uint32_t i)
     first = first ||
             (tail && plain_word(w, i) && !listed(w, i, "adjectives") && !listed(w, i, "measures") &&
              !mw_words_is_plural(w->inf->words, w->toks->at[i].low));
+    if (mw_infer_relation(w->toks, i) > i)
+        return 0; /* "linking passengers" */
     return first && (known || tail) && mw_words_is_plural(w->inf->words, w->toks->at[i + 1].low)
                ? 2
                : 0;
@@ -173,7 +175,7 @@ static bool is_field_name(const struct walk *w, uint32_t i)
            mw_node_get_str(t, mw_node_get(t, 0, "exact"), w->toks->at[i].low) != MW_NODE_NONE;
 }
 
-static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
+static bool item_is_entity(const struct walk *w, uint32_t i, bool among_fields, uint32_t *ret_len)
 {
     *ret_len = mw_walk_noun_len(w, i);
     if (*ret_len == 0 && w->entity == NULL && (*ret_len = compound_len(w, i)) > 0)
@@ -188,7 +190,7 @@ static bool item_is_entity(const struct walk *w, uint32_t i, uint32_t *ret_len)
     bool alone = kind_at(w, i + 1, MW_TOK_COMMA) || kind_at(w, i + 1, MW_TOK_BREAK) ||
                  kind_at(w, i + 1, MW_TOK_OPEN) || mw_tok_is(w->toks, i + 1, "and");
     *ret_len = 1;
-    return plural && !known && alone &&
+    return plural && !known && alone && !among_fields &&
            !mw_words_has(&w->inf->words->stop, "stop", w->toks->at[i].low);
 }
 
@@ -343,7 +345,8 @@ uint32_t mw_walk_field_list(struct walk *w, uint32_t i)
             i = choices(w, start);
             continue;
         }
-        if (item_is_entity(w, start, &len) && mw_walk_speak_of(w, start, start + len) != NULL) {
+        if (item_is_entity(w, start, fields > 0, &len) &&
+            mw_walk_speak_of(w, start, start + len) != NULL) {
             i = mw_walk_of_records(w, start + len);
             if (one_of(w, i, mw_walk_having) || kind_at(w, i, MW_TOK_OPEN) ||
                 kind_at(w, i, MW_TOK_COLON) || mw_walk_starts_verbs(w, i) ||

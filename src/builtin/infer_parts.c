@@ -49,13 +49,24 @@ static bool looks_boolean(struct mw_str text)
            mw_str_is(text, "no");
 }
 
+/* "short description max 200": of a text, bounds are those of its length. */
+static bool is_text(const struct mw_infer *inf, struct mw_str name)
+{
+    const struct mw_tape *t = &inf->words->fields;
+    uint32_t list = mw_node_get(t, 0, "texts");
+    bool text = mw_words_has(t, "required", name);
+    for (uint32_t i = mw_node_first(t, list); i != MW_NODE_NONE; i = mw_node_after(t, list, i))
+        text = text || camel_ends(name, mw_node_str(t, i));
+    return text;
+}
+
 static void type_from_form(struct mw_infer *inf, struct mw_bp_field *field, struct mw_str *ret_row)
 {
     bool bounded = field->min.len > 0 || field->max.len > 0;
     if (field->default_given && looks_boolean(field->default_text)) {
         field->type = MW_BP_BOOLEAN;
         *ret_row = MW_STR("fields.yaml: its default is true or false");
-    } else if (bounded && !mw_words_has(&inf->words->fields, "required", field->name)) {
+    } else if (bounded && !is_text(inf, field->name)) {
         bool fraction = mw_str_find(field->min, '.', 0) != SIZE_MAX ||
                         mw_str_find(field->max, '.', 0) != SIZE_MAX;
         field->type = fraction ? MW_BP_NUMBER : MW_BP_INTEGER;

@@ -29,7 +29,9 @@ static bool ends_item(const struct walk *w, uint32_t i)
            mw_infer_relation(w->toks, i) > i ||
            (one_of(w, i, (const char *const[]){"that", "which", "each", NULL}) &&
             one_of(w, i + 1, mw_walk_having)) ||
-           (one_of(w, i, (const char *const[]){"of", "by", "between", NULL}) && word_at(w, i + 1));
+           (one_of(w, i, (const char *const[]){"of", "by", "between", NULL}) &&
+            word_at(w, i + 1)) ||
+           (mw_tok_is(w->toks, i, "for") && plural_at(w, i + 1));
 }
 
 static uint32_t skip_articles(const struct walk *w, uint32_t i)
@@ -104,7 +106,7 @@ static bool is_act(const struct walk *w, struct mw_str singular)
 static bool is_act_of(const struct walk *w, uint32_t i, uint32_t len)
 {
     struct mw_str act = mw_words_singular(w->inf->words, low_of(w, i, i + len));
-    return one_of(w, i + len, (const char *const[]){"of", "by", "between", NULL}) &&
+    return one_of(w, i + len, (const char *const[]){"of", "by", "for", "between", NULL}) &&
            is_act(w, act) && plural_at(w, skip_articles(w, i + len + 1));
 }
 
@@ -112,8 +114,10 @@ static bool starts_item(const struct walk *w, uint32_t i)
 {
     while (i > 0 && (listed(w, i - 1, "articles") || listed(w, i - 1, "adjectives")))
         i--;
-    return i == 0 || kind_at(w, i - 1, MW_TOK_COMMA) || kind_at(w, i - 1, MW_TOK_BREAK) ||
-           kind_at(w, i - 1, MW_TOK_COLON) || mw_tok_is(w->toks, i - 1, "and");
+    bool built_for = i > 1 && mw_tok_is(w->toks, i - 1, "for") && is_container(w, i - 2);
+    return i == 0 || built_for || kind_at(w, i - 1, MW_TOK_COMMA) ||
+           kind_at(w, i - 1, MW_TOK_BREAK) || kind_at(w, i - 1, MW_TOK_COLON) ||
+           mw_tok_is(w->toks, i - 1, "and");
 }
 
 /* After an item: where the next one of the same list begins; 0: the list ends, what follows describes the item. */
@@ -287,7 +291,7 @@ static struct mw_bp_entity *named_record(struct walk *w, uint32_t i, uint32_t *r
 /* "loans of books to members", at "of": the record spoken of refers to them. Returns the index after it, or i. */
 uint32_t mw_walk_of_records(struct walk *w, uint32_t i)
 {
-    static const char *const first[] = {"of", "by", "between", NULL};
+    static const char *const first[] = {"of", "by", "for", "between", NULL};
     static const char *const further[] = {"to", "by", "for", "from", "with",
                                           "at", "in", "on",  NULL};
     struct mw_bp_entity *one = w->entity;

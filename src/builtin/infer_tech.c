@@ -39,11 +39,22 @@ static bool is_described_record(const struct mw_infer *inf, const struct mw_phra
            mw_phrase_at(&inf->technologies, toks, next, MW_FORM_BASE) == NULL;
 }
 
+/* "Greenhouse monitoring: sensors": the product's name. */
+static bool is_title(const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i)
+{
+    bool words = i > 0 && i < 4 && p->words == 1 && toks->at[i + 1].kind == MW_TOK_COLON;
+    for (uint32_t k = 0; k < i; k++)
+        words = words && toks->at[k].kind == MW_TOK_WORD && !toks->at[k].tech &&
+                !mw_tok_is(toks, k, "with") && !mw_tok_is(toks, k, "no") &&
+                !mw_tok_is(toks, k, "without");
+    return words && mw_str_is(mw_node_get_text(p->table, p->row, "kind"), "flag");
+}
+
 static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p,
                          const struct mw_toks *toks, uint32_t i)
 {
     uint32_t list = mw_node_get(p->table, p->row, "after");
-    if (is_described_record(inf, p, toks, i))
+    if (is_described_record(inf, p, toks, i) || is_title(p, toks, i))
         return false;
     if (list == MW_NODE_NONE)
         return true;
