@@ -360,6 +360,12 @@ static uint32_t attribute(const struct reader *r, uint32_t i)
     if (is(r, i, "not") &&
         (is(r, i + 1, "empty") || is(r, i + 1, "null") || is(r, i + 1, "required")))
         return set_required(r, i, i + 2, !is(r, i + 1, "required"));
+    if (is(r, i, "by") && is(r, i + 1, "default") && !free_word(r, i + 2)) {
+        r->field->type = MW_BP_BOOLEAN; /* "active by default" */
+        r->field->type_said = r->field->default_given = true;
+        r->field->default_text = MW_STR("true");
+        return use(r, i, i + 2);
+    }
     if (one_of(r, i, default_words))
         return default_value(r, i);
     if (one_of(r, i, refuse_words) && i > 0 && !kind_is(r, i - 1, MW_TOK_COMMA))
@@ -497,11 +503,17 @@ static bool ends_name(const struct reader *r, uint32_t i, uint32_t from)
     if (is(r, i, "of") && i > from && free_word(r, i + 1) && !is(r, i + 1, "type") &&
         !one_of(r, i + 1, name_ends))
         return false; /* date of birth */
-    if (i > from && one_of(r, i, (const char *const[]){"at", "on", "by", NULL}) &&
+    if (i > from && one_of(r, i, (const char *const[]){"at", "on", "by", "for", "to", NULL}) &&
         (one_of(r, i + 1, (const char *const[]){"date", "time", NULL}) ||
          kind_is(r, i + 1, MW_TOK_COMMA) || kind_is(r, i + 1, MW_TOK_BREAK) ||
          kind_is(r, i + 1, MW_TOK_CLOSE) || is(r, i + 1, "and")))
         return false; /* recorded at */
+    struct mw_str noun = MW_STR_NONE;
+    if (is(r, i, "to") && i > from && free_word(r, i + 1) && !free_word(r, i + 2) &&
+        !mw_words_has(&r->inf->words->stop, "articles", r->toks->at[i + 1].low) &&
+        mw_words_noun(r->inf->words, r->toks->at[i + 1].low, &noun) == MW_NODE_NONE &&
+        !one_of(r, from, (const char *const[]){"belongs", "belong", "linked", "refers", NULL}))
+        return false; /* steps to reproduce */
     if (one_of(r, i, name_ends) || starts_attribute(r, i) || one_of(r, i, refuse_words) ||
         one_of(r, i, default_words))
         return true;

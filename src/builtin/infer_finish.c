@@ -28,11 +28,33 @@ static void product_entities(struct mw_infer *inf, struct mw_bp_service *service
                       MW_STR("the service's own name"));
 }
 
+/* "to manage a book store" beside books: the product, and no record. */
+static bool is_product(const struct mw_infer *inf, const struct mw_item *item)
+{
+    struct mw_str low = mw_tokens_low(inf->arena, item->toks, item->object_from, item->object_to),
+                  last = MW_STR_NONE, name = MW_STR_NONE;
+    struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services,
+                         *found = NULL;
+    if (item->phrase == NULL || item->object_to == item->object_from || service->entities == NULL ||
+        mw_node_count(item->phrase->table,
+                      mw_node_get(item->phrase->table, item->phrase->row, "effects")) < 5)
+        return false;
+    last = item->toks->at[item->object_to - 1].low;
+    if (!mw_tok_is(item->toks, item->object_from - 1, "a") &&
+        !mw_tok_is(item->toks, item->object_from - 1, "an"))
+        return false;
+    return !mw_words_is_plural(inf->words, low) &&
+           mw_words_noun(inf->words, low, &name) == MW_NODE_NONE &&
+           mw_infer_entity(inf, service, low, &found) == NULL &&
+           mw_infer_entity(inf, service, last, &found) == NULL;
+}
+
 /* Objects of verbs are records too, unless they are fields of what was spoken of. */
 static void object_entities(struct mw_infer *inf)
 {
     for (struct mw_item *item = inf->first_item; item != NULL; item = item->next) {
-        if (item->phrase == NULL || item->is_state || item->object_to == item->object_from)
+        if (item->phrase == NULL || item->is_state || item->object_to == item->object_from ||
+            is_product(inf, item))
             continue;
         struct mw_str low =
             mw_tokens_low(inf->arena, item->toks, item->object_from, item->object_to);
@@ -154,7 +176,7 @@ static void make_cases(struct mw_infer *inf)
         struct mw_bp_service *service = item->service != NULL ? item->service : inf->bp->services;
         struct mw_bp_entity *entity = item->entity != NULL ? item->entity : service->entities;
         struct mw_str why = MW_STR_NONE;
-        if (item->negated)
+        if (item->negated || is_product(inf, item))
             continue;
         (void)mw_infer_item(inf, service, entity, item, false, MW_STR_NONE,
                             &why); /* what cannot be derived is asked */

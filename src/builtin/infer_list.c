@@ -253,6 +253,10 @@ static bool is_described_record(const struct walk *w, uint32_t i)
 /* "code unique, discount": a word that nobody can make anything of does not end the list; it is listed as not understood. */
 static uint32_t skip_unread(const struct walk *w, uint32_t i)
 {
+    bool unit = one_of(w, i, (const char *const[]){"in", "per", "as", NULL}); /* "in parsecs" */
+    if (unit && plain_word(w, i + 1) &&
+        (kind_at(w, i + 2, MW_TOK_COMMA) || mw_tok_is(w->toks, i + 2, "and")))
+        return i + 2;
     uint32_t to = i;
     while (to < i + 2 && plain_word(w, to) && !one_of(w, to, mw_walk_having) &&
            !mw_walk_starts_verbs(w, to) && !mw_tok_is(w->toks, to, "and"))

@@ -203,7 +203,10 @@ void mw_infer_declare(struct mw_infer *inf, struct mw_bp_service *service,
 {
     struct mw_bp_field *old = mw_bp_field_of(entity, field->name);
     if (field->type == MW_BP_REFERENCE && service != NULL) {
-        struct mw_bp_entity *target = mw_bp_entity_of(service, field->entity);
+        struct mw_bp_service *found = service;
+        struct mw_bp_entity *target =
+            mw_infer_entity(inf, service, mw_name_words(inf->arena, field->entity), &found);
+        target = found == service ? target : NULL; /* only records of one service refer */
         if (target == NULL)
             target = mw_infer_add_entity(inf, service, mw_name_words(inf->arena, field->entity));
         if (target != NULL)

@@ -80,7 +80,7 @@ static uint32_t unknown_len(const struct walk *w, uint32_t i)
     if (is_field_word(w, last) && !is_with(w, i + len) && !mw_tok_is(w->toks, i + len, "of"))
         return 0;
     bool two_known = len > 1 && is_noun(w, last, last + 1) && is_noun(w, i, last);
-    return two_known ? 0 : len;
+    return two_known && !is_with(w, i + len) ? 0 : len;
 }
 
 /* Length of the record, known or not, that a list's item is at i; 0: it is something else. */

@@ -39,6 +39,18 @@ static bool is_described_record(const struct mw_infer *inf, const struct mw_phra
            mw_phrase_at(&inf->technologies, toks, next, MW_FORM_BASE) == NULL;
 }
 
+/* "spring|summer": a value among others, unless these are technologies, too. */
+static bool is_value(const struct mw_infer *inf, const struct mw_phrase *p,
+                     const struct mw_toks *toks, uint32_t i)
+{
+    uint32_t after = i + p->words;
+    bool left = i > 1 && toks->at[i - 1].kind == MW_TOK_BAR &&
+                mw_phrase_at(&inf->technologies, toks, i - 2, MW_FORM_BASE) == NULL;
+    bool right = toks->at[after].kind == MW_TOK_BAR &&
+                 mw_phrase_at(&inf->technologies, toks, after + 1, MW_FORM_BASE) == NULL;
+    return (left || right) && mw_str_is(mw_node_get_text(p->table, p->row, "kind"), "flag");
+}
+
 /* "Greenhouse monitoring: sensors": the product's name. */
 static bool is_title(const struct mw_phrase *p, const struct mw_toks *toks, uint32_t i)
 {
@@ -54,7 +66,7 @@ static bool allowed_here(const struct mw_infer *inf, const struct mw_phrase *p,
                          const struct mw_toks *toks, uint32_t i)
 {
     uint32_t list = mw_node_get(p->table, p->row, "after");
-    if (is_described_record(inf, p, toks, i) || is_title(p, toks, i))
+    if (is_described_record(inf, p, toks, i) || is_title(p, toks, i) || is_value(inf, p, toks, i))
         return false;
     if (list == MW_NODE_NONE)
         return true;
