@@ -230,6 +230,8 @@ static bool is_clause(const struct walk *w, uint32_t i)
     uint32_t len = mw_walk_noun_len(w, i);
     if (listed(w, i, "actors") && plain_word(w, i + 1) && !one_of(w, i + 1, mw_walk_field_words))
         return true; /* "people vote once" */
+    if (mw_phrase_at(&w->inf->keeps, w->toks, i, MW_FORM_ING) != NULL && is_small(w, i + 1))
+        return true; /* "storing data in MongoDB" */
     bool acts = mw_phrase_at(&w->inf->states, w->toks, i + 1, MW_FORM_BASE) != NULL ||
                 mw_phrase_at(&w->inf->verbs, w->toks, i + 1, MW_FORM_BASE) != NULL;
     if (len == 0 && acts && word_at(w, i) && !is_field_name(w, i) && word_at(w, i + 1) &&
