@@ -10,8 +10,9 @@
  * Does not: read the output (the host's loop does), keep time limits (the host's; the stub has a backstop only), judge (answer.h).
  * Errors:   mw_exec_start fails only for what the host did wrong or lacks. What the program lacks is in the report's error.
  *
- * In the host's loop: watch pidfd (readable: the stub has exited; then read report_fd to its end, mw_exec_reap, mw_exec_close), stdout_fd
- * until end of file. All descriptors are non-blocking and close on exec. stdout ends no later than the stub.
+ * In the host's loop: watch pidfd (readable: the stub has exited; then read all of the report from report_fd, mw_exec_reap, mw_exec_close),
+ * stdout_fd until end of file. All descriptors are non-blocking and close on exec. stdout ends no later than the stub, but for the moment
+ * that the fork server needs to let go of what it handed on.
  */
 #ifndef MW_EXEC_H
 #define MW_EXEC_H
