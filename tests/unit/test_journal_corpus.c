@@ -521,7 +521,7 @@ static void p03_the_independent_reader_agrees_on_changed_journals(void **state)
     char command[512];
     if (getenv("MW_MUTANT") != NULL)
         skip();
-    (void)snprintf(command, sizeof command, "python3 %s/tests/crash/read_mutants.py %s",
+    (void)snprintf(command, sizeof command, "python3 '%s/tests/crash/read_mutants.py' '%s'",
                    MW_SOURCE_DIR, samples_dir);
     assert_int_equal(system(command), 0);
 }
