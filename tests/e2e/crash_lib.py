@@ -82,8 +82,14 @@ def stat_of(pid):
 
 
 def alive(pid):
+    """Also while its first thread has ended and another has not: what it holds, a lock for one, is held until the last one is gone."""
     stat = stat_of(pid)
-    return stat is not None and stat[0] not in "ZX"
+    if stat is None or stat[0] == "X":
+        return False
+    try:
+        return stat[0] != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+    except OSError:
+        return False
 
 
 def descendants(pid):
