@@ -1,22 +1,16 @@
 #include "api/http_library.h"
 
-#include <dlfcn.h>
-#include <stddef.h>
+#include "base/base.h"
+#include "posix/library.h"
 
 struct mw_http_library mhd;
 
 bool mw_http_library_load(void)
 {
-    static void *library;
-    bool whole = true;
-    if (library == NULL)
-        library = dlopen(MW_HTTP_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return false;
-#define MW_HTTP_LOAD(name)                                                                         \
-    *(void **)&mhd.name = dlsym(library, "MHD_" #name);                                            \
-    whole = whole && mhd.name != NULL;
-    MW_HTTP_FUNCTIONS(MW_HTTP_LOAD)
-#undef MW_HTTP_LOAD
-    return whole;
+#define MW_HTTP_ROW(name) {"MHD_" #name, &mhd.name},
+    static const struct mw_library_function functions[] = {MW_HTTP_FUNCTIONS(MW_HTTP_ROW)};
+#undef MW_HTTP_ROW
+    static bool loaded;
+    loaded = loaded || mw_library_load(MW_HTTP_LIBRARY, functions, MW_COUNT(functions));
+    return loaded;
 }

@@ -428,9 +428,3 @@ void mw_set_add(struct mw_set *set, struct mw_mem *mem, uint64_t key)
     set->count += set->keys[at] == 0 ? 1 : 0;
     set->keys[at] = key;
 }
-
-void mw_set_free(struct mw_set *set, struct mw_mem *mem)
-{
-    mw_mem_free(mem, set->keys, set->cap * sizeof(*set->keys));
-    *set = (struct mw_set){0};
-}

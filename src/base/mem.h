@@ -97,6 +97,5 @@ struct mw_set {
 
 bool mw_set_has(const struct mw_set *set, uint64_t key);
 void mw_set_add(struct mw_set *set, struct mw_mem *mem, uint64_t key);
-void mw_set_free(struct mw_set *set, struct mw_mem *mem);
 
 #endif

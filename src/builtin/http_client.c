@@ -1,10 +1,10 @@
 #include "builtin/http_client.h"
 
 #include "posix/heap.h"
+#include "posix/library.h"
 
 #define CURL_DISABLE_TYPECHECK /* its macros would stand in the way of the names below */
 #include <curl/curl.h>
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,15 +33,10 @@ static struct {
 
 static void load_library(void)
 {
-    void *library = dlopen(CURL_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return;
-    lib.loaded = true;
-#define CURL_LOAD(name)                                                                            \
-    *(void **)&lib.name = dlsym(library, "curl_" #name);                                           \
-    lib.loaded = lib.loaded && lib.name != NULL;
-    CURL_FUNCTIONS(CURL_LOAD)
-#undef CURL_LOAD
+#define CURL_ROW(name) {"curl_" #name, &lib.name},
+    static const struct mw_library_function functions[] = {CURL_FUNCTIONS(CURL_ROW)};
+#undef CURL_ROW
+    lib.loaded = mw_library_load(CURL_LIBRARY, functions, MW_COUNT(functions));
 }
 
 enum mw_rc mw_client_open(struct mw_client *client, struct mw_err *err)

@@ -1,6 +1,7 @@
 #include "builtin/jwt.h"
 
-#include <dlfcn.h>
+#include "posix/library.h"
+
 #include <openssl/bio.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -43,15 +44,10 @@ static struct mw_str base64url(struct mw_arena *arena, struct mw_str bytes);
 
 static void load_library(void)
 {
-    void *library = dlopen(CRYPTO_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return;
-    lib.loaded = true;
-#define CRYPTO_LOAD(name)                                                                          \
-    *(void **)&lib.name = dlsym(library, #name);                                                   \
-    lib.loaded = lib.loaded && lib.name != NULL;
-    CRYPTO_FUNCTIONS(CRYPTO_LOAD)
-#undef CRYPTO_LOAD
+#define CRYPTO_ROW(name) {#name, &lib.name},
+    static const struct mw_library_function functions[] = {CRYPTO_FUNCTIONS(CRYPTO_ROW)};
+#undef CRYPTO_ROW
+    lib.loaded = mw_library_load(CRYPTO_LIBRARY, functions, MW_COUNT(functions));
 }
 
 static enum mw_rc load(struct mw_err *err)

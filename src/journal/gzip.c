@@ -2,8 +2,8 @@
 #include "journal/gzip.h"
 
 #include "posix/heap.h"
+#include "posix/library.h"
 
-#include <dlfcn.h>
 #define ZLIB_CONST /* what is packed is not changed */
 #include <zlib.h>
 
@@ -35,18 +35,12 @@ struct mw_gzip {
 
 static bool load_library(void)
 {
-    static void *library;
-    bool whole = true;
-    if (library == NULL)
-        library = dlopen(ZLIB, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return false;
-#define ZLIB_LOAD(name)                                                                            \
-    *(void **)&lib.name = dlsym(library, #name);                                                   \
-    whole = whole && lib.name != NULL;
-    ZLIB_FUNCTIONS(ZLIB_LOAD)
-#undef ZLIB_LOAD
-    return whole;
+#define ZLIB_ROW(name) {#name, &lib.name},
+    static const struct mw_library_function functions[] = {ZLIB_FUNCTIONS(ZLIB_ROW)};
+#undef ZLIB_ROW
+    static bool loaded;
+    loaded = loaded || mw_library_load(ZLIB, functions, MW_COUNT(functions));
+    return loaded;
 }
 
 enum mw_rc mw_gzip_open(bool packs, mw_gzip_sink sink, void *context, struct mw_gzip **ret_gzip,

@@ -1,7 +1,7 @@
 #include "stage/fold.h"
 
 #include "posix/heap.h"
-#include <dlfcn.h>
+#include "posix/library.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <unicode/unorm2.h>
@@ -23,16 +23,14 @@ static pthread_once_t icu_once = PTHREAD_ONCE_INIT;
 
 static void icu_load(void)
 {
-    void *library = dlopen("libicuuc.so." U_ICU_VERSION_SHORT, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return;
-    const UNormalizer2 *(*instance)(UErrorCode *) = NULL;
+    static const UNormalizer2 *(*instance)(UErrorCode *);
     /* ICU's macros put its version behind each name; the text of the macro is the symbol. */
-    *(void **)&instance = dlsym(library, TEXT(unorm2_getNFKCCasefoldInstance));
-    *(void **)&icu.normalize = dlsym(library, TEXT(unorm2_normalize));
-    *(void **)&icu.from_utf8 = dlsym(library, TEXT(u_strFromUTF8));
-    *(void **)&icu.to_utf8 = dlsym(library, TEXT(u_strToUTF8));
-    if (instance == NULL || icu.normalize == NULL || icu.from_utf8 == NULL || icu.to_utf8 == NULL)
+    static const struct mw_library_function functions[] = {
+        {TEXT(unorm2_getNFKCCasefoldInstance), &instance},
+        {TEXT(unorm2_normalize), &icu.normalize},
+        {TEXT(u_strFromUTF8), &icu.from_utf8},
+        {TEXT(u_strToUTF8), &icu.to_utf8}};
+    if (!mw_library_load("libicuuc.so." U_ICU_VERSION_SHORT, functions, MW_COUNT(functions)))
         return;
     UErrorCode status = U_ZERO_ERROR;
     const UNormalizer2 *found = instance(&status);

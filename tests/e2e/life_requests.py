@@ -326,6 +326,22 @@ def tcp_port(worlds):
     world.verify()
 
 
+def port_stays(worlds):
+    """Who asked for a port finds its host there, however long nothing happens; the other host shows that the time is over."""
+    kept = World(worlds, idle_ms=300)
+    os.makedirs(kept.path())
+    want(kept.run("serve", "--listen", "127.0.0.1:0")[0] == 0, "serve --listen")
+    host = kept.host()
+    for _ in range(2):
+        other = World(worlds, idle_ms=300)
+        os.makedirs(other.path())
+        want(other.run("serve")[0] == 0, "serve")
+        until(lambda: other.host() is None, 10, "a host without a port leaves")
+    want(alive(host) and kept.host() == host, "the host with a port left as well")
+    want(kept.run("serve", "--stop")[0] == 0, "stop")
+    until(lambda: not alive(host), 10, "it leaves when it is told to")
+
+
 def shutdown_words(worlds):
     """What a shutdown says is read as JSON: what is none stops nothing, and a space changes no meaning."""
     world = World(worlds)
@@ -345,4 +361,5 @@ prove("life_shutdown_is_read_as_json", shutdown_words)
 prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
 prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
+prove("life_a_host_with_a_port_stays", port_stays)
 finish()

@@ -171,8 +171,8 @@ static void a_set_has_what_was_put_into_it(void **state)
     assert_int_equal(set.count, 20000);
     for (unsigned i = 0; i < 20000; i++)
         assert_true(mw_set_has(&set, next_random(&again)));
-    mw_set_free(&set, &mem);
-    assert_int_equal(mem.used_bytes, 0);
+    mw_mem_free(&mem, set.keys, set.cap * sizeof(*set.keys));
+    assert_int_equal(mem.used_bytes, 0); /* what it had before it grew came back */
     free(mem.region);
 }
 
