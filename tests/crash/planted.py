@@ -74,6 +74,8 @@ DETECTORS = [
     unit("test_journal_processes", 2, "src/journal/lock"),
     unit("test_journal_power", 3, "src/journal"),
     unit("test_archive", 4, "src/journal/archive", "src/journal/manifest"),
+    unit("test_archive_damage", 1, "src/journal/archive", "src/journal/manifest"),
+    unit("test_manifest", 1, "src/journal/manifest", "src/journal/gzip"),
     power(["append", "rotate", "full", "head", "recover", "repair", "snapshot"], 4, "src/journal"),
     power(["blob_put"], 4, "src/stage/blob", "src/posix"),
     power(["promote_first", "promote", "rollback", "promote_adopt", "promote_discard"], 6, "src/stage/promote", "src/stage/version",

@@ -4,6 +4,7 @@
  * before is there afterwards (P01, P02, P03, P10); a call that was only interrupted is made again.
  */
 #include "../crash/journal_rig.h"
+#include "../crash/outside_calls.h"
 #include "journal/doctor.h"
 #include "posix/file.h"
 
@@ -24,23 +25,6 @@ static char dir[64];
 static uint64_t acked;
 static unsigned struck;
 
-/* The calls that do not go through the journal's table, by the linker (test_journal_faults.wraps). */
-static struct {
-    long at;
-    long calls;
-    int error;
-    bool hit;
-} outside;
-
-static bool strikes_outside(void)
-{
-    if (outside.at == 0 || ++outside.calls != outside.at)
-        return false;
-    outside.hit = true;
-    errno = outside.error;
-    return true;
-}
-
 int __real_fstat(int fd, struct stat *ret);
 int __wrap_fstat(int fd, struct stat *ret);
 int __wrap_fstat(int fd, struct stat *ret)
@@ -53,27 +37,6 @@ int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags);
 int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags)
 {
     return strikes_outside() ? -1 : __real_fstatat(fd, path, ret, flags);
-}
-
-int __real_flock(int fd, int operation);
-int __wrap_flock(int fd, int operation);
-int __wrap_flock(int fd, int operation)
-{
-    return strikes_outside() ? -1 : __real_flock(fd, operation);
-}
-
-DIR *__real_fdopendir(int fd);
-DIR *__wrap_fdopendir(int fd);
-DIR *__wrap_fdopendir(int fd)
-{
-    return strikes_outside() ? NULL : __real_fdopendir(fd);
-}
-
-struct dirent *__real_readdir(DIR *folder);
-struct dirent *__wrap_readdir(DIR *folder);
-struct dirent *__wrap_readdir(DIR *folder)
-{
-    return strikes_outside() ? NULL : __real_readdir(folder);
 }
 
 /* ---- what is there before ---- */
