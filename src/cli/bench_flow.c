@@ -242,193 +242,210 @@ void mw_bench_flow_free(struct mw_bench_flow *flow)
 #define WARM_UP_FLOWS 8u
 
 struct measured {
+    struct mw_bench *bench;
+    const char *work;
     struct mw_bench_flow flow;
     struct mw_bench_stats before, after;
     uint64_t disk_bytes;
+    double limit; /* what the machine does alone, a second */
+};
+
+struct workload {
+    const char *name, *coordinator;
+    bool with_worker;
+    uint32_t in_flight[3]; /* how many without --concurrency: a measurement for each up to a 0 */
+    enum mw_rc (*limit)(struct measured *measured, struct mw_err *err); /* sets measured->limit */
+    void (*note)(const struct measured *measured);
 };
 
 /* One measurement in a workspace of its own, after a few flows that nobody counts. */
-static enum mw_rc measure(const struct mw_bench *bench, struct mw_bench_flow plan,
-                          struct measured *ret_measured, struct mw_err *err)
+static enum mw_rc measure(struct measured *measured, struct mw_err *err)
 {
     struct mw_bench_host host;
-    struct measured measured = {.flow = plan};
-    struct mw_bench_flow warm_up = {
-        .coordinator = plan.coordinator, .series = 'w', .in_flight = 1, .flows_max = WARM_UP_FLOWS};
+    struct mw_bench_flow *flow = &measured->flow;
+    struct mw_bench_flow warm_up = {.coordinator = flow->coordinator,
+                                    .series = 'w',
+                                    .in_flight = 1,
+                                    .flows_max = WARM_UP_FLOWS};
     pid_t worker = 0;
-    enum mw_rc rc = mw_bench_host_start(bench, &host, err);
+    enum mw_rc rc = mw_bench_host_start(measured->bench, &host, err);
     if (rc != MW_OK)
         return rc;
-    if (plan.with_worker)
+    if (flow->with_worker)
         rc = mw_bench_worker_start(&host, &worker, err);
     if (rc == MW_OK)
         rc = mw_bench_flow_run(&host, &warm_up, err);
     mw_bench_flow_free(&warm_up);
     uint64_t disk_bytes = mw_bench_disk_bytes(&host);
     if (rc == MW_OK)
-        rc = mw_bench_stats_read(&host, &measured.before, err);
+        rc = mw_bench_stats_read(&host, &measured->before, err);
     if (rc == MW_OK)
-        rc = mw_bench_flow_run(&host, &measured.flow, err);
+        rc = mw_bench_flow_run(&host, flow, err);
     if (rc == MW_OK)
-        rc = mw_bench_stats_read(&host, &measured.after, err);
+        rc = mw_bench_stats_read(&host, &measured->after, err);
     if (worker > 0)
-        mw_bench_worker_end(worker, &measured.flow.worker_cpu_s);
-    measured.disk_bytes = mw_bench_disk_bytes(&host) - disk_bytes;
+        mw_bench_worker_end(worker, &flow->worker_cpu_s);
+    measured->disk_bytes = mw_bench_disk_bytes(&host) - disk_bytes;
     mw_bench_host_end(&host);
-    if (rc != MW_OK) {
-        mw_bench_flow_free(&measured.flow);
-        return rc;
-    }
-    *ret_measured = measured;
-    return MW_OK;
-}
-
-/* The same bytes with the same number of flushes, by a loop that does nothing else. */
-static enum mw_rc bare_loop(const struct mw_bench *bench, const struct measured *measured,
-                            double *ret_flows_a_second, struct mw_err *err)
-{
-    double flows = (double)measured->flow.flows, rate = 0;
-    double syncs = (double)(measured->after.syncs - measured->before.syncs);
-    double bytes = (double)(measured->after.journal_bytes - measured->before.journal_bytes);
-    enum mw_rc rc = mw_bench_syncs(bench->folder, (size_t)(bytes / (syncs > 0 ? syncs : 1)),
-                                   bench->seconds / 2, &rate, err);
-    if (rc == MW_OK)
-        *ret_flows_a_second = rate * flows / (syncs > 0 ? syncs : 1);
     return rc;
 }
 
-static enum mw_rc steps(struct mw_bench *bench, const char *work, uint32_t in_flight,
-                        struct mw_err *err)
+static enum mw_rc run_at(struct mw_bench *bench, const struct workload *workload,
+                         uint32_t in_flight, struct mw_err *err)
 {
-    struct measured measured;
-    double limit = 0;
-    bool remote = strcmp(work, "W1x") == 0;
-    struct mw_bench_flow plan = {.coordinator = remote ? "BenchRemote" : "BenchSteps",
-                                 .with_worker = remote,
-                                 .series = 'b',
-                                 .in_flight = in_flight,
-                                 .seconds = bench->seconds};
-    enum mw_rc rc = measure(bench, plan, &measured, err);
-    if (rc != MW_OK)
-        return rc;
-    const struct mw_bench_flow *flow = &measured.flow;
-    const struct mw_bench_stats *before = &measured.before, *after = &measured.after;
-    double flows = (double)flow->flows;
-    rc = bare_loop(bench, &measured, &limit, err);
-    mw_bench_beside(mw_bench_note(bench, work, in_flight, "flows", "/s", flows / flow->elapsed_s),
-                    "a bare loop with these bytes and flushes", limit);
-    (void)mw_bench_note(bench, work, in_flight, "host CPU a flow", "ms",
-                        (double)(after->cpu_us - before->cpu_us) / 1e3 / flows);
-    (void)mw_bench_note(bench, work, in_flight, "flushes a flow", "",
-                        (double)(after->syncs - before->syncs) / flows);
-    (void)mw_bench_note(bench, work, in_flight, "records a flow", "",
-                        (double)(after->durable - before->durable) / flows);
-    (void)mw_bench_note(bench, work, in_flight, "journal a flow", "KB",
-                        (double)(after->journal_bytes - before->journal_bytes) / 1e3 / flows);
-    (void)mw_bench_note(bench, work, in_flight, "disk a flow", "KB",
-                        (double)measured.disk_bytes / 1e3 / flows);
-    (void)mw_bench_note(bench, work, in_flight, "client CPU a flow", "ms",
-                        flow->client_cpu_s * 1e3 / flows);
-    if (remote)
-        (void)mw_bench_note(bench, work, in_flight, "worker CPU a flow", "ms",
-                            flow->worker_cpu_s * 1e3 / flows);
+    struct measured measured = {.bench = bench,
+                                .work = workload->name,
+                                .flow = {.coordinator = workload->coordinator,
+                                         .with_worker = workload->with_worker,
+                                         .series = 'b',
+                                         .in_flight = in_flight,
+                                         .seconds = bench->seconds}};
+    enum mw_rc rc = measure(&measured, err);
+    if (rc == MW_OK)
+        rc = workload->limit(&measured, err);
+    if (rc == MW_OK)
+        workload->note(&measured);
     mw_bench_flow_free(&measured.flow);
     return rc;
 }
 
-enum mw_rc mw_bench_w1x(struct mw_bench *bench, struct mw_err *err)
+static enum mw_rc run(struct mw_bench *bench, const struct workload *workload, struct mw_err *err)
 {
-    return steps(bench, "W1x", bench->in_flight > 0 ? bench->in_flight : 64, err);
+    if (bench->in_flight > 0)
+        return run_at(bench, workload, bench->in_flight, err);
+    enum mw_rc rc = MW_OK;
+    for (const uint32_t *in_flight = workload->in_flight; rc == MW_OK && *in_flight > 0;
+         in_flight++)
+        rc = run_at(bench, workload, *in_flight, err);
+    return rc;
+}
+
+/* ---- what the machine does alone ---- */
+
+/* Flows a second: the same bytes with the same number of flushes, by a loop that does nothing else. */
+static enum mw_rc bare_loop(struct measured *measured, struct mw_err *err)
+{
+    double rate = 0, flows = (double)measured->flow.flows;
+    double syncs = (double)(measured->after.syncs - measured->before.syncs);
+    double bytes = (double)(measured->after.journal_bytes - measured->before.journal_bytes);
+    syncs = syncs > 0 ? syncs : 1;
+    enum mw_rc rc = mw_bench_syncs(measured->bench->folder, (size_t)(bytes / syncs),
+                                   measured->bench->seconds / 2, &rate, err);
+    measured->limit = rate * flows / syncs;
+    return rc;
+}
+
+static enum mw_rc programs_started(struct measured *measured, struct mw_err *err)
+{
+    return mw_bench_spawns(measured->bench->seconds / 2, &measured->limit, err);
+}
+
+/* ---- figures ---- */
+
+static struct mw_bench_figure *note(const struct measured *measured, const char *name,
+                                    const char *unit, double value)
+{
+    return mw_bench_note(measured->bench, measured->work, measured->flow.in_flight, name, unit,
+                         value);
+}
+
+/* What so many microseconds of CPU are for each of count, in milliseconds. */
+static void note_cpu(const struct measured *measured, const char *name, int64_t cpu_us,
+                     double count)
+{
+    (void)note(measured, name, "ms", (double)cpu_us / 1e3 / count);
+}
+
+static void note_percentile(const struct measured *measured, const char *name, double percent,
+                            const char *limit_name)
+{
+    struct mw_bench_figure *figure =
+        note(measured, name, "ms", mw_bench_flow_percentile_us(&measured->flow, percent) / 1e3);
+    if (limit_name != NULL)
+        mw_bench_beside(figure, limit_name,
+                        1e3 * measured->flow.in_flight /
+                            (measured->limit > 0 ? measured->limit : 1));
+}
+
+static void note_rate(const struct measured *measured)
+{
+    mw_bench_beside(
+        note(measured, "flows", "/s", (double)measured->flow.flows / measured->flow.elapsed_s),
+        "a bare loop with these bytes and flushes", measured->limit);
+}
+
+static void note_steps(const struct measured *measured)
+{
+    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
+    const struct mw_bench_flow *flow = &measured->flow;
+    double flows = (double)flow->flows;
+    note_rate(measured);
+    note_cpu(measured, "host CPU a flow", after->cpu_us - before->cpu_us, flows);
+    (void)note(measured, "flushes a flow", "", (double)(after->syncs - before->syncs) / flows);
+    (void)note(measured, "records a flow", "", (double)(after->durable - before->durable) / flows);
+    (void)note(measured, "journal a flow", "KB",
+               (double)(after->journal_bytes - before->journal_bytes) / 1e3 / flows);
+    (void)note(measured, "disk a flow", "KB", (double)measured->disk_bytes / 1e3 / flows);
+    (void)note(measured, "client CPU a flow", "ms", flow->client_cpu_s * 1e3 / flows);
+    if (flow->with_worker)
+        (void)note(measured, "worker CPU a flow", "ms", flow->worker_cpu_s * 1e3 / flows);
+}
+
+static void note_fan(const struct measured *measured)
+{
+    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
+    double flows = (double)measured->flow.flows;
+    note_rate(measured);
+    note_percentile(measured, "a flow, p50", 50, "the flushes of one flow, bare");
+    (void)note(measured, "flushes a flow", "", (double)(after->syncs - before->syncs) / flows);
+    note_cpu(measured, "host CPU a flow", after->cpu_us - before->cpu_us, flows);
+}
+
+static void note_one(const struct measured *measured)
+{
+    note_percentile(measured, "submit to recorded, p50", 50, "its flushes, bare");
+    note_percentile(measured, "submit to recorded, p99", 99, NULL);
+}
+
+static void note_commands(const struct measured *measured)
+{
+    static const double tasks_a_flow = 100;
+    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
+    double tasks = (double)measured->flow.flows * tasks_a_flow;
+    mw_bench_beside(note(measured, "tasks", "/s", tasks / measured->flow.elapsed_s),
+                    "programs started", measured->limit);
+    note_cpu(measured, "host CPU a task", after->cpu_us - before->cpu_us, tasks);
+    note_cpu(measured, "children's CPU a task", after->children_cpu_us - before->children_cpu_us,
+             tasks);
 }
 
 enum mw_rc mw_bench_w1(struct mw_bench *bench, struct mw_err *err)
 {
-    enum mw_rc rc = steps(bench, "W1", bench->in_flight > 0 ? bench->in_flight : 64, err);
-    if (rc == MW_OK && bench->in_flight == 0)
-        rc = steps(bench, "W1", 1, err);
-    return rc;
+    static const struct workload w1 = {"W1", "BenchSteps", false, {64, 1}, bare_loop, note_steps};
+    return run(bench, &w1, err);
 }
 
-static enum mw_rc fan(struct mw_bench *bench, uint32_t in_flight, struct mw_err *err)
+enum mw_rc mw_bench_w1x(struct mw_bench *bench, struct mw_err *err)
 {
-    struct measured measured;
-    double limit = 0;
-    struct mw_bench_flow plan = {.coordinator = "BenchFan",
-                                 .series = 'b',
-                                 .in_flight = in_flight,
-                                 .seconds = bench->seconds};
-    enum mw_rc rc = measure(bench, plan, &measured, err);
-    if (rc != MW_OK)
-        return rc;
-    const struct mw_bench_flow *flow = &measured.flow;
-    double flows = (double)flow->flows;
-    rc = bare_loop(bench, &measured, &limit, err);
-    mw_bench_beside(mw_bench_note(bench, "W2", in_flight, "flows", "/s", flows / flow->elapsed_s),
-                    "a bare loop with these bytes and flushes", limit);
-    mw_bench_beside(mw_bench_note(bench, "W2", in_flight, "a flow, p50", "ms",
-                                  mw_bench_flow_percentile_us(flow, 50) / 1e3),
-                    "the flushes of one flow, bare", 1e3 * in_flight / (limit > 0 ? limit : 1));
-    (void)mw_bench_note(bench, "W2", in_flight, "flushes a flow", "",
-                        (double)(measured.after.syncs - measured.before.syncs) / flows);
-    (void)mw_bench_note(bench, "W2", in_flight, "host CPU a flow", "ms",
-                        (double)(measured.after.cpu_us - measured.before.cpu_us) / 1e3 / flows);
-    mw_bench_flow_free(&measured.flow);
-    return rc;
+    static const struct workload w1x = {"W1x", "BenchRemote", true, {64}, bare_loop, note_steps};
+    return run(bench, &w1x, err);
 }
 
 enum mw_rc mw_bench_w2(struct mw_bench *bench, struct mw_err *err)
 {
-    enum mw_rc rc = fan(bench, bench->in_flight > 0 ? bench->in_flight : 1, err);
-    if (rc == MW_OK && bench->in_flight == 0)
-        rc = fan(bench, 8, err);
-    return rc;
+    static const struct workload w2 = {"W2", "BenchFan", false, {1, 8}, bare_loop, note_fan};
+    return run(bench, &w2, err);
 }
 
 enum mw_rc mw_bench_w3(struct mw_bench *bench, struct mw_err *err)
 {
-    struct measured measured;
-    uint32_t in_flight = bench->in_flight > 0 ? bench->in_flight : 1;
-    double limit = 0;
-    struct mw_bench_flow plan = {.coordinator = "BenchOne",
-                                 .series = 'b',
-                                 .in_flight = in_flight,
-                                 .seconds = bench->seconds};
-    enum mw_rc rc = measure(bench, plan, &measured, err);
-    if (rc != MW_OK)
-        return rc;
-    rc = bare_loop(bench, &measured, &limit, err);
-    mw_bench_beside(mw_bench_note(bench, "W3", in_flight, "submit to recorded, p50", "ms",
-                                  mw_bench_flow_percentile_us(&measured.flow, 50) / 1e3),
-                    "its flushes, bare", 1e3 * in_flight / (limit > 0 ? limit : 1));
-    (void)mw_bench_note(bench, "W3", in_flight, "submit to recorded, p99", "ms",
-                        mw_bench_flow_percentile_us(&measured.flow, 99) / 1e3);
-    mw_bench_flow_free(&measured.flow);
-    return rc;
+    static const struct workload w3 = {"W3", "BenchOne", false, {1}, bare_loop, note_one};
+    return run(bench, &w3, err);
 }
 
 enum mw_rc mw_bench_w6(struct mw_bench *bench, struct mw_err *err)
 {
-    static const double tasks_a_flow = 100;
-    struct measured measured;
-    uint32_t in_flight = bench->in_flight > 0 ? bench->in_flight : 1;
-    double limit = 0;
-    struct mw_bench_flow plan = {.coordinator = "BenchCommands",
-                                 .series = 'b',
-                                 .in_flight = in_flight,
-                                 .seconds = bench->seconds};
-    enum mw_rc rc = measure(bench, plan, &measured, err);
-    if (rc != MW_OK)
-        return rc;
-    rc = mw_bench_spawns(bench->seconds / 2, &limit, err);
-    double tasks = (double)measured.flow.flows * tasks_a_flow;
-    mw_bench_beside(
-        mw_bench_note(bench, "W6", in_flight, "tasks", "/s", tasks / measured.flow.elapsed_s),
-        "programs started", limit);
-    (void)mw_bench_note(bench, "W6", in_flight, "host CPU a task", "ms",
-                        (double)(measured.after.cpu_us - measured.before.cpu_us) / 1e3 / tasks);
-    (void)mw_bench_note(bench, "W6", in_flight, "children's CPU a task", "ms",
-                        (double)(measured.after.children_cpu_us - measured.before.children_cpu_us) /
-                            1e3 / tasks);
-    mw_bench_flow_free(&measured.flow);
-    return rc;
+    static const struct workload w6 = {"W6", "BenchCommands",  false,
+                                       {1},  programs_started, note_commands};
+    return run(bench, &w6, err);
 }
