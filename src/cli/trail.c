@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/time.h"
 #include "cli/render.h"
 
 struct record {
@@ -79,27 +79,6 @@ static uint64_t number_of(const struct record *record, uint32_t object, const ch
     return value > 0 ? (uint64_t)value : 0;
 }
 
-int64_t mw_time_of(struct mw_str text)
-{
-    char copy[40] = "";
-    struct tm parts = {0};
-    int consumed = 0;
-    if (text.len < 20 || text.len >= sizeof(copy))
-        return 0;
-    memcpy(copy, text.ptr, text.len);
-    if (sscanf(copy, "%4d-%2d-%2dT%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
-               &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &consumed) != 6 ||
-        consumed != 19)
-        return 0;
-    parts.tm_year -= 1900;
-    parts.tm_mon -= 1;
-    int64_t us = (int64_t)timegm(&parts) * 1000000, unit = 100000;
-    if (copy[19] == '.')
-        for (const char *at = copy + 20; *at >= '0' && *at <= '9' && unit > 0; at++, unit /= 10)
-            us += (*at - '0') * unit;
-    return us;
-}
-
 static void add_usage(struct record *record)
 {
     struct mw_trail *trail = record->trail;
@@ -127,7 +106,7 @@ void mw_trail_take(struct mw_trail *trail, const struct mw_tape *tape)
     record.kind = mw_node_get_text(tape, 0, "kind");
     record.seq = number_of(&record, 0, "seq");
     record.scope = number_of(&record, 0, "scopeItem");
-    record.at_us = mw_time_of(mw_node_get_text(tape, 0, "timestamp"));
+    (void)mw_utc_us(mw_node_get_text(tape, 0, "timestamp"), &record.at_us);
     if (record.seq != 0 && record.seq <= trail->last_seq)
         return; /* a stream that was opened again may repeat */
     trail->last_seq = record.seq;

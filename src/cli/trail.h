@@ -83,7 +83,5 @@ const struct mw_trail_task *mw_trail_task_of(const struct mw_trail *trail, struc
 void mw_trail_sum(const struct mw_trail *trail, struct mw_buf *out);
 /* The same as the members of a JSON object. */
 void mw_trail_usage(const struct mw_trail *trail, struct mw_json *json);
-/* RFC 3339 in UTC as microseconds since 1970; 0 when it is none. */
-int64_t mw_time_of(struct mw_str text);
 
 #endif

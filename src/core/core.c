@@ -1,5 +1,5 @@
+#include "base/time.h"
 #include "core/internal.h"
-#include "core/time.h"
 
 #include <string.h>
 

@@ -19,8 +19,6 @@ static struct mw_view_item *add_item(struct mw_view_detail *detail, const struct
     item->member = event->member;
     item->document = event->document;
     item->node = event->node;
-    item->outer_document = event->outer_document;
-    item->outer_node = event->outer_node;
     item->attempts_end = &item->attempts;
     item->stages_end = &item->stages;
     if (kind != MW_VIEW_TASK && (kind != MW_VIEW_GROUP || event->scope_item == 0)) {

@@ -221,7 +221,7 @@ struct mw_view_item {
     struct mw_str outcome, reason, error_class, started, ended;
     struct mw_str failed_task; /* what the failure says it came from */
     struct mw_str fragment;    /* JSON; coordinators, when kept */
-    uint64_t member, document, node, outer_document, outer_node;
+    uint64_t member, document, node;
     uint64_t expected, completed, failed, late, iterations, duration_ms;
     bool opens_scope, escalated, planned;
     struct mw_view_attempt *attempts, **attempts_end, *last;

@@ -54,6 +54,10 @@ static struct mw_str layout_text(struct mw_arena *arena, const struct mw_group_d
     mw_json_init(&json, &buf);
     mw_json_array(&json);
     for (uint32_t i = 0; i < def->member_count; i++) {
+        if (rows[i].node == MW_NODE_NONE) { /* of no list: the number of tasks alone */
+            mw_json_u64(&json, rows[i].count);
+            continue;
+        }
         mw_json_array(&json);
         mw_json_u64(&json, rows[i].count);
         mw_json_u64(&json, rows[i].document);
@@ -85,7 +89,7 @@ void mw_group_start(const struct mw_world *world, const struct mw_work *work,
     event->document = order->place.document;
     event->node = order->place.node;
     event->outer_document = order->place.outer_document;
-    event->outer_node = order->place.outer_node;
+    event->outer_node = told_node(order->place.outer_node);
     event->group_def = def->index;
     event->group_id = def->id;
     event->strategy = mw_str_of(strategies[def->strategy]);
@@ -488,7 +492,7 @@ static void apply_started(struct mw_world *world, struct mw_work *work,
     group->document = (uint8_t)event->document;
     group->node = (uint32_t)event->node;
     group->outer_document = (uint8_t)event->outer_document;
-    group->outer_node = (uint32_t)event->outer_node;
+    group->outer_node = node_of_told(event->outer_node);
     group->item.member = (uint32_t)event->member;
     group->item.owner_ask = (uint8_t)event->ask_index;
     group->total = total;
@@ -496,11 +500,13 @@ static void apply_started(struct mw_world *world, struct mw_work *work,
     uint32_t first = 0, row = 0;
     for (uint32_t at = mw_node_first(&tape, 0); at != MW_NODE_NONE;
          at = mw_node_after(&tape, 0, at), row++) {
+        bool listed = mw_node_type(&tape, at) == MW_NODE_ARRAY;
         group->rows[row] = (struct mw_group_row){
             .first = first,
-            .count = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 0), 0),
+            .count = (uint32_t)mw_node_int(&tape, listed ? mw_node_at(&tape, at, 0) : at, 0),
             .document = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 1), 0),
-            .node = (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 2), 0)};
+            .node =
+                listed ? (uint32_t)mw_node_int(&tape, mw_node_at(&tape, at, 2), 0) : MW_NODE_NONE};
         first += group->rows[row].count;
     }
     MW_ASSERT(first == group->total);

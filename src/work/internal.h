@@ -87,6 +87,16 @@ void mw_group_cancel(const struct mw_world *world, const struct mw_group *group,
                      struct mw_out *out);
 /* An ended group whose other members go on all the same. */
 bool mw_group_keeps_late(const struct mw_world *world, const struct mw_item *item);
+/* How a record tells the item of the list around: the root of a document is nobody's item, so 0, which is not written, is none. Older records write
+ * MW_NODE_NONE as a number. */
+static inline uint64_t told_node(uint32_t node)
+{
+    return node == MW_NODE_NONE ? 0 : node;
+}
+static inline uint32_t node_of_told(uint64_t told)
+{
+    return told == 0 ? MW_NODE_NONE : (uint32_t)told;
+}
 /* A member ended or was opened: the owner group's counts. */
 void mw_group_member_opened(struct mw_world *world, mw_seq owner, uint32_t member);
 void mw_group_member_ended(struct mw_world *world, struct mw_work *work, mw_seq owner,

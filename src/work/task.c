@@ -101,7 +101,7 @@ static void describe(const struct mw_world *world, const struct mw_order *order,
     event->document = order->place.document;
     event->node = order->place.node;
     event->outer_document = order->place.outer_document;
-    event->outer_node = order->place.outer_node;
+    event->outer_node = told_node(order->place.outer_node);
     event->fact = order->place.event_fact;
     event->letter = order->letter;
 }
@@ -229,7 +229,6 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
     event->routing = choice->trail;
     uint32_t timeout_ms = agent->def.deadline_ms > 0 ? agent->def.deadline_ms : policy->timeout_ms;
     event->due_us = person ? 0 : order->now_us + (int64_t)timeout_ms * 1000;
-    event->dispatched_us = order->now_us;
     event->body = payload;
 }
 

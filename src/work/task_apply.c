@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "work/internal.h"
 
 /* What a record about a task changes; nothing is decided here, so replay is this file alone. */
@@ -16,7 +17,7 @@ static struct mw_task *task_of(struct mw_world *world, const struct mw_event *ev
     task->document = (uint8_t)event->document;
     task->node = (uint32_t)event->node;
     task->outer_document = (uint8_t)event->outer_document;
-    task->outer_node = (uint32_t)event->outer_node;
+    task->outer_node = node_of_told(event->outer_node);
     task->event_fact = event->fact;
     task->letter = event->letter;
     task->item.member = (uint32_t)event->member;
@@ -56,7 +57,7 @@ static void apply_dispatched(struct mw_world *world, struct mw_work *work,
     task->attempt = (uint16_t)event->attempt;
     task->fence = event->seq;
     task->with_person = event->agent_kind == MW_AGENT_HUMAN;
-    task->dispatched_us = event->dispatched_us;
+    (void)mw_utc_us(event->timestamp, &task->dispatched_us);
     task->routing_attempts = 0; /* of the next time that nobody can be found */
     task->state = MW_TASK_RUNNING;
     work->agents[agent].running++;

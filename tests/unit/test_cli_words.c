@@ -1,4 +1,5 @@
 /* Words: what is a command, what is an option, what is neither; which folder is meant; what times and versions say. */
+#include "base/time.h"
 #include "cli/command.h"
 #include "cli/link.h"
 #include "cli/requires.h"
@@ -10,9 +11,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -206,10 +209,63 @@ static void test_versions_are_numbers_between_dots(void **state)
 static void test_times_are_utc_with_microseconds(void **state)
 {
     (void)state;
-    assert_int_equal(mw_time_of(MW_STR("1970-01-01T00:00:01.000002Z")), 1000002);
-    assert_int_equal(mw_time_of(MW_STR("2026-11-20T04:53:09.5Z")) % 1000000, 500000);
-    assert_int_equal(mw_time_of(MW_STR("yesterday")), 0);
-    assert_int_equal(mw_time_of(MW_STR_NONE), 0);
+    int64_t us;
+    assert_true(mw_utc_us(MW_STR("1970-01-01T00:00:01.000002Z"), &us));
+    assert_int_equal(us, 1000002);
+    assert_true(mw_utc_us(MW_STR("2026-11-20T04:53:09.5Z"), &us));
+    assert_int_equal(us % 1000000, 500000);
+    assert_true(mw_utc_us(MW_STR("2026-11-20T04:53:09.1234569Z"), &us));
+    assert_int_equal(us % 1000000, 123456);
+    static const char *const others[] = {
+        "",
+        "yesterday",
+        "2026-11-20T04:53:09",
+        "2026-11-20T04:53:09+01:00",
+        "2026-11-20T04:53:09.Z",
+        "2026-11-20T04:53:09.5xZ",
+        "2026-11-20T04:53:09,5Z",
+        "2026-11-20 04:53:09Z",
+        "2026-13-20T04:53:09Z",
+        "2026-00-20T04:53:09Z",
+        "2026-11-32T04:53:09Z",
+        "2026-11-00T04:53:09Z",
+        "2026-11-20T24:53:09Z",
+        "2026-11-20T04:60:09Z",
+        "2026-11-20T04:53:61Z",
+        "20x6-11-20T04:53:09Z",
+        "-026-11-20T04:53:09Z",
+    };
+    for (size_t i = 0; i < MW_COUNT(others); i++) {
+        assert_false(mw_utc_us(mw_str_of(others[i]), &us));
+        assert_int_equal(us, 0);
+    }
+}
+
+/* The C library's calendar says the same, over all years that the text can name. */
+static void test_times_go_there_and_back(void **state)
+{
+    static char memory[256];
+    uint64_t random = 1;
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        int64_t seconds =
+            (int64_t)((random >> 16) % 315569520000u) - 62167219200; /* 0000 to 9999 */
+        int64_t us = seconds * 1000000 + (int64_t)(random % 1000000), read;
+        time_t whole = (time_t)seconds;
+        struct tm parts;
+        char expected[64];
+        struct mw_arena arena;
+        mw_arena_init(&arena, memory, sizeof(memory));
+        struct mw_str text = mw_utc_text(&arena, us);
+        assert_non_null(gmtime_r(&whole, &parts));
+        (void)snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ",
+                       parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                       parts.tm_min, parts.tm_sec, (unsigned)(random % 1000000));
+        assert_true(mw_str_is(text, expected));
+        assert_true(mw_utc_us(text, &read));
+        assert_int_equal(read, us);
+    }
 }
 
 static void test_message_ids_are_uuid_version_7_and_rise(void **state)
@@ -236,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_the_nearest_folder_upwards_is_the_workspace),
         cmocka_unit_test(test_versions_are_numbers_between_dots),
         cmocka_unit_test(test_times_are_utc_with_microseconds),
+        cmocka_unit_test(test_times_go_there_and_back),
         cmocka_unit_test(test_message_ids_are_uuid_version_7_and_rise)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
