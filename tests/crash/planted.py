@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The proofs are proven: plants one defect at a time in a copy of the tree and expects a test to find it.
 
-    planted.py                      every *.patch of tests/crash/planted, and all detectors
+    planted.py                      every *.patch and *.diff of tests/crash/planted, and all detectors
     planted.py PATCH|FOLDER…        these as well; with --alone these and no others
         [--only TEXT]               those whose name holds TEXT
         [--seconds S] [--seed N]    as many as fit into S seconds, in an order that the seed (default: the day) gives; at least two
@@ -9,9 +9,11 @@
         [--detector TEXT]           only detectors whose name holds TEXT
         [--list]                    the patches and what they break
 
-A patch is a unified diff (-p1) over the tree; lines `What: …` and `Promise: …` before it say what is broken and which promise. One that does not
-apply or does not compile is a failure with its name, as is one that no detector finds. Detectors run in the order of their cost, those of the parts
-that a patch touches first, until one goes red. A detector that is red without any patch proves nothing: then the harness is broken.
+A patch is a unified diff over files of the tree, as `git diff`, `git format-patch` or `diff -ru` make it: however many folders stand before its
+paths, with either end of line, and somewhat off. Lines `What: …` and `Promise: …` before it say what is broken and which promise; without them its
+subject is told. One that does not apply or does not compile is a failure with its name, as is one that no detector finds. Detectors run in the order
+of their cost, those of the parts that a patch touches first, until one goes red. A detector that is red without any patch proves nothing: then the
+harness is broken.
 MW_SUMMARY=FILE: appends one line for the night's table. The table is kept in build/planted/table.txt. Exit code 1: not all were found.
 """
 import argparse
@@ -32,17 +34,22 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = TOP / "tests/crash/planted"
 # Folders of the tree that neither building nor a detector reads.
 NOT_COPIED = {"build", ".git", ".ccache"}
-RED_TIMEOUT_S = 600
+CONFIGURE_TIMEOUT_S = 600
 
 
 @dataclasses.dataclass
 class Detector:
     name: str
     cost: int  # seconds, roughly: cheap ones first
-    target: str  # what is built for it
+    target: str  # what is built for it; more than one with a space between
     command: list  # in the tree; {bin} is the folder of programs
     near: tuple = ()  # parts of the source that it is about
     need: str = ""  # a file that has to be there
+
+    @property
+    def timeout_s(self):
+        """A defect may make it wait for ever; a machine may be ten times too busy."""
+        return 120 + 20 * self.cost
 
     def argv(self, programs):
         return [word.replace("{bin}", str(programs)) for word in self.command]
@@ -96,13 +103,29 @@ DETECTORS = [
     sweep("refuse", 20),
     sweep("disk", 20),
 ]
+
+
+def e2e(script, only, cost, *near):
+    return Detector(f"e2e {script}" + (f" {only}" if only else ""), cost, "millwright millwright_poisoned",
+                    [f"tests/e2e/{script}.sh", "{bin}/millwright"] + ([only] if only else []), near, f"tests/e2e/{script}.sh")
+
+
+# On a real host: after all others, but for what a patch touches there.
 LAST = [
-    Detector("e2e crash_kill", 60, "millwright", ["tests/e2e/crash_kill.sh", "{bin}/millwright"], ("src/host",), "tests/e2e/crash_kill.sh"),
-    Detector("e2e life_requests", 40, "millwright", ["tests/e2e/life_requests.sh", "{bin}/millwright"], ("src/host",),
-             "tests/e2e/life_requests.sh"),
+    e2e("promises", "P08", 15, "src/host/poison", "src/work/letter", "src/view/letters"),
+    e2e("life_requests", "", 40, "src/api", "src/host/tcp", "src/host/api_server", "src/host/host"),
+    e2e("workers", "", 40, "src/host/workers", "src/host/leases"),
+    e2e("promises", "P07", 20, "src/host/deadlines"),
+    e2e("promises", "P18", 15, "src/stage/execonf", "src/host/effects"),
+    e2e("promises", "P10", 30, "src/host/commit", "src/host/effects", "src/host/attempt"),
+    e2e("journal_verbs", "", 60, "src/journal/doctor", "src/journal/extract", "src/journal/snapshot", "src/journal/archive", "src/host/snapshot",
+        "src/host/starting", "src/host/offline"),
+    e2e("crash_kill", "", 60, "src/host/starting", "src/host/replay", "src/agent/leftovers"),
+    e2e("agents_liars", "", 60, "src/agent", "src/host/attempt", "src/stage/tree", "src/stage/diff"),
+    e2e("promises", "P09", 60, "src/host/commit", "src/api"),
+    e2e("life_places", "", 60, "src/posix"),
+    e2e("life_host", "", 90, "src/host/host"),
 ]
-
-
 
 
 def all_detectors():
@@ -119,29 +142,60 @@ class Patch:
     what: str = "(not said)"
     promise: str = "?"
     files: tuple = ()
+    text: str = ""
+    levels: int = 1
 
     @property
     def name(self):
         return self.path.stem
 
 
+def stripped(name, levels):
+    return "/".join(name.split("/")[levels:])
+
+
+def levels_of(text):
+    """How many folders stand before the paths of the tree; -1: the patch is of no file that is there."""
+    named = re.findall(r"^(?:---|\+\+\+) ([^\t\n]+)", text, flags=re.MULTILINE)
+    named = [name.strip() for name in named if name.strip() != "/dev/null"]
+    for levels in (1, 0, 2, 3, 4, 5, 6, 7, 8):
+        if any(stripped(name, levels) and (TOP / stripped(name, levels)).is_file() for name in named):
+            return levels
+    return -1
+
+
+def words_of(head):
+    """What is said before the diff: its subject, or its first line that is not of a mail or of git."""
+    subject = re.search(r"^Subject:\s*(?:\[PATCH[^\]]*\]\s*)?(.+)$", head, flags=re.MULTILINE)
+    if subject is not None:
+        return subject.group(1).strip()
+    plain = [line.strip() for line in head.splitlines()
+             if line.strip() and not re.match(r"From |From:|Date:|diff |index |Only in |---$|[\w-]+:\s*$", line)]
+    return plain[0] if plain else "(not said)"
+
+
 def read_patch(path):
     patch = Patch(path)
-    text = path.read_text(encoding="utf-8", errors="replace")
-    head = re.split(r"^(?:diff |--- )", text, maxsplit=1, flags=re.MULTILINE)[0]
+    patch.text = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+    head = re.split(r"^(?:diff |--- \S)", patch.text, maxsplit=1, flags=re.MULTILINE)[0]
+    patch.what = words_of(head)
     for key, value in re.findall(r"^(What|Promise):\s*(.+)$", head, flags=re.MULTILINE):
         setattr(patch, key.lower(), value.strip())
-    if patch.what == "(not said)" and head.strip():
-        patch.what = head.strip().splitlines()[0]
-    patch.files = tuple(re.findall(r"^\+\+\+ b/(\S+)", text, flags=re.MULTILINE))
+    patch.levels = levels_of(patch.text)
+    named = re.findall(r"^(?:---|\+\+\+) ([^\t\n]+)", patch.text, flags=re.MULTILINE)
+    patch.files = tuple(dict.fromkeys(stripped(name.strip(), max(patch.levels, 0)) for name in named if name.strip() != "/dev/null"))
     return patch
 
 
+def patches_in(folder):
+    return sorted(path for path in folder.iterdir() if path.suffix in (".patch", ".diff"))
+
+
 def chosen_patches(args):
-    paths = [] if args.alone else sorted(FOLDER.glob("*.patch"))
+    paths = [] if args.alone else patches_in(FOLDER)
     for given in args.patches:
         path = pathlib.Path(given)
-        paths += sorted(path.glob("*.patch")) if path.is_dir() else [path]
+        paths += patches_in(path) if path.is_dir() else [path]
     seen = {}
     for path in paths:
         seen.setdefault(path.resolve(), None)
@@ -196,23 +250,35 @@ class Tree:
         stale = "-Werror=int-conversion -Werror=incompatible-pointer-types -Werror=implicit-function-declaration"
         command = ["cmake", "-S", str(self.root), "-B", str(self.programs), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_C_FLAGS_DEBUG=-O1 {stale}",
                    "-DMW_TESTS=ON", "-DMW_WERROR=OFF"]
-        return run(command, TOP, RED_TIMEOUT_S)
+        return run(command, TOP, CONFIGURE_TIMEOUT_S)
 
     def build(self, targets):
         return run(["cmake", "--build", str(self.programs), "--target", *targets], TOP, 1800)
 
     def apply(self, patch):
         """None, or why it does not apply."""
+        if not patch.text.strip():
+            return "it is empty"
+        if patch.levels < 0:
+            return "none of its files is in the tree" if patch.files else "not a unified diff: it names no file"
         # Without the ceiling git would take the copy for a part of the repository around it, and skip everything.
         environment = dict(os.environ, GIT_CEILING_DIRECTORIES=str(self.root.parent), GIT_DIR="/nonexistent")
+        git = ["git", "apply", "--whitespace=nowarn", f"-p{patch.levels}"]
+        tries = [git + more for more in ([], ["--recount"], ["-C1", "--recount"], ["--unidiff-zero", "--recount"])]
+        if shutil.which("patch") is not None:
+            tries += [["patch", "--batch", "--forward", "--dry-run", f"-p{patch.levels}", "--fuzz=3"]]
         said = ""
-        for options in ([], ["--recount"], ["-C1", "--recount"]):
-            done = subprocess.run(["git", "apply", "--whitespace=nowarn", *options, str(patch.path.resolve())], cwd=self.root, env=environment,
-                                  capture_output=True, text=True, check=False)
+        for command in tries:
+            done = self.feed(command, patch, environment)
+            if done.returncode == 0 and command[0] == "patch":
+                done = self.feed([*command[:3], "--no-backup-if-mismatch", *command[4:]], patch, environment)
             if done.returncode == 0:
                 return None
-            said = said or done.stderr.strip().splitlines()[0] if done.stderr.strip() else "git apply"
-        return said
+            said = said or (done.stderr or done.stdout).strip().replace("error: ", "").split("\n")[0]
+        return said or "it does not apply"
+
+    def feed(self, command, patch, environment):
+        return subprocess.run(command, cwd=self.root, env=environment, input=patch.text, capture_output=True, text=True, check=False)
 
 
 def run(command, folder, timeout_s, environment=None):
@@ -241,13 +307,13 @@ class Harness:
         """Those of the parts that it touches first, then the cheap ones."""
         def rank(detector):
             near = any(file.startswith(part) for file in patch.files for part in detector.near)
-            return (detector in LAST, not near, detector.cost)
+            return (not near, detector in LAST, detector.cost)
         return sorted(self.detectors, key=rank)
 
     def is_red(self, detector):
         # What a detector counts for the night is not to be counted again, and its short form is the one that has to find defects.
         environment = {key: value for key, value in os.environ.items() if key not in ("MW_SUMMARY", "MW_NIGHT", "MW_TALLY")}
-        code, output = run(detector.argv(self.tree.programs), self.tree.root, RED_TIMEOUT_S, environment)
+        code, output = run(detector.argv(self.tree.programs), self.tree.root, detector.timeout_s, environment)
         return code != 0, output
 
     def first_red(self, detectors):
@@ -255,7 +321,7 @@ class Harness:
         with concurrent.futures.ThreadPoolExecutor(max_workers=self.args.jobs) as pool:
             for at in range(0, len(detectors), self.args.jobs):
                 group = detectors[at:at + self.args.jobs]
-                code, output = self.tree.build(sorted({d.target for d in group}))
+                code, output = self.tree.build(sorted({target for d in group for target in d.target.split()}))
                 if code != 0:
                     return "does not compile", output
                 for detector, (red, said) in zip(group, pool.map(self.is_red, group)):
