@@ -56,7 +56,7 @@ class Source:
 def export(build, names):
     profile = build / "merged.profdata"
     subprocess.run(["llvm-profdata-19", "merge", "-sparse", "-o", str(profile), *glob.glob(str(build / "raw/*.profraw"))], check=True)
-    programs = sorted(str(path) for pattern in ("test_*", "crash_sweep") for path in build.glob(pattern) if path.suffix == "" and path.is_file())
+    programs = sorted(str(path) for pattern in ("test_*", "crash_sweep", "power_cuts") for path in build.glob(pattern) if path.suffix == "" and path.is_file())
     objects = [programs[0]] + [word for program in programs[1:] for word in ("-object", program)]
     common = [*objects, f"-instr-profile={profile}"]
     sources = [str(TOP / name) for name in names]

@@ -121,22 +121,6 @@ static inline uint64_t sealed_last(void)
     return last;
 }
 
-static inline void path_in(const char *dir, const char *name, char ret_path[160])
-{
-    (void)snprintf(ret_path, 160, "%s/%s", dir, name);
-}
-
-static inline void change_file(const char *path, off_t at, char with)
-{
-    char byte;
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pread(fd, &byte, 1, at), 1);
-    byte = (char)(byte ^ with);
-    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-    (void)close(fd);
-}
-
 static inline int end_archives(void **state)
 {
     struct mw_err err;

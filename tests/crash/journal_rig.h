@@ -454,6 +454,30 @@ static MW_UNUSED void rig_remove_dir(const char *path)
     (void)rmdir(path);
 }
 
+#define RIG_PATH 160
+static MW_UNUSED void rig_path(const char *dir, const char *name, char ret_path[RIG_PATH])
+{
+    (void)snprintf(ret_path, RIG_PATH, "%s/%s", dir, name);
+}
+
+static MW_UNUSED void rig_change_byte(const char *path, off_t at, char bits)
+{
+    char byte;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    MW_ASSERT(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte = (char)(byte ^ bits);
+    MW_ASSERT(pwrite(fd, &byte, 1, at) == 1);
+    (void)close(fd);
+}
+
+/* The file is made when it is not there. */
+static MW_UNUSED void rig_append_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    MW_ASSERT(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    (void)close(fd);
+}
+
 /* The one line that record seq is made of. Its length varies from one sector to three, so that frames tear. */
 static MW_UNUSED size_t rig_line(uint64_t seq, char *ret_line)
 {

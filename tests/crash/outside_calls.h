@@ -7,15 +7,26 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <string.h>
 
-/* The at-th of them fails with error; 0: none does. */
 static struct {
     long at;
     long calls;
     int error;
     bool hit;
 } outside;
+
+/* The at-th of them from now on fails with error; 0: none does. */
+static inline void strike_outside_at(long at, int error)
+{
+    outside.at = at;
+    outside.calls = 0;
+    outside.error = error;
+    outside.hit = false;
+}
 
 static bool strikes_outside(void)
 {
@@ -45,6 +56,20 @@ struct dirent *__wrap_readdir(DIR *folder);
 struct dirent *__wrap_readdir(DIR *folder)
 {
     return strikes_outside() ? NULL : __real_readdir(folder);
+}
+
+/* Of a folder that is opened once more, to be listed: everything else is opened through the table. */
+int __real_openat(int folder_fd, const char *path, int flags, ...);
+int __wrap_openat(int folder_fd, const char *path, int flags, ...);
+int __wrap_openat(int folder_fd, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (strcmp(path, ".") == 0 && strikes_outside())
+        return -1;
+    return __real_openat(folder_fd, path, flags, mode);
 }
 
 #endif

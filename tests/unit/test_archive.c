@@ -130,17 +130,11 @@ static unsigned disturb(const struct scene *scene, const struct fault *fault)
         rig_reset(1);
         scene->before();
         rig.recording = false;
-        if (fault->kind == RIG_NO_FAULT) {
-            outside.at = at;
-            outside.calls = 0;
-            outside.error = fault->error;
-            outside.hit = false;
-        } else {
-            rig_arm(fault->kind, fault->error, UINT32_MAX, at);
-        }
+        rig_arm(fault->kind, fault->error, UINT32_MAX, at);
+        strike_outside_at(fault->kind == RIG_NO_FAULT ? at : 0, fault->error);
         enum mw_rc rc = scene->act(&err);
         hit = fault->kind == RIG_NO_FAULT ? outside.hit : rig.fault_hit;
-        outside.at = 0;
+        strike_outside_at(0, 0);
         rig_arm(RIG_NO_FAULT, 0, 0, 0);
         (void)snprintf(what, sizeof what, "call %ld: %s", at,
                        fault->kind == RIG_SHORT  ? "short"
@@ -261,19 +255,19 @@ static void v39_an_empty_journal_is_neither_archived_nor_sealed(void **state)
 static void v39_a_folder_that_holds_something_else_is_left_as_it_is(void **state)
 {
     struct mw_err err = {.text = ""};
-    char path[160];
+    char path[RIG_PATH];
     (void)state;
     begin_anew(FIRST, 3);
     assert_int_equal(mkdir(archive_dir, 0700), 0);
-    path_in(archive_dir, "letter", path);
+    rig_path(archive_dir, "letter", path);
     (void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     assert_int_equal(add(&quick, false, &err), MW_E_DENIED);
     assert_non_null(strstr(err.text, "'letter'"));
-    path_in(archive_dir, "lock", path);
+    rig_path(archive_dir, "lock", path);
     assert_false(mw_exists(AT_FDCWD, path));
-    path_in(archive_dir, "letter", path);
+    rig_path(archive_dir, "letter", path);
     assert_int_equal(unlink(path), 0);
-    path_in(archive_dir, "lost+found", path);
+    rig_path(archive_dir, "lost+found", path);
     assert_int_equal(mkdir(path, 0700), 0);
     assert_int_equal(add(&quick, false, &err), MW_OK);
 }
@@ -312,41 +306,41 @@ static void another_life(void)
 }
 static void a_segment_less(void)
 {
-    char name[MW_SEGMENT_NAME_BYTES], path[160];
+    char name[MW_SEGMENT_NAME_BYTES], path[RIG_PATH];
     same_journal();
     mw_segment_name(told + 1, name);
-    path_in(journal_dir, name, path);
+    rig_path(journal_dir, name, path);
     assert_int_equal(unlink(path), 0);
 }
 static void a_later_segment_less(void)
 {
     struct mw_segments segments;
     struct mw_err err;
-    char name[MW_SEGMENT_NAME_BYTES], path[160];
+    char name[MW_SEGMENT_NAME_BYTES], path[RIG_PATH];
     same_journal();
     int fd = open(journal_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(mw_segments_list(fd, &segments, &err), MW_OK);
     mw_segment_name(segments.first[segments.count - 2], name);
     mw_segments_free(&segments);
     (void)close(fd);
-    path_in(journal_dir, name, path);
+    rig_path(journal_dir, name, path);
     assert_int_equal(unlink(path), 0);
 }
 static void repeated_segment(void)
 {
-    char path[160], name[MW_SEGMENT_NAME_BYTES];
+    char path[RIG_PATH], name[MW_SEGMENT_NAME_BYTES];
     same_journal();
     mw_segment_name(told + 2, name); /* within the next one */
-    path_in(journal_dir, name, path);
+    rig_path(journal_dir, name, path);
     (void)close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 static void next_segment_damaged(void)
 {
-    char name[MW_SEGMENT_NAME_BYTES], path[160];
+    char name[MW_SEGMENT_NAME_BYTES], path[RIG_PATH];
     same_journal();
     mw_segment_name(told + 1, name);
-    path_in(journal_dir, name, path);
-    change_file(path, 3, 1);
+    rig_path(journal_dir, name, path);
+    rig_change_byte(path, 3, 1);
 }
 static void other_name(void)
 {
@@ -402,20 +396,20 @@ static void v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is(void **sta
     struct mw_archive_damage damage;
     struct mw_manifest manifest;
     struct mw_err err = {.text = ""};
-    char path[160];
+    char path[RIG_PATH];
     (void)state;
     begin_anew(FIRST, 3);
     assert_int_equal(add(&quick, false, &err), MW_OK);
     grow_journal(journal_dir, FIRST, 5);
-    path_in(archive_dir, MW_MANIFEST_FILE, path);
-    change_file(path, 200, 1);
+    rig_path(archive_dir, MW_MANIFEST_FILE, path);
+    rig_change_byte(path, 200, 1);
     assert_int_equal(add(&quick, false, &err), MW_E_CORRUPT);
     assert_non_null(strstr(err.text, "manifest.jsonl at line 2"));
     assert_int_equal(
         mw_archive_check(archive_dir, NULL, &quick, note_damage, &damage, &manifest, &err),
         MW_E_CORRUPT);
     assert_int_equal(manifest.count, 0);
-    change_file(path, 200, 1);
+    rig_change_byte(path, 200, 1);
     assert_int_equal(add(&quick, false, &err), MW_OK);
 }
 
@@ -426,8 +420,8 @@ static void v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed(void **
     (void)state;
     begin_anew(FIRST, 3);
     assert_int_equal(add(&quick, false, &err), MW_OK);
-    path_in(archive_dir, "lock", lock);
-    path_in(archive_dir, "segment.new", left);
+    rig_path(archive_dir, "lock", lock);
+    rig_path(archive_dir, "segment.new", left);
     (void)close(open(left, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     int fd = open(lock, O_RDWR | O_CLOEXEC);
     assert_int_equal(__real_flock(fd, LOCK_EX | LOCK_NB), 0);

@@ -25,24 +25,16 @@ struct place {
     uint64_t unpacked;                   /* of the segment */
 };
 
-static void append_to(const char *path, const char *text)
+static void in_archive(const struct place *place, char ret_path[RIG_PATH])
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    (void)close(fd);
+    rig_path(archive_dir, place->segment, ret_path);
 }
 
-static void in_archive(const struct place *place, char ret_path[160])
-{
-    path_in(archive_dir, place->segment, ret_path);
-}
-
-static void in_journal(const struct place *place, char ret_path[160])
+static void in_journal(const struct place *place, char ret_path[RIG_PATH])
 {
     char name[MW_SEGMENT_NAME_BYTES];
     mw_segment_name(place->first, name);
-    path_in(journal_dir, name, ret_path);
+    rig_path(journal_dir, name, ret_path);
 }
 
 static void as_stored(const struct place *place)
@@ -51,82 +43,82 @@ static void as_stored(const struct place *place)
 }
 static void file_gone(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
     assert_int_equal(unlink(path), 0);
 }
 static void file_emptied(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
     assert_int_equal(truncate(path, 0), 0);
 }
 static void second_frame_changed(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
-    change_file(path, (off_t)place->frame_end + 5, 1);
+    rig_change_byte(path, (off_t)place->frame_end + 5, 1);
 }
 static void cut_after_first_frame(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
     assert_int_equal(truncate(path, (off_t)place->frame_end), 0);
 }
 static void cut_in_the_end(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
     assert_int_equal(truncate(path, (off_t)place->bytes - 4), 0);
 }
 static void goes_on(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
-    append_to(path, "more");
+    rig_append_text(path, "more");
 }
 static void checksum_changed(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
-    change_file(path, (off_t)place->bytes - 6, 1);
+    rig_change_byte(path, (off_t)place->bytes - 6, 1);
 }
 static void time_changed(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_archive(place, path);
-    change_file(path, 5, 1); /* gzip's own header: unpacked, nothing is seen of it */
+    rig_change_byte(path, 5, 1); /* gzip's own header: unpacked, nothing is seen of it */
 }
 static void journal_changed(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_journal(place, path);
-    change_file(path, (off_t)place->frame_end - 3, 1);
+    rig_change_byte(path, (off_t)place->frame_end - 3, 1);
 }
 static void journal_cut(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_journal(place, path);
     assert_int_equal(truncate(path, (off_t)place->frame_end), 0);
 }
 static void journal_goes_on(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_journal(place, path);
-    append_to(path, "x");
+    rig_append_text(path, "x");
 }
 static void journal_segment_gone(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     in_journal(place, path);
     assert_int_equal(unlink(path), 0);
 }
 static void journal_unreadable(const struct place *place)
 {
-    char path[160];
+    char path[RIG_PATH];
     (void)place;
-    path_in(journal_dir, "00000000000000000001.jsonl", path);
-    change_file(path, 2, 1);
+    rig_path(journal_dir, "00000000000000000001.jsonl", path);
+    rig_change_byte(path, 2, 1);
 }
 static void journal_empty(const struct place *place)
 {
@@ -145,8 +137,8 @@ static void retell(void (*change)(struct mw_manifest_segment *segment))
     struct mw_manifest manifest;
     struct mw_buf text = mw_heap_buf();
     struct mw_err err;
-    char path[160];
-    path_in(archive_dir, MW_MANIFEST_FILE, path);
+    char path[RIG_PATH];
+    rig_path(archive_dir, MW_MANIFEST_FILE, path);
     assert_int_equal(mw_file_read(AT_FDCWD, path, 1 << 20, &text, &err), MW_OK);
     assert_int_equal(mw_manifest_read(mw_buf_str(&text), &manifest, &err), MW_OK);
     change(&manifest.segments[manifest.count - 1]);
@@ -235,7 +227,7 @@ static struct place make_place(bool packs)
     struct mw_err err = {.text = ""};
     struct mw_frame frame;
     size_t header_bytes;
-    char path[160], head[MW_FRAME_HEADER_MAX];
+    char path[RIG_PATH], head[MW_FRAME_HEADER_MAX];
     begin_anew(FIRST, 3);
     if (mw_archive_add(journal_dir, archive_dir, NULL, packs, first_end, &place, &manifest, &err) !=
         MW_OK)
@@ -406,7 +398,7 @@ static void v39_records_of_any_size_are_packed_compared_and_their_damage_told(vo
     struct mw_err err = {.text = ""};
     uint64_t last = 0;
     void *journal;
-    char path[160];
+    char path[RIG_PATH];
     (void)state;
     begin_anew(FIRST, 1);
     int length = snprintf(line, sizeof line, "{\"text\":\"");
@@ -422,16 +414,16 @@ static void v39_records_of_any_size_are_packed_compared_and_their_damage_told(vo
     if (add(NULL, true, NULL) != MW_OK || check_of(archive_dir, &last, &err) != MW_OK)
         fail_msg("%s", err.text);
     assert_int_equal(last, sealed_last());
-    path_in(archive_dir, "00000000000000000002.jsonl.gz", path);
-    change_file(path, 100, 8);
+    rig_path(archive_dir, "00000000000000000002.jsonl.gz", path);
+    rig_change_byte(path, 100, 8);
     assert_int_equal(
         mw_archive_check(archive_dir, NULL, NULL, note_damage, &damage, &manifest, &err),
         MW_E_CORRUPT);
     mw_manifest_free(&manifest);
     assert_true(damage.offset == 0 && damage.seq == 2);
-    change_file(path, 100, 8);
-    path_in(journal_dir, "00000000000000000002.jsonl", path);
-    change_file(path, 700000, 1);
+    rig_change_byte(path, 100, 8);
+    rig_path(journal_dir, "00000000000000000002.jsonl", path);
+    rig_change_byte(path, 700000, 1);
     assert_int_equal(check_of(archive_dir, &last, &err), MW_E_CORRUPT);
     assert_non_null(strstr(err.text, "journal damaged: 00000000000000000002.jsonl at byte 700000"));
 }

@@ -41,31 +41,18 @@ int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags)
 
 /* ---- what is there before ---- */
 
-static void change_byte(const char *name, off_t at)
+static void last_segment(char ret_path[RIG_PATH])
 {
-    char path[160], byte;
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(pread(fd, &byte, 1, at), 1);
-    byte ^= 1;
-    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-    (void)close(fd);
-}
-
-static void last_segment(char ret_name[40], off_t *ret_size)
-{
-    DIR *folder = __real_fdopendir(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat file;
+    DIR *folder = opendir(dir);
+    char name[40] = "";
     const struct dirent *entry;
-    ret_name[0] = '\0';
-    while ((entry = __real_readdir(folder)) != NULL)
+    assert_non_null(folder);
+    while ((entry = readdir(folder)) != NULL)
         if (mw_str_ends(mw_str_of(entry->d_name), MW_STR(".jsonl")) &&
-            strcmp(entry->d_name, ret_name) > 0)
-            (void)snprintf(ret_name, 40, "%.39s", entry->d_name);
-    assert_int_equal(__real_fstatat(dirfd(folder), ret_name, &file, 0), 0);
-    *ret_size = file.st_size;
+            strcmp(entry->d_name, name) > 0)
+            (void)snprintf(name, sizeof name, "%.39s", entry->d_name);
     (void)closedir(folder);
+    rig_path(dir, name, ret_path);
 }
 
 static void make_sound(void)
@@ -83,31 +70,28 @@ static void make_sound(void)
 /* The head says that it ended in the middle of things, and half a frame stands behind it. */
 static void make_torn(void)
 {
-    char name[40], path[160];
-    off_t size;
+    char path[RIG_PATH];
     make_sound();
-    (void)snprintf(path, sizeof path, "%s/head", dir);
+    rig_path(dir, "head", path);
     (void)unlink(path);
-    last_segment(name, &size);
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
-    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    assert_int_equal(write(fd, "{\"frame\":7,\"for", 15), 15);
-    (void)close(fd);
+    last_segment(path);
+    rig_append_text(path, "{\"frame\":7,\"for");
 }
 
 static void make_damaged(void)
 {
+    char path[RIG_PATH];
     make_sound();
-    change_byte("00000000000000000001.jsonl", 700);
+    rig_path(dir, "00000000000000000001.jsonl", path);
+    rig_change_byte(path, 700, 1);
 }
 
 static void make_damaged_at_start(void)
 {
-    char name[40];
-    off_t size;
+    char path[RIG_PATH];
     make_sound();
-    last_segment(name, &size);
-    change_byte(name, 3);
+    last_segment(path);
+    rig_change_byte(path, 3, 1);
 }
 
 static void make_nothing(void)
@@ -273,17 +257,11 @@ static void disturb(const struct scene *scene, const struct fault *fault)
         rig_empty_dir(dir);
         scene->before();
         rig.recording = false;
-        if (fault->kind == RIG_NO_FAULT) {
-            outside.at = at;
-            outside.calls = 0;
-            outside.error = fault->error;
-            outside.hit = false;
-        } else {
-            rig_arm(fault->kind, fault->error, UINT32_MAX, at);
-        }
+        rig_arm(fault->kind, fault->error, UINT32_MAX, at);
+        strike_outside_at(fault->kind == RIG_NO_FAULT ? at : 0, fault->error);
         enum mw_rc rc = scene->act(&err);
         hit = fault->kind == RIG_NO_FAULT ? outside.hit : rig.fault_hit;
-        outside.at = 0;
+        strike_outside_at(0, 0);
         rig_arm(RIG_NO_FAULT, 0, 0, 0);
         (void)snprintf(what, sizeof what, "call %ld: %s", at,
                        fault->kind == RIG_SHORT ? "short" : strerror(fault->error));
