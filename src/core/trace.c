@@ -303,12 +303,34 @@ static const struct mw_task_def *task_of_letter(const struct mw_core *core,
     return NULL;
 }
 
+/* The facts that the task was given: those of its record, and no others. */
+static bool brings_inputs(const struct mw_letter *letter, const struct mw_request *request,
+                          struct mw_str *ret_inputs, struct mw_out *out)
+{
+    uint32_t inputs = mw_node_get(request->body, request->body_node, "inputs");
+    struct mw_str text = inputs != MW_NODE_NONE ? request->body->nodes[inputs].text : MW_STR_NONE;
+    if ((text.len > 0 ? mw_str_hash(text) : 0) != letter->inputs_hash) {
+        mw_out_refuse(out, MW_E_INPUT, "/inputs",
+                      MW_STR("it goes back with the inputs of its record, unchanged"));
+        return false;
+    }
+    if (text.len > 0 && mw_node_type(request->body, inputs) != MW_NODE_ARRAY) {
+        mw_out_refuse(out, MW_E_LIMIT, "/inputs",
+                      MW_STR("it had more from earlier tasks than a record lists, so it cannot be "
+                             "given the same again: start what it was part of anew"));
+        return false;
+    }
+    *ret_inputs = text;
+    return true;
+}
+
 /* A dead letter goes back: the same task, from its first attempt on, in a trace of its own, since what it was part of has ended (P08). */
 static void decide_replay(const struct mw_core *core, const struct mw_request *request,
                           struct mw_out *out)
 {
     const struct mw_letter *letter = mw_work_letter(&core->work, request->item);
     uint32_t payload = mw_node_get(request->body, request->body_node, "payload");
+    struct mw_str given;
     if (letter == NULL) {
         mw_out_refuse(out, MW_E_MISSING, "/item", MW_STR("no such task is among the dead letters"));
         return;
@@ -331,6 +353,8 @@ static void decide_replay(const struct mw_core *core, const struct mw_request *r
                       MW_STR("it goes back with the payload of its record, unchanged"));
         return;
     }
+    if (!brings_inputs(letter, request, &given, out))
+        return;
     const struct mw_task_def *def = task_of_letter(core, letter);
     if (def == NULL) {
         mw_out_refuse(out, MW_E_CONFIG, "/item",
@@ -347,6 +371,8 @@ static void decide_replay(const struct mw_core *core, const struct mw_request *r
     back->trace = opened->trace;
     back->scope_item = opened->trace; /* nobody else's scope is left */
     back->letter = letter->task;
+    back->fact = letter->event_fact;
+    back->inputs = given;
     back->task_type = letter->skill;
     back->task_def = def->index;
     back->document = letter->document;

@@ -55,6 +55,13 @@ struct mw_fact {
 
 #define MW_FACT_BODY_MAX 4096
 
+/* Who made a fact of another trace, whose task is not in this one. All strings TRACE. */
+struct mw_author {
+    mw_seq task;
+    struct mw_str task_type;
+    struct mw_str agent_id;
+};
+
 /* What only builds, runs and what is about to end have. */
 struct mw_trace_more {
     struct mw_str parent_trace_id;
@@ -66,7 +73,9 @@ struct mw_trace_more {
     struct mw_str prompt; /* at most MW_PROMPT_KEPT bytes of it: the objective of runs */
     struct mw_str document_sha256[MW_DOCUMENTS_MAX]; /* [0], the intent's, stands in its trace */
     struct mw_str closing_reason;
-    struct mw_str letter_payload; /* of the dead letter that was put back in it; empty: none */
+    struct mw_str letter_payload;     /* of the dead letter that was put back in it; empty: none */
+    struct mw_author *letter_authors; /* TRACE; of the facts that came with it */
+    uint32_t letter_author_count;
 };
 
 /* Ten thousand of them may wait for a person: what few have lies in `more`. All strings TRACE, but for those that are shared (base/mem.h). */

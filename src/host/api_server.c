@@ -335,7 +335,8 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
     struct mw_buf rest = mw_heap_buf(), document = mw_heap_buf();
     struct mw_str actor = mw_node_get_text(tape, 0, "actor");
     struct mw_post *made = NULL;
-    if (request_text(host, kind, tape, &rest, err) == MW_OK)
+    if ((kind != MW_REQ_REPLAY_TASK || mw_host_has_inputs(host, tape, err) == MW_OK) &&
+        request_text(host, kind, tape, &rest, err) == MW_OK)
         made = mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(tape, 0, "messageId"),
                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
     /* A small one is durable with the record that it stands in; any other before the record that names it (P22). */

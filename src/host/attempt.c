@@ -124,7 +124,8 @@ static void take_inputs(struct mw_run_attempt *attempt, const struct mw_task_nee
     for (uint32_t i = 0; i < count; i++) {
         struct mw_attempt_input *input = &attempt->inputs[attempt->input_count++];
         struct mw_str type = MW_STR_NONE, agent = MW_STR_NONE;
-        (void)mw_work_author(&core->world, &core->work, facts[i]->task, &type, &agent);
+        (void)mw_work_author(&core->world, &core->work, needs->trace, facts[i]->task, &type,
+                             &agent);
         input->files_sha256 = mw_heap_copy(facts[i]->files_sha256);
         input->task_id =
             mw_heap_copy(mw_wire_id(&core->world, &attempt->arena, "t", facts[i]->task));

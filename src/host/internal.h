@@ -263,6 +263,9 @@ void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
 struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
                                  struct mw_arena *arena);
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
+/* put_back.c: whether the files that a ReplayTask's inputs name are all there. */
+MW_MUST enum mw_rc mw_host_has_inputs(struct mw_host *host, const struct mw_tape *tape,
+                                      struct mw_err *err);
 /* effects.c: bundles and promotion. */
 void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask);
 /* pins.c: what a pointer goes to is valid until the next trim. */

@@ -100,7 +100,7 @@ enum mw_rc mw_view_letters(struct mw_view *view)
 struct history {
     struct mw_view *view;
     mw_seq task;
-    struct mw_str payload, evidence;
+    struct mw_str payload, evidence, inputs;
 };
 
 /* One row a record that says what became of an attempt; written while they are read. */
@@ -151,6 +151,7 @@ static enum mw_rc on_history(void *context, const struct mw_event *event, struct
     case MW_EVT_TASK_DEAD:
         history->payload = mw_view_copy(history->view, event->task_payload);
         history->evidence = mw_view_copy(history->view, event->evidence);
+        history->inputs = mw_view_copy(history->view, event->inputs);
         break;
     default:
         break;
@@ -199,6 +200,7 @@ enum mw_rc mw_view_letter(struct mw_view *view)
     mw_json_array_end(&view->json);
     mw_view_kraw(&view->json, "evidence", history.evidence);
     mw_view_kraw(&view->json, "payload", history.payload);
+    mw_view_kraw(&view->json, "inputs", history.inputs);
     mw_json_object_end(&view->json);
     return MW_OK;
 }

@@ -9,6 +9,7 @@
 #define MW_AGENT_NONE UINT32_MAX
 #define MW_DISPATCH_BYTES_MAX (512u * 1024)
 #define MW_RESULT_INLINE_MAX 8192u
+#define MW_LETTER_INPUTS_BYTES_MAX (512u * 1024) /* with the payload less than a line may have */
 
 /* One thing to be started: from a definition row, for an owner, about an item. */
 struct mw_order {

@@ -59,9 +59,26 @@ uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str
     return count;
 }
 
-bool mw_work_author(const struct mw_world *world, const struct mw_work *work, mw_seq task_id,
-                    struct mw_str *ret_task_type, struct mw_str *ret_agent_id)
+/* A dead letter that was put back brought the names of those whose facts it brought. */
+static bool letter_author(const struct mw_trace *trace, mw_seq task, struct mw_str *ret_task_type,
+                          struct mw_str *ret_agent_id)
 {
+    const struct mw_trace_more *more = mw_trace_more(trace);
+    for (uint32_t i = 0; i < more->letter_author_count; i++)
+        if (more->letter_authors[i].task == task) {
+            *ret_task_type = more->letter_authors[i].task_type;
+            *ret_agent_id = more->letter_authors[i].agent_id;
+            return true;
+        }
+    return false;
+}
+
+bool mw_work_author(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_trace *trace, mw_seq task_id, struct mw_str *ret_task_type,
+                    struct mw_str *ret_agent_id)
+{
+    if (letter_author(trace, task_id, ret_task_type, ret_agent_id))
+        return true;
     const struct mw_item *item = mw_world_item(world, task_id);
     if (item == NULL || item->kind != MW_ITEM_TASK)
         return false;

@@ -139,7 +139,7 @@ bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
 static bool reuse_fact(const struct mw_world *world, const struct mw_order *order,
                        struct mw_out *out)
 {
-    if (order->def->key == NULL)
+    if (order->def->key == NULL || order->letter != 0) /* who puts it back wants it done */
         return false;
     struct mw_str key = eval_or(world, order, order->def->key, MW_STR_NONE, out);
     const struct mw_fact *fact = NULL;

@@ -36,7 +36,9 @@ struct mw_skill_queue {
 struct mw_letter {
     mw_seq task;
     mw_seq put_back;       /* trace that it was put back in; 0: it lies here */
+    mw_seq event_fact;     /* what it was an answer to; 0: nothing */
     uint64_t payload_hash; /* 0: it never had a payload, so it cannot be put back */
+    uint64_t inputs_hash;  /* of the facts it was given, as its record lists them; 0: none */
     struct mw_str skill;   /* all strings KEEP */
     struct mw_str expects;
     struct mw_str trace_id;
@@ -197,9 +199,10 @@ struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task);
 /* Facts that a scope sees (or the whole trace), oldest first: of one type, or with an empty type those that brought files. */
 uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
                        const struct mw_fact **ret_facts, uint32_t facts_max);
-/* Who did a task, for a commit's author line. */
-bool mw_work_author(const struct mw_world *world, const struct mw_work *work, mw_seq task,
-                    struct mw_str *ret_task_type, struct mw_str *ret_agent_id);
+/* Who did a task whose fact this trace has, for a commit's author line. */
+bool mw_work_author(const struct mw_world *world, const struct mw_work *work,
+                    const struct mw_trace *trace, mw_seq task, struct mw_str *ret_task_type,
+                    struct mw_str *ret_agent_id);
 /* Canonical text of everything owned, for the state hash. */
 void mw_work_dump(const struct mw_world *world, const struct mw_work *work, struct mw_buf *buf);
 /* What the state hash leaves out and ended traces leave behind. */

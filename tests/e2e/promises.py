@@ -76,6 +76,163 @@ def dead_letter(worlds):
     world.verify()
 
 
+BAKERY = """\
+workflow: Bakery
+purpose: One makes dough, the other bakes what it finds.
+roles:
+  first: {task: {skill: MakeDough, expects: DoughMade, owns: ["'dough/**'"]}}
+  second:
+    task:
+      skill: BakeDough
+      expects: BreadBaked
+      files: trace
+      context: [DoughMade]
+      owns: ["'bread/' + facts.DoughMade.name + '/**'"]
+start:
+  - role: first
+handoffs:
+  - {on: DoughMade, to: second}
+  - {on: BreadBaked, complete: true}
+limits: {iterations: 4, timeout: 5m}
+"""
+DOUGH = """#!/bin/sh
+cat >/dev/null
+mkdir -p dough
+printf 'rye\\n' >dough/a.txt
+printf '{"type":"DoughMade","payload":{"name":"loaf","grams":700}}\\n'
+"""
+# What it finds is what it bakes; it says what it was told by the other's words, too.
+BREAD = """#!/usr/bin/python3 -IS
+import json, os, sys
+task = json.load(sys.stdin)
+with open("dough/a.txt") as file:
+    dough = file.read().strip()
+os.makedirs("bread/loaf")
+with open("bread/loaf/b.txt", "w") as file:
+    file.write("baked " + dough)
+print(json.dumps({"type": "BreadBaked", "payload": {"of": dough, "context": task["context"], "owns": task["expects"]["owns"]}}))
+"""
+
+
+def bakery(worlds):
+    """A workspace where the second task came to nothing, after the first had made files for it."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Bakery.yaml", BAKERY)
+    world.write("policies/policy.yaml", POLICY.format(skill="BakeDough", attempts=1, timeout="5s", base="10ms"))
+    world.agent("kneader", agent_text("kneader", "MakeDough"), DOUGH)
+    world.agent("oven", agent_text("oven", "BakeDough"), "#!/bin/sh\ncat >/dev/null\nexit 3\n")
+    code, _, err = world.run("run", "Bakery", "bake", limit_s=60)
+    want(code == 1, f"a task that fails: exit {code}: {err}")
+    return world, told(world, "dlq", "show")
+
+
+def dead_letter_with_files(worlds):
+    """A task that needs what earlier ones made finds it again when it is put back, with their words, and may write where it might."""
+    world, shown = bakery(worlds)
+    want([given["type"] for given in shown["inputs"]] == ["DoughMade"] and shown["inputs"][0]["agentId"] == "kneader", f"{shown}")
+    os.kill(world.host(), 9)
+    world.agent("oven", agent_text("oven", "BakeDough"), BREAD)
+    back = told(world, "dlq", "replay")
+    until(lambda: [r for r in world.kinds("trace.ended") if r["traceId"] == back["traceId"]], 20, "the end of the second series")
+    results = [r for r in world.kinds("task.result") if r["traceId"] == back["traceId"]]
+    want(len(results) == 1, f"{results}: {world.kinds('task.failed')}")
+    first = [r for r in world.kinds("task.result") if r["type"] == "DoughMade"][0]
+    want(results[0]["payload"] == {"of": "rye", "context": {"DoughMade": first["payload"]}, "owns": ["bread/loaf/**"]}, f"{results}")
+    want(results[0]["filesSha256"], "its own files were not taken")
+    world.verify()
+
+
+def dead_letter_without_its_files(worlds):
+    """Files that are gone are said, before anything is put back; brought again, it goes."""
+    world, shown = bakery(worlds)
+    world.agent("oven", agent_text("oven", "BakeDough"), BREAD)
+    listed = shown["inputs"][0]["filesSha256"]
+    with open(world.path("blobs", listed[:2], listed[2:]), encoding="utf-8") as file:
+        body = next(word for word in file.read().replace('"', " ").split() if len(word) == 64)
+    for sha256, words in ((body, "a.txt"), (listed, "")):
+        place = world.path("blobs", sha256[:2], sha256[2:])
+        os.rename(place, place + ".away")
+        code, _, err = world.run("dlq", "replay")
+        want(code == 65 and "MakeDough" in err and words in err and "cannot be put back" in err, f"exit {code}: {err}")
+        want(not world.kinds("task.put_back") and told(world, "dlq", "list")["waiting"] == 1, "it went back all the same")
+        os.rename(place + ".away", place)
+    item = shown["letter"]["task"]
+    status, answer = world.post("ReplayTask", messageId="m-without", item=item, payload=shown["payload"])
+    want(status == 400 and "inputs" in json.dumps(answer), f"without its inputs: {status} {answer}")
+    told(world, "dlq", "replay", item)
+    until(lambda: [r for r in world.kinds("task.result") if r["type"] == "BreadBaked"], 20, "the bread")
+    world.verify()
+
+
+LINE_BYTES_MAX = 1 << 20
+PAYLOAD_BYTES_MAX = 384 << 10
+
+
+def letter_of_size(worlds, size):
+    """A task whose payload is {"big":{"a":"xx…"}}, so many bytes, and that comes to nothing."""
+    world = World(worlds)
+    one_task(world, attempts=1)
+    world.write("workflows/Lone.yaml", WORKFLOW.format(name="Lone", skill="MakeThing").replace("expects: ThingMade", "expects: ThingMade, payload: {big: intent.blueprint}"))
+    world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\ncat >/dev/null\nexit 3\n")
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    filler = size - len('{"big":{"a":""}}')
+    status, answer = world.post("StartRun", messageId="m-large", workflow="Lone", prompt="x", blueprint={"a": "x" * filler})
+    want(status == 200, f"{status} {answer}")
+    until(lambda: world.kinds("trace.ended"), 20, "the end")
+    return world
+
+
+def dead_letter_of_any_size(worlds):
+    """A letter holds what its task was told as far as a task can be told anything, and no line of the journal is longer than one may be."""
+    for size in (200_000, PAYLOAD_BYTES_MAX):
+        world = letter_of_size(worlds, size)
+        payload = told(world, "dlq", "show")["payload"]
+        want(len(json.dumps(payload, separators=(",", ":"))) == size, "the letter's payload has another size")
+        os.kill(world.host(), 9)
+        world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\nprintf '{\"type\":\"ThingMade\",\"payload\":{\"read\":%s}}\\n' \"$(wc -c)\"\n")
+        back = told(world, "dlq", "replay")
+        until(lambda: [r for r in world.kinds("task.result") if r["traceId"] == back["traceId"]], 20, "the answer of who was asked again")
+        want(world.kinds("task.result")[-1]["payload"]["read"] > size, "it was told less")
+        want(max(len(json.dumps(record, separators=(",", ":"))) for record in world.records()) < LINE_BYTES_MAX, "a line is too long")
+        world.verify()
+    for size in (PAYLOAD_BYTES_MAX + 1, (1 << 20) + 1):
+        world = letter_of_size(worlds, size)
+        letter = told(world, "dlq", "list")["letters"][0]
+        want("more than 393216 bytes" in letter["reason"], f"{letter}")
+        code, _, err = world.run("dlq", "replay")
+        want(code == 2 and "payload could not be made" in err, f"exit {code}: {err}")
+        want(max(len(json.dumps(record)) for record in world.records()) < 8192, "what could not be told is in the journal all the same")
+        world.verify()
+
+
+# Each says 8,000 bytes; the baker is told all of them.
+KNEADING = """#!/usr/bin/python3 -IS
+import json, sys
+made = json.load(sys.stdin)["context"].get("DoughMade", [])
+print(json.dumps({"type": "DoughMade", "payload": {"name": "loaf", "n": 1 + (len(made) if isinstance(made, list) else 1), "flour": "f" * 8000}}))
+"""
+
+
+def dead_letter_with_too_much(worlds):
+    """More of earlier tasks than a record lists is said and not cut: the letter stays, and nothing is started with less."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Bakery.yaml", BAKERY.replace("owns: [\"'dough/**'\"]", "context: [DoughMade]").replace("iterations: 4", "iterations: 100")
+                .replace("{on: DoughMade, to: second}", "{on: DoughMade, when: event.n >= 70, to: second}\n  - {on: DoughMade, to: first}"))
+    world.write("policies/policy.yaml", POLICY.format(skill="BakeDough", attempts=1, timeout="5s", base="10ms"))
+    world.agent("kneader", agent_text("kneader", "MakeDough"), KNEADING)
+    world.agent("oven", agent_text("oven", "BakeDough"), "#!/bin/sh\ncat >/dev/null\nexit 3\n")
+    code, _, err = world.run("run", "Bakery", "bake", limit_s=120)
+    want(code == 1, f"a task that fails: exit {code}: {err}")
+    want(told(world, "dlq", "show")["inputs"] == 70, "they should be counted")
+    code, _, err = world.run("dlq", "replay")
+    want(code == 4 and "more from earlier tasks than a record lists" in err, f"exit {code}: {err}")
+    want(told(world, "dlq", "list")["waiting"] == 1 and not world.kinds("task.put_back"), "it went back with less")
+    want(max(len(json.dumps(record)) for record in world.records()) < LINE_BYTES_MAX, "a line is too long")
+    world.verify()
+
+
 POISONED = os.path.join(os.path.dirname(PROGRAM), "millwright_poisoned")
 
 
@@ -464,6 +621,10 @@ prove("promise_short_forms_on_this_disk_P01_P03_P04_P10_P11_P12_P17_P21_P22", ve
 prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
+prove("promise_P08_a_dead_letter_goes_back_with_the_files_and_words_of_earlier_tasks", dead_letter_with_files)
+prove("promise_P08_a_dead_letter_of_any_size_a_payload_may_have_goes_back_whole", dead_letter_of_any_size)
+prove("promise_P08_a_dead_letter_with_more_than_a_record_lists_stays_and_says_so", dead_letter_with_too_much)
+prove("promise_P08_a_dead_letter_whose_files_are_gone_is_not_put_back", dead_letter_without_its_files)
 prove("promise_P08_a_request_that_ends_the_host_twice_is_put_in_quarantine", poison_request)
 prove("promise_P08_an_answer_that_ends_the_host_twice_fails_its_attempt", poison_answer)
 prove("promise_P08_a_record_that_ends_three_replays_makes_the_host_read_only", poison_record)

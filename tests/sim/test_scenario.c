@@ -256,8 +256,9 @@ static const char *letter_body(struct story *story, struct mw_str payload, mw_se
             continue;
         *ret_task = e.item;
         struct mw_str told = payload.len > 0 ? payload : e.task_payload;
-        return mw_arena_format(&rig->body, "{\"item\":\"t\",\"payload\":%.*s}",
-                               MW_STR_ARG(told.len > 0 ? told : MW_STR("{}")))
+        return mw_arena_format(&rig->body, "{\"item\":\"t\",\"payload\":%.*s%s%.*s}",
+                               MW_STR_ARG(told.len > 0 ? told : MW_STR("{}")),
+                               e.inputs.len > 0 ? ",\"inputs\":" : "", MW_STR_ARG(e.inputs))
             .ptr;
     }
     fail_msg("no letter is dead");

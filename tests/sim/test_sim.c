@@ -474,26 +474,34 @@ static void put_back(struct sim *sim)
 {
     struct rig *rig = sim->rig;
     const struct mw_work *work = &rig->core.work;
-    char body[600];
     if (work->letter_count == 0)
         return;
     const struct mw_letter *letter = &work->letters[rig_below(rig, work->letter_count)];
-    struct mw_str payload = MW_STR_NONE;
+    struct mw_str payload = MW_STR_NONE, inputs = MW_STR_NONE;
     for (size_t i = rig->line_count; i-- > 0 && payload.len == 0;) {
         struct mw_event event;
         mw_arena_reset(&rig->body);
         RIG_CHECK(rig, mw_event_read(&rig->body, rig_line(rig, i), &event, NULL) == MW_OK,
                   "a line is no record");
-        if (event.kind == MW_EVT_TASK_DEAD && event.item == letter->task)
-            payload = event.task_payload;
+        if (event.kind != MW_EVT_TASK_DEAD || event.item != letter->task)
+            continue;
+        payload = event.task_payload;
+        inputs = event.inputs;
     }
-    if (payload.len > 500)
+    if (payload.len + inputs.len + 100 > sizeof sim->calls[0].body)
         return;
     bool another = payload.len == 0 || chance(sim, 20);
     bool back = letter->put_back != 0;
     if (another)
         payload = MW_STR("{\"other\":1}");
-    snprintf(body, sizeof body, "{\"item\":\"t\",\"payload\":%.*s}", MW_STR_ARG(payload));
+    if (inputs.len > 0 && chance(sim, 10)) { /* not what it had */
+        another = true;
+        inputs = MW_STR("[]");
+    }
+    const char *body =
+        mw_arena_format(&rig->body, "{\"item\":\"t\",\"payload\":%.*s%s%.*s}", MW_STR_ARG(payload),
+                        inputs.len > 0 ? ",\"inputs\":" : "", MW_STR_ARG(inputs))
+            .ptr;
     struct call *call = ask(sim, MW_REQ_REPLAY_TASK, body, letter->task);
     RIG_CHECK(rig, (call->rc == MW_OK) == (!back && !another), "letter %lu: %s",
               (unsigned long)letter->task, mw_rc_name(call->rc));
