@@ -75,6 +75,7 @@ def sweep(kind, cost):
 
 DETECTORS = [
     unit("test_journal", 1, "src/journal"),
+    unit("test_journal_durable", 1, "src/journal"),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
     unit("test_core", 1, "src/core", "src/work", "src/loop"),
     unit("test_promote", 1, "src/stage"),
