@@ -1,17 +1,15 @@
 /*
  * bench.h - private to cli: what the workloads of `millwright bench` share.
  *
- * Owns:     a temporary workspace with a real host of this program (bench_host.c), the flows that are kept in flight (bench_flow.c), what
- *           the machine itself can do (bench_limits.c), the figures (cmd_bench.c).
+ * Owns:     the flows that are kept in flight in a trial (trial.h; bench_flow.c), what the machine itself can do (bench_limits.c), the figures
+ *           (cmd_bench.c).
  * Does not: make anything faster: the host runs as it always does, posted to over its socket.
  * To add a workload: a function here, a row in cmd_bench.c's table; a coordinator in factory/bench/ when it needs one of its own.
  */
 #ifndef MW_CLI_BENCH_H
 #define MW_CLI_BENCH_H
 
-#include "cli/link.h"
-
-#include <sys/types.h>
+#include "cli/trial.h"
 
 #define MW_BENCH_RUNS_MAX 100u
 #define MW_BENCH_FIGURES_MAX 96u
@@ -46,31 +44,17 @@ struct mw_bench_figure *mw_bench_note(struct mw_bench *bench, const char *work, 
                                       const char *name, const char *unit, double value);
 void mw_bench_beside(struct mw_bench_figure *figure, const char *limit_name, double limit);
 
-/* bench_host.c: a workspace that lives as long as one measurement. */
-struct mw_bench_host {
-    struct mw_cli cli; /* the host's own: its workspace, an arena */
-    char *folder;      /* owned; removed at the end */
-};
-MW_MUST enum mw_rc mw_bench_host_start(const struct mw_bench *bench, struct mw_bench_host *ret_host,
-                                       struct mw_err *err);
-void mw_bench_host_end(struct mw_bench_host *host);
-/* The running host's process. */
-MW_MUST enum mw_rc mw_bench_host_pid(struct mw_bench_host *host, pid_t *ret_pid,
-                                     struct mw_err *err);
-MW_MUST enum mw_rc mw_bench_host_stop(struct mw_bench_host *host, struct mw_err *err);
-/* kill -9; nobody listens when this returns. */
-MW_MUST enum mw_rc mw_bench_host_kill(struct mw_bench_host *host, struct mw_err *err);
-/* From no host to one that answers and is ready. */
-MW_MUST enum mw_rc mw_bench_host_again(struct mw_bench_host *host, double *ret_ms,
-                                       struct mw_err *err);
+/* bench_host.c: a host for one measurement, and what it says of itself. */
+MW_MUST enum mw_rc mw_bench_trial(const struct mw_bench *bench, struct mw_trial *ret_host,
+                                  struct mw_err *err);
 /* What the host says of itself in the view `stats`. */
 struct mw_bench_stats {
     int64_t durable, journal_bytes, frames, syncs, cpu_us, children_cpu_us, state_bytes;
 };
-MW_MUST enum mw_rc mw_bench_stats_read(struct mw_bench_host *host, struct mw_bench_stats *ret_stats,
+MW_MUST enum mw_rc mw_bench_stats_read(struct mw_trial *host, struct mw_bench_stats *ret_stats,
                                        struct mw_err *err);
 /* Bytes that the workspace takes on the disk now. */
-uint64_t mw_bench_disk_bytes(const struct mw_bench_host *host);
+uint64_t mw_bench_disk_bytes(const struct mw_trial *host);
 
 /* bench_flow.c: posts one coordinator after the other and waits for the end of its trace. */
 struct mw_bench_flow {
@@ -89,7 +73,7 @@ struct mw_bench_flow {
     double *latency_us;  /* owned, one a flow, sorted; mw_bench_flow_free */
     uint64_t latency_cap;
 };
-MW_MUST enum mw_rc mw_bench_flow_run(struct mw_bench_host *host, struct mw_bench_flow *flow,
+MW_MUST enum mw_rc mw_bench_flow_run(struct mw_trial *host, struct mw_bench_flow *flow,
                                      struct mw_err *err);
 double mw_bench_flow_percentile_us(const struct mw_bench_flow *flow, double percent);
 void mw_bench_flow_free(struct mw_bench_flow *flow);
@@ -101,30 +85,8 @@ MW_MUST enum mw_rc mw_bench_w3(struct mw_bench *bench, struct mw_err *err);
 MW_MUST enum mw_rc mw_bench_w6(struct mw_bench *bench, struct mw_err *err);
 
 /* bench_worker.c: the agent `remote` of factory/bench. */
-struct mw_bench_worker {
-    struct mw_bench_host *host; /* borrowed */
-    const char *name;
-    struct mw_http_stream stream;
-    bool connected;
-    struct mw_buf answers; /* owned; sent with the next take */
-    struct mw_arena arena; /* owned */
-    struct mw_tape tape;   /* the host's last answer */
-};
-MW_MUST enum mw_rc mw_bench_worker_open(struct mw_bench_host *host, const char *name,
-                                        struct mw_bench_worker *ret_worker, struct mw_err *err);
-/* Up to 1,024 tasks, in worker->tape under "tasks"; the answers put before are recorded first. */
-MW_MUST enum mw_rc mw_bench_worker_take(struct mw_bench_worker *worker, uint32_t wait_ms,
-                                        uint32_t *ret_count, struct mw_err *err);
-void mw_bench_worker_answer(struct mw_bench_worker *worker, struct mw_str task_id, uint64_t fence,
-                            struct mw_str payload);
-/* At most 1,024 fences. *ret_gone: how many of them are its own no more. */
-MW_MUST enum mw_rc mw_bench_worker_holds(struct mw_bench_worker *worker, const uint64_t *fences,
-                                         uint32_t count, uint32_t *ret_gone, struct mw_err *err);
-void mw_bench_worker_lost(struct mw_bench_worker *worker);
-void mw_bench_worker_close(struct mw_bench_worker *worker);
 /* A process that answers every task at once. */
-MW_MUST enum mw_rc mw_bench_worker_start(struct mw_bench_host *host, pid_t *ret_pid,
-                                         struct mw_err *err);
+MW_MUST enum mw_rc mw_bench_worker_start(struct mw_trial *host, pid_t *ret_pid, struct mw_err *err);
 void mw_bench_worker_end(pid_t pid, double *ret_cpu_s);
 
 /* bench_life.c: starts and memory. */

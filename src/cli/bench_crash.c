@@ -20,7 +20,7 @@ struct held {
 };
 
 struct crash {
-    struct mw_bench_worker worker;
+    struct mw_trial_worker worker;
     struct held *held; /* owned; not answered yet */
     uint32_t held_count, held_cap;
     uint64_t *given; /* owned; numbers of tasks, in the order in which they were given */
@@ -64,10 +64,10 @@ static enum mw_rc work_until(struct crash *crash, uint64_t given, bool hold_last
     while (rc == MW_OK && (crash->given_count < given || (!hold_last && crash->held_count > 0))) {
         uint32_t count;
         for (uint32_t i = 0; i < crash->held_count; i++)
-            mw_bench_worker_answer(&crash->worker, mw_str_of(crash->held[i].task_id),
+            mw_trial_worker_answer(&crash->worker, mw_str_of(crash->held[i].task_id),
                                    crash->held[i].fence, mw_str_of(crash->held[i].payload));
         crash->held_count = 0;
-        rc = mw_bench_worker_take(&crash->worker, 20000, &count, err);
+        rc = mw_trial_worker_take(&crash->worker, 20000, &count, err);
         if (rc == MW_OK)
             rc = note_tasks(crash, err);
     }
@@ -79,13 +79,13 @@ static enum mw_rc come_back(struct crash *crash, uint64_t *ret_lost, struct mw_e
 {
     uint64_t fences[HELD_MAX];
     enum mw_rc rc = MW_OK;
-    mw_bench_worker_lost(&crash->worker);
+    mw_trial_worker_lost(&crash->worker);
     for (uint32_t from = 0; rc == MW_OK && from < crash->held_count; from += HELD_MAX) {
         uint32_t count = crash->held_count - from < HELD_MAX ? crash->held_count - from : HELD_MAX;
         uint32_t gone = 0;
         for (uint32_t i = 0; i < count; i++)
             fences[i] = crash->held[from + i].fence;
-        rc = mw_bench_worker_holds(&crash->worker, fences, count, &gone, err);
+        rc = mw_trial_worker_holds(&crash->worker, fences, count, &gone, err);
         *ret_lost += gone;
     }
     return rc;
@@ -146,7 +146,7 @@ static bool on_line(void *context, struct mw_str line)
     return true;
 }
 
-static enum mw_rc count(struct mw_bench_host *host, const struct crash *crash, uint64_t flows,
+static enum mw_rc count(struct mw_trial *host, const struct crash *crash, uint64_t flows,
                         uint64_t *ret_lost, uint64_t *ret_repeated, struct mw_err *err)
 {
     struct counted counted = {.cap = flows * TASKS_A_FLOW * 2};
@@ -171,7 +171,7 @@ struct crashed {
     uint64_t lost, repeated;
 };
 
-static enum mw_rc crash_once(struct mw_bench_host *host, struct crash *crash, uint64_t flows,
+static enum mw_rc crash_once(struct mw_trial *host, struct crash *crash, uint64_t flows,
                              struct crashed *ret_crashed, struct mw_err *err)
 {
     struct crashed crashed = {0};
@@ -186,17 +186,17 @@ static enum mw_rc crash_once(struct mw_bench_host *host, struct crash *crash, ui
     if (rc == MW_OK)
         rc = work_until(crash, flows * DONE_BEFORE, true, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_kill(host, err);
+        rc = mw_trial_kill(host, err);
     int64_t from_ns = mw_now_monotonic_ns();
     if (rc == MW_OK)
-        rc = mw_bench_host_again(host, &start_ms, err);
+        rc = mw_trial_again(host, &start_ms, err);
     if (rc == MW_OK)
         rc = come_back(crash, &crashed.lost, err);
     crashed.back_ms = (double)(mw_now_monotonic_ns() - from_ns) / 1e6;
     if (rc == MW_OK)
         rc = work_until(crash, flows * TASKS_A_FLOW, false, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_stop(host, err);
+        rc = mw_trial_stop(host, err);
     if (rc == MW_OK)
         rc = count(host, crash, flows, &crashed.lost, &crashed.repeated, err);
     if (rc == MW_OK)
@@ -206,20 +206,18 @@ static enum mw_rc crash_once(struct mw_bench_host *host, struct crash *crash, ui
 
 static enum mw_rc crash_with(struct mw_bench *bench, uint32_t flows, struct mw_err *err)
 {
-    struct mw_bench_host host;
+    struct mw_trial host;
     struct crashed crashed;
     uint32_t tasks = flows * TASKS_A_FLOW;
     struct crash crash = {.held_cap = tasks, .given_cap = tasks * 2};
-    enum mw_rc rc = mw_bench_host_start(bench, &host, err);
+    enum mw_rc rc = mw_bench_trial(bench, &host, err);
     if (rc != MW_OK)
         return rc;
     crash.held = mw_heap_alloc(crash.held_cap * sizeof(*crash.held));
     crash.given = mw_heap_alloc(crash.given_cap * sizeof(*crash.given));
-    rc = mw_bench_worker_open(&host, "bench", &crash.worker, err);
-    if (rc == MW_OK) {
-        rc = crash_once(&host, &crash, flows, &crashed, err);
-        mw_bench_worker_close(&crash.worker);
-    }
+    mw_trial_worker_open(&host, "bench", &crash.worker);
+    rc = crash_once(&host, &crash, flows, &crashed, err);
+    mw_trial_worker_close(&crash.worker);
     if (rc == MW_OK) {
         (void)mw_bench_note(bench, "W5", flows, "all are where they were", "ms", crashed.back_ms);
         (void)mw_bench_note(bench, "W5", flows, "lost", "", (double)crashed.lost);
@@ -227,7 +225,7 @@ static enum mw_rc crash_with(struct mw_bench *bench, uint32_t flows, struct mw_e
     }
     mw_heap_free(crash.held);
     mw_heap_free(crash.given);
-    mw_bench_host_end(&host);
+    mw_trial_end(&host);
     return rc;
 }
 

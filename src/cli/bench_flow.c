@@ -24,7 +24,7 @@ struct slot {
 };
 
 struct driver {
-    struct mw_bench_host *host;
+    struct mw_trial *host;
     struct mw_bench_flow *flow;
     struct mw_http_stream ends;
     struct slot slots[MW_BENCH_IN_FLIGHT_MAX];
@@ -187,8 +187,7 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-enum mw_rc mw_bench_flow_run(struct mw_bench_host *host, struct mw_bench_flow *flow,
-                             struct mw_err *err)
+enum mw_rc mw_bench_flow_run(struct mw_trial *host, struct mw_bench_flow *flow, struct mw_err *err)
 {
     struct mw_bench_stats stats;
     struct driver *driver = mw_heap_alloc(sizeof(*driver));
@@ -261,14 +260,14 @@ struct workload {
 /* One measurement in a workspace of its own, after a few flows that nobody counts. */
 static enum mw_rc measure(struct measured *measured, struct mw_err *err)
 {
-    struct mw_bench_host host;
+    struct mw_trial host;
     struct mw_bench_flow *flow = &measured->flow;
     struct mw_bench_flow warm_up = {.coordinator = flow->coordinator,
                                     .series = 'w',
                                     .in_flight = 1,
                                     .flows_max = WARM_UP_FLOWS};
     pid_t worker = 0;
-    enum mw_rc rc = mw_bench_host_start(measured->bench, &host, err);
+    enum mw_rc rc = mw_bench_trial(measured->bench, &host, err);
     if (rc != MW_OK)
         return rc;
     if (flow->with_worker)
@@ -286,7 +285,7 @@ static enum mw_rc measure(struct measured *measured, struct mw_err *err)
     if (worker > 0)
         mw_bench_worker_end(worker, &flow->worker_cpu_s);
     measured->disk_bytes = mw_bench_disk_bytes(&host) - disk_bytes;
-    mw_bench_host_end(&host);
+    mw_trial_end(&host);
     return rc;
 }
 

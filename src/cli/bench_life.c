@@ -25,12 +25,12 @@ struct weight {
     double rss, pss;
 };
 
-static enum mw_rc weigh(struct mw_bench_host *host, struct weight *ret_weight, struct mw_err *err)
+static enum mw_rc weigh(struct mw_trial *host, struct weight *ret_weight, struct mw_err *err)
 {
     pid_t pid;
     unsigned long kib;
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_bench_host_pid(host, &pid, err);
+    enum mw_rc rc = mw_trial_pid(host, &pid, err);
     if (rc != MW_OK)
         return rc;
     mw_autofree char *path = mw_heap_format("/proc/%d/smaps_rollup", pid);
@@ -51,16 +51,16 @@ static enum mw_rc weigh(struct mw_bench_host *host, struct weight *ret_weight, s
 
 static enum mw_rc empty_starts(struct mw_bench *bench, struct mw_err *err)
 {
-    struct mw_bench_host host;
+    struct mw_trial host;
     struct weight weight;
     double best_ms = 0, ms;
-    enum mw_rc rc = mw_bench_host_start(bench, &host, err);
+    enum mw_rc rc = mw_bench_trial(bench, &host, err);
     if (rc != MW_OK)
         return rc;
     for (uint32_t i = 0; rc == MW_OK && i < EMPTY_STARTS; i++) {
-        rc = mw_bench_host_stop(&host, err);
+        rc = mw_trial_stop(&host, err);
         if (rc == MW_OK)
-            rc = mw_bench_host_again(&host, &ms, err);
+            rc = mw_trial_again(&host, &ms, err);
         if (rc == MW_OK && (i == 0 || ms < best_ms))
             best_ms = ms;
     }
@@ -72,19 +72,19 @@ static enum mw_rc empty_starts(struct mw_bench *bench, struct mw_err *err)
         (void)mw_bench_note(bench, "W4", 1, "at rest, its part of shared pages", "MB",
                             weight.pss / 1e6);
     }
-    mw_bench_host_end(&host);
+    mw_trial_end(&host);
     return rc;
 }
 
 /* Anything in .millwright/cache may go at any time. */
-static enum mw_rc drop_cache(const struct mw_bench_host *host, struct mw_err *err)
+static enum mw_rc drop_cache(const struct mw_trial *host, struct mw_err *err)
 {
     mw_autofree char *cache = mw_heap_format("%s/.millwright/cache", host->folder);
     enum mw_rc rc = mw_remove_tree(AT_FDCWD, cache, err);
     return rc == MW_OK ? mw_mkdirs(AT_FDCWD, cache, 0700, err) : rc;
 }
 
-static bool make_snapshot(const struct mw_bench_host *host)
+static bool make_snapshot(const struct mw_trial *host)
 {
     struct mw_cli_snapshot snapshot;
     struct mw_err err;
@@ -101,12 +101,12 @@ static bool make_snapshot(const struct mw_bench_host *host)
 
 static enum mw_rc large_starts(struct mw_bench *bench, struct mw_err *err)
 {
-    struct mw_bench_host host;
+    struct mw_trial host;
     struct mw_bench_stats stats = {0};
     struct weight weight;
     double without_ms = 0, with_ms = 0;
     int64_t wanted = (int64_t)(RECORDS_FULL * mw_bench_part(bench));
-    enum mw_rc rc = mw_bench_host_start(bench, &host, err);
+    enum mw_rc rc = mw_bench_trial(bench, &host, err);
     if (rc != MW_OK)
         return rc;
     for (char series = 'A'; rc == MW_OK && stats.durable < wanted && series <= 'Z'; series++) {
@@ -121,18 +121,18 @@ static enum mw_rc large_starts(struct mw_bench *bench, struct mw_err *err)
             rc = mw_bench_stats_read(&host, &stats, err);
     }
     if (rc == MW_OK)
-        rc = mw_bench_host_stop(&host, err);
+        rc = mw_trial_stop(&host, err);
     if (rc == MW_OK)
         rc = drop_cache(&host, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_again(&host, &without_ms, err);
+        rc = mw_trial_again(&host, &without_ms, err);
     if (rc == MW_OK)
         rc = weigh(&host, &weight, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_stop(&host, err);
+        rc = mw_trial_stop(&host, err);
     bool has_snapshot = rc == MW_OK && make_snapshot(&host);
     if (has_snapshot)
-        rc = mw_bench_host_again(&host, &with_ms, err);
+        rc = mw_trial_again(&host, &with_ms, err);
     if (rc == MW_OK) {
         (void)mw_bench_note(bench, "W4", 1, "records of the large journal", "",
                             (double)stats.durable);
@@ -144,18 +144,18 @@ static enum mw_rc large_starts(struct mw_bench *bench, struct mw_err *err)
             (void)fprintf(stderr, "millwright: no snapshot was made: that start is not measured\n");
         (void)mw_bench_note(bench, "W4", 1, "at rest after it, resident", "MB", weight.rss / 1e6);
     }
-    mw_bench_host_end(&host);
+    mw_trial_end(&host);
     return rc;
 }
 
 static enum mw_rc parked(struct mw_bench *bench, struct mw_err *err)
 {
-    struct mw_bench_host host;
+    struct mw_trial host;
     struct mw_bench_stats before = {0}, after = {0};
     struct weight light = {0}, heavy = {0}, again = {0};
     uint64_t flows = (uint64_t)(PARKED_FULL * mw_bench_part(bench));
     double ms = 0;
-    enum mw_rc rc = mw_bench_host_start(bench, &host, err);
+    enum mw_rc rc = mw_bench_trial(bench, &host, err);
     if (rc != MW_OK)
         return rc;
     struct mw_bench_flow plan = {.coordinator = "BenchParked",
@@ -174,11 +174,11 @@ static enum mw_rc parked(struct mw_bench *bench, struct mw_err *err)
     if (rc == MW_OK)
         rc = weigh(&host, &heavy, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_stop(&host, err);
+        rc = mw_trial_stop(&host, err);
     if (rc == MW_OK)
         rc = drop_cache(&host, err);
     if (rc == MW_OK)
-        rc = mw_bench_host_again(&host, &ms, err);
+        rc = mw_trial_again(&host, &ms, err);
     if (rc == MW_OK)
         rc = weigh(&host, &again, err);
     if (rc == MW_OK) {
@@ -192,7 +192,7 @@ static enum mw_rc parked(struct mw_bench *bench, struct mw_err *err)
                             (again.rss - light.rss) / 1e3 / count);
         (void)mw_bench_note(bench, "W4", 1, "start with them", "ms", ms);
     }
-    mw_bench_host_end(&host);
+    mw_trial_end(&host);
     return rc;
 }
 
