@@ -120,10 +120,18 @@ static int promote(struct mw_cli *cli, struct mw_post *post, const char *verb)
     return say_promotion(cli, &promotion, verb);
 }
 
+/* The host has another current folder. Owned by the caller. */
+static char *absolute_path(const char *path)
+{
+    char folder[PATH_MAX];
+    return path[0] == '/' || getcwd(folder, sizeof(folder)) == NULL
+               ? mw_heap_copy(mw_str_of(path))
+               : mw_heap_format("%s/%s", folder, path);
+}
+
 int mw_cmd_promote(struct mw_cli *cli)
 {
     struct mw_post post;
-    char folder[PATH_MAX];
     const char *to = mw_cli_value(cli, "to");
     bool adopt = mw_cli_has(cli, "adopt-edits"), discard = mw_cli_has(cli, "discard-edits");
     if (adopt && discard)
@@ -132,10 +140,7 @@ int mw_cmd_promote(struct mw_cli *cli)
     if (cli->arg_count > 0)
         mw_json_kstr(&post.json, "buildId", mw_str_of(cli->args[0]));
     if (to != NULL) {
-        /* The host has another current folder. */
-        mw_autofree char *target = to[0] == '/' || getcwd(folder, sizeof(folder)) == NULL
-                                       ? mw_heap_copy(mw_str_of(to))
-                                       : mw_heap_format("%s/%s", folder, to);
+        mw_autofree char *target = absolute_path(to);
         mw_json_kstr(&post.json, "target", mw_str_of(target));
     }
     if (mw_cli_has(cli, "approve-config"))
@@ -180,16 +185,26 @@ int mw_cmd_answer(struct mw_cli *cli)
     struct mw_posted posted;
     struct mw_tape tape;
     struct mw_err err = {0};
-    const char *file = mw_cli_value(cli, "json");
-    if ((file != NULL) == (cli->arg_count == 2))
+    const char *file = mw_cli_value(cli, "json"), *files = mw_cli_value(cli, "files");
+    if (file != NULL && cli->arg_count == 2)
         return mw_cli_usage(cli, "give the answer as a text, or as an object with --json FILE");
+    if (file == NULL && files == NULL && cli->arg_count < 2)
+        return mw_cli_usage(cli, "give the answer as a text, as an object with --json FILE, or as "
+                                 "files with --files DIR");
     if (file != NULL && mw_file_tape(cli, file, &tape, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     mw_post_begin(&post, "AnswerItem");
     mw_json_kstr(&post.json, "item", mw_str_of(cli->args[0]));
     mw_json_kstr(&post.json, "action", MW_STR("answer"));
+    if (files != NULL) {
+        mw_autofree char *folder = absolute_path(files);
+        mw_json_kstr(&post.json, "files", mw_str_of(folder));
+    }
     if (file != NULL) {
         mw_json_knode(&post.json, "payload", &tape, 0);
+    } else if (cli->arg_count < 2) {
+        mw_json_kobject(&post.json, "payload");
+        mw_json_object_end(&post.json);
     } else {
         struct mw_str field = field_of(cli, cli->args[0]);
         mw_json_kobject(&post.json, "payload");

@@ -41,7 +41,9 @@ static const struct mw_option promote_options[] = {
 static const struct mw_option port_option[] = {
     {"port", "N", "the port on 127.0.0.1; 0 or none: a free one"}, {NULL, NULL, NULL}};
 static const struct mw_option answer_options[] = {
-    {"json", "FILE", "the answer as a JSON object; - is standard input"}, {NULL, NULL, NULL}};
+    {"json", "FILE", "the answer as a JSON object; - is standard input"},
+    {"files", "DIR", "the files that the task makes, by their paths in the app"},
+    {NULL, NULL, NULL}};
 static const struct mw_option init_options[] = {
     {"serve", NULL, "start the workspace's host as well"}, {NULL, NULL, NULL}};
 static const struct mw_option clean_options[] = {
@@ -144,7 +146,11 @@ const struct mw_command mw_commands[] = {
      mw_cmd_status, "status", NULL, NULL},
     {"inbox", MW_CLI_EVERYDAY, "", "everything that waits for a person", NULL, NO_OPTIONS, 0, 0,
      mw_cmd_view, "items", NULL, NULL},
-    {"answer", MW_CLI_EVERYDAY, "ITEM [\"TEXT\"]", "answer a question of the inbox", NULL,
+    {"answer", MW_CLI_EVERYDAY, "ITEM [\"TEXT\"]",
+     "answer a question of the inbox, or do a task in an agent's place",
+     "A task that makes files is answered with --files DIR: what is new or changed there is taken "
+     "as "
+     "an agent's work would be. `approve` lets an agent try it again instead.",
      answer_options, 1, 2, mw_cmd_answer, NULL, NULL, NULL},
     {"approve", MW_CLI_EVERYDAY, "ITEM", "let a waiting step go on, or an agent try again", NULL,
      NO_OPTIONS, 1, 1, mw_cmd_approve, NULL, NULL, NULL},

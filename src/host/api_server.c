@@ -317,7 +317,7 @@ static void remember_path(struct mw_host *host, struct mw_str caller_path)
 static enum mw_rc request_text(struct mw_host *host, enum mw_request_kind kind,
                                const struct mw_tape *tape, struct mw_buf *out, struct mw_err *err)
 {
-    static const char *const meta[] = {"messageId", "actor", "payloadSha256"};
+    static const char *const meta[] = {"messageId", "actor", "payloadSha256", "filesSha256"};
     uint32_t payload = mw_node_get(tape, 0, "payload");
     char sha256[MW_SHA256_HEX];
     copy_members(tape, meta, MW_COUNT(meta), out);
@@ -383,10 +383,9 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
     return made;
 }
 
-static void post(void *self, enum mw_request_kind kind, struct mw_str body,
-                 struct mw_str caller_path, struct mw_api_call *call)
+/* True: answered. */
+static bool refuse_closed(struct mw_host *host, struct mw_api_call *call)
 {
-    struct mw_host *host = self;
     struct mw_err err = {0};
     if (host->draining || host->replaying) {
         struct mw_buf words = mw_heap_buf();
@@ -396,7 +395,7 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
                           MW_STR_NONE);
         mw_api_answer(call, 503, mw_buf_str(&words));
         mw_heap_buf_free(&words);
-        return;
+        return true;
     }
     if (host->read_only_for != 0) {
         (void)MW_FAIL(&err, MW_E_CORRUPT,
@@ -404,8 +403,53 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
                       "millwright doctor says what can be done",
                       (unsigned long)host->read_only_for);
         refuse(call, &err, "");
+        return true;
+    }
+    return false;
+}
+
+static void post_files(struct mw_host *host, struct mw_str body, const char *sha256,
+                       const struct mw_err *failed, struct mw_api_call *call)
+{
+    struct mw_err err = {0};
+    if (refuse_closed(host, call))
+        return;
+    if (failed != NULL) {
+        refuse(call, failed, "/files");
         return;
     }
+    struct mw_post *made = make_post(host, MW_REQ_ANSWER_ITEM, body, &err);
+    if (made == NULL) {
+        refuse(call, &err, "");
+        return;
+    }
+    made->request.files_sha256 = mw_arena_copy(&made->arena, mw_str_of(sha256));
+    mw_host_post(host, made, on_answered, call);
+}
+
+/* An answer that names a folder is posted when its files are there. False: it names none. */
+static bool take_files(struct mw_host *host, struct mw_str body, struct mw_api_call *call)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    mw_host_arena_take(host, body.len * 40 + 65536, &arena);
+    bool named = mw_json_parse(&arena, body, &tape, NULL) == MW_OK &&
+                 mw_node_type(&tape, 0) == MW_NODE_OBJECT &&
+                 mw_node_get_text(&tape, 0, "files").len > 0;
+    if (named)
+        mw_answer_files_begin(host, item_of(&tape), mw_node_get_text(&tape, 0, "files"), body, call,
+                              post_files);
+    mw_host_arena_give(host, &arena);
+    return named;
+}
+
+static void post(void *self, enum mw_request_kind kind, struct mw_str body,
+                 struct mw_str caller_path, struct mw_api_call *call)
+{
+    struct mw_host *host = self;
+    struct mw_err err = {0};
+    if (refuse_closed(host, call))
+        return;
     if (mw_host_admits(host, kind, &err) != MW_OK) {
         refuse(call, &err, "");
         return;
@@ -418,6 +462,8 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
             return;
         }
     }
+    if (kind == MW_REQ_ANSWER_ITEM && take_files(host, body, call))
+        return;
     struct mw_post *made = make_post(host, kind, body, &err);
     if (made == NULL) {
         refuse(call, &err, "");

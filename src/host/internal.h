@@ -263,6 +263,13 @@ void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
 struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
                                  struct mw_arena *arena);
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
+/* answer_files.c: takes the folder that an answer to `item` names, on a thread; `taken` is called later, err NULL when all is well, with an
+ * empty digest when nothing waits there. body is copied. */
+struct mw_api_call;
+typedef void mw_files_taken(struct mw_host *host, struct mw_str body, const char *sha256,
+                            const struct mw_err *err, struct mw_api_call *call);
+void mw_answer_files_begin(struct mw_host *host, mw_seq item, struct mw_str folder,
+                           struct mw_str body, struct mw_api_call *call, mw_files_taken *taken);
 /* put_back.c: whether the files that a ReplayTask's inputs name are all there. */
 MW_MUST enum mw_rc mw_host_has_inputs(struct mw_host *host, const struct mw_tape *tape,
                                       struct mw_err *err);

@@ -109,8 +109,10 @@ struct mw_request {
     bool
         body_in_record; /* small: it stands in the record that opens the trace, and is nowhere else */
     struct mw_str body_hash; /* hex over kind and body: tells a repeat from a collision */
-    mw_seq item;             /* addressee */
-    mw_seq fence;            /* host answers: the asking record's number */
+    struct mw_str
+        files_sha256; /* AnswerItem: list of the files that came with it, on disk already; empty: none */
+    mw_seq item;      /* addressee */
+    mw_seq fence; /* host answers: the asking record's number */
     const struct mw_event *cause;
 };
 

@@ -384,7 +384,9 @@ static void put_result(const struct mw_world *world, const struct mw_work *work,
     event->duration_ms = event->elapsed_ms;
     event->elapsed_ms = 0; /* the payload is the agent's own */
     event->inputs_sha256 = mw_node_get_text(body, request->body_node, "inputSha256");
-    event->files_sha256 = mw_node_get_text(body, request->body_node, "filesSha256");
+    event->files_sha256 = request->kind == MW_REQ_ANSWER_ITEM
+                              ? request->files_sha256
+                              : mw_node_get_text(body, request->body_node, "filesSha256");
     event->rationale = mw_node_get_text(body, request->body_node, "rationale");
     event->actor = request->actor;
     event->outcome = MW_STR("completed"); /* one record says the result and that its task is over */
@@ -640,6 +642,22 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     end_failed(world, task, def, request, out);
 }
 
+/* A person is held to what an agent is held to: an answer without any file would leave a hole that nobody notices before the promotion. */
+static struct mw_str asks_for_files(const struct mw_world *world, const struct mw_order *order,
+                                    struct mw_out *out)
+{
+    struct mw_buf text;
+    struct mw_str *paths = mw_arena_array(out->arena, struct mw_str, order->def->owns_count + 1);
+    for (uint32_t i = 0; i < order->def->owns_count; i++)
+        paths[i] = eval_or(world, order, order->def->owns[i], MW_STR("?"), out);
+    mw_arena_text_begin(out->arena, &text);
+    mw_buf_put_z(&text, "this task makes files (");
+    for (uint32_t i = 0; i < order->def->owns_count; i++)
+        mw_buf_printf(&text, "%s%.*s", i > 0 ? ", " : "", MW_STR_ARG(paths[i]));
+    mw_buf_put_z(&text, "): answer with --files DIR, the folder that holds them by these paths");
+    return mw_arena_text_keep(out->arena, &text);
+}
+
 /* What a person says to an item of the inbox: a value, words, or that an agent should try again. */
 static void decide_answer(const struct mw_world *world, const struct mw_work *work,
                           const struct mw_request *request, struct mw_out *out)
@@ -668,6 +686,10 @@ static void decide_answer(const struct mw_world *world, const struct mw_work *wo
     uint32_t payload = mw_node_get(body, request->body_node, "payload");
     if (mw_node_type(body, payload) != MW_NODE_OBJECT) {
         mw_out_refuse(out, MW_E_INPUT, "/payload", MW_STR("an answer is an object"));
+        return;
+    }
+    if (order.def->writes_files && request->files_sha256.len == 0) {
+        mw_out_refuse(out, MW_E_INPUT, "/files", asks_for_files(world, &order, out));
         return;
     }
     put_result(world, work, task, order.def, order.def->expects[0], payload, request, out);

@@ -281,22 +281,47 @@ static void caller_starts_something(void)
                        body);
 }
 
+/* What a person made for a task that makes files lies in a folder of their own. False: it makes none. */
+static bool caller_makes_files(mw_seq item, char *ret_folder, size_t size)
+{
+    const struct mw_world *state = &world.host->core.world;
+    const struct mw_task *task = (const struct mw_task *)mw_world_item(state, item);
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(state, mw_world_trace_of(state, &task->item));
+    char path[300], text[60];
+    if (catalogue == NULL || !catalogue->tasks[task->def]->writes_files)
+        return false;
+    bool digs = mw_str_is(catalogue->tasks[task->def]->skill, "DigHole");
+    snprintf(ret_folder, size, DISK_ROOT "/brought/%lu", (unsigned long)item);
+    snprintf(path, sizeof path, "%s/%s", ret_folder, digs ? "holes" : "walls");
+    disk_make_folders(path);
+    snprintf(path, sizeof path, "%s/%s/by_hand_%lu.txt", ret_folder, digs ? "holes" : "walls",
+             (unsigned long)item);
+    snprintf(text, sizeof text, "made by hand for %lu\n", (unsigned long)item);
+    disk_write_file(path, mw_str_of(text));
+    return true;
+}
+
 /* A person answers one of the items that wait for people. False: none does. */
 static bool caller_answers(bool well)
 {
     const struct mw_table *asks = &world.host->core.world.asks;
-    char body[300];
+    char body[300], folder[100];
     for (uint32_t i = 0, from = world_below(asks->cap + 1); i < asks->cap; i++) {
         uint32_t at = (from + i) % asks->cap;
         const struct mw_ask *ask = mw_table_at(asks, at);
         if (ask == NULL || ask->opens != MW_OPENS_AGENT || ask->agent_kind != MW_AGENT_HUMAN ||
             ask->seq > world.sure_seq)
             continue;
-        snprintf(body, sizeof body, "{\"item\":%lu,\"action\":\"%s\",\"payload\":%s}",
-                 (unsigned long)ask->item, !well && world_chance(15) ? "retry" : "answer",
-                 !well && world_chance(10)
-                     ? "7"
-                     : "{\"app\":\"sites\",\"sites\":[],\"result\":\"Passed\"}");
+        const char *action = !well && world_chance(15) ? "retry" : "answer";
+        const char *payload = !well && world_chance(10)
+                                  ? "7"
+                                  : "{\"app\":\"sites\",\"sites\":[],\"result\":\"Passed\"}";
+        bool brings =
+            (well || !world_chance(10)) && caller_makes_files(ask->item, folder, sizeof folder);
+        snprintf(body, sizeof body, "{\"item\":%lu,\"action\":\"%s\",\"payload\":%s%s%s%s}",
+                 (unsigned long)ask->item, action, payload, brings ? ",\"files\":\"" : "",
+                 brings ? folder : "", brings ? "\"" : "");
         (void)caller_wants(MW_REQ_ANSWER_ITEM, body);
         return true;
     }
@@ -316,7 +341,7 @@ static bool caller_reviews(void)
             return true;
         }
         if (build->state == MW_BUILD_CURRENT && open) {
-            /* A bundle that cannot be promoted (a person did the work, and no files) is given up. */
+            /* A bundle that cannot be promoted (its app was edited) is given up. */
             snprintf(cancel, sizeof cancel, "{\"traceId\":\"%.*s\"}",
                      MW_STR_ARG(mw_world_trace(&world.host->core.world, build->trace)->wire_id));
             bool tired = world.draining && ++callers.promotions > 4;

@@ -384,6 +384,7 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
     if (mw_json_parse(&rig->body, text, &tape, &err) != MW_OK)
         fail_msg("%s in %.*s", err.text, MW_STR_ARG(text));
     request.body = &tape;
+    request.files_sha256 = mw_node_get_text(&tape, 0, "filesSha256"); /* as the host would say it */
     mw_sha256_hex(text, sha256);
     mw_sha256_hex(
         mw_arena_format(&rig->body, "%s %.*s", mw_request_info(kind)->name, MW_STR_ARG(text)),

@@ -215,13 +215,19 @@ static void decide_staged(const struct mw_world *world, const struct mw_session 
         mw_build_fail(world, session, journey, error, NULL, out);
         return;
     }
+    int64_t file_count = mw_node_int(body, mw_node_get(body, request->body_node, "fileCount"), 0);
+    if (file_count <= 0) {
+        mw_build_fail(world, session, journey,
+                      MW_STR("none of its tasks made a file: there is nothing to draft"), NULL,
+                      out);
+        return;
+    }
     struct mw_event *event = mw_out_event(out, MW_EVT_BUNDLE_STAGED);
     mw_event_about(world, out, event, &journey->item);
     event->build_id = session->builds[journey->build].build_id;
     event->sha256 = mw_node_get_text(body, request->body_node, "sha256");
     event->path = mw_node_get_text(body, request->body_node, "path");
-    event->file_count =
-        (uint64_t)mw_node_int(body, mw_node_get(body, request->body_node, "fileCount"), 0);
+    event->file_count = (uint64_t)file_count;
     event->size_bytes =
         (uint64_t)mw_node_int(body, mw_node_get(body, request->body_node, "sizeBytes"), 0);
 }
