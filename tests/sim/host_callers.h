@@ -31,6 +31,7 @@ struct mw_api_call {
     bool again;   /* it is acknowledged and asked once more */
     bool changed; /* once more, with another body */
     mw_seq first, last;
+    mw_seq saw; /* the last record there was when it was decided; 0: it was not */
     char trace_id[96];
 };
 
@@ -161,6 +162,7 @@ WORLD_WRAP(void, mw_api_run, struct mw_api *api)
         if (call->state != CALL_WANTS || call->at_ns > world.now_ns)
             continue;
         call->state = CALL_FLIES;
+        call->saw = 0;
         call->tries++;
         snprintf(body, sizeof body, "{\"messageId\":\"%s\",\"actor\":\"user:sim\"%s%s%s", call->id,
                  call->changed ? ",\"other\":1" : "", strlen(call->body) > 2 ? "," : "",
@@ -172,6 +174,13 @@ WORLD_WRAP(void, mw_api_run, struct mw_api *api)
 }
 
 /* ---- answers ---- */
+
+static void caller_decided(struct mw_str message_id, mw_seq last_seq)
+{
+    for (uint32_t i = 0; message_id.len > 0 && i < callers.count; i++)
+        if (callers.calls[i].state == CALL_FLIES && mw_str_is(message_id, callers.calls[i].id))
+            callers.calls[i].saw = last_seq;
+}
 
 /* host_look.h */
 static void look_at_answer(const struct mw_api_call *call, unsigned status,

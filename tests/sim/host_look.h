@@ -280,6 +280,7 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     rig_note_lines(rig, from);
     rig->core = *core;
     rig->result = *ret_result;
+    caller_decided(request->message_id, core->world.last_seq);
     look.late += late;
     WORLD_CHECK(!late || (rig->line_count <= first + 1 &&
                           mw_str_eq(before, look_state(core, &rig->dump_b))),
@@ -407,6 +408,9 @@ static void look_at_answer(const struct mw_api_call *call, unsigned status,
                 "P10: %s is refused for want of room, and there is room", kind);
     WORLD_CHECK(status != 200 || last <= world.sure_seq,
                 "P01: %s is acknowledged and record %lu is not durable", kind, (unsigned long)last);
+    WORLD_CHECK(world.latched || call->saw <= world.sure_seq,
+                "P01: %s is answered (%u) by record %lu, which is not durable", kind, status,
+                (unsigned long)call->saw);
     if (!call->again)
         return;
     if (call->changed) {
