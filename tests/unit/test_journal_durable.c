@@ -6,10 +6,12 @@
 #include "../crash/journal_rig.h"
 #include "journal/doctor.h"
 #include "journal/head.h"
+#include "journal/lock.h"
 #include "posix/file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <sys/file.h>
 
 #include <cmocka.h>
 
@@ -31,6 +33,8 @@ static struct {
     int synced_count;
     const char *no_room_for; /* the end of a name that no byte can be written to */
     bool fails;              /* every sync of a file */
+    bool no_new_files;       /* there is no room for another name */
+    bool replaces_lock;      /* somebody does, between its opening and its taking; once */
 } disk;
 
 /* ---- a clock that is set ---- */
@@ -110,9 +114,20 @@ static int on_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
     struct stat before;
     bool fresh = (flags & O_CREAT) != 0 && fstatat(dir_fd, path, &before, AT_SYMLINK_NOFOLLOW) != 0;
+    if (fresh && disk.no_new_files) {
+        errno = ENOSPC;
+        return -1;
+    }
     int fd = openat(dir_fd, path, flags | O_CLOEXEC, mode);
     if (fd >= 0 && fresh)
         now_unsynced(inode_of(fd), inode_of(dir_fd), path);
+    if (fd >= 0 && disk.replaces_lock && strcmp(path, MW_LOCK_FILE) == 0) {
+        disk.replaces_lock = false;
+        assert_int_equal(unlinkat(dir_fd, path, 0), 0);
+        int another = openat(dir_fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(another >= 0);
+        (void)close(another);
+    }
     return fd;
 }
 
@@ -169,6 +184,8 @@ static void begin_life(void)
     disk.synced_count = 0;
     disk.no_room_for = NULL;
     disk.fails = false;
+    disk.no_new_files = false;
+    disk.replaces_lock = false;
 }
 
 /* `but` is not asked for; NULL: everything is. */
@@ -446,6 +463,67 @@ static void p11_a_segment_that_somebody_else_began_is_not_taken_over(void **stat
     leave_place(&place);
 }
 
+static void p11_the_lock_is_held_on_the_file_that_has_its_name(void **state)
+{
+    struct place place;
+    char path[160];
+    (void)state;
+    new_place(&place, true);
+    disk.replaces_lock = true;
+    void *journal = open_journal(&place);
+    assert_false(disk.replaces_lock);
+    (void)snprintf(path, sizeof path, "%s/" MW_LOCK_FILE, place.top);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1);
+    assert_int_equal(errno, EWOULDBLOCK);
+    (void)close(fd);
+    close_journal(journal);
+    leave_place(&place);
+}
+
+static void p01_a_segment_that_was_deleted_is_not_written_on(void **state)
+{
+    struct place place;
+    struct mw_err err = {0};
+    char name[RIG_NAME], path[192];
+    (void)state;
+    new_place(&place, true);
+    place.options.segment_bytes = 1u << 20;
+    void *journal = open_journal(&place);
+    append_some(journal, 2);
+    last_segment(&place, name);
+    (void)snprintf(path, sizeof path, "%s/%s", place.journal, name);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1, 1, &err), MW_E_CONFLICT);
+    (void)ops->close(journal, &err); /* what it answers is not asked here */
+    leave_place(&place);
+}
+
+static void p10_a_disk_that_is_full_when_a_segment_begins_is_survived(void **state)
+{
+    struct place place;
+    struct mw_err err = {0};
+    struct mw_journal_stats stats;
+    (void)state;
+    new_place(&place, true);
+    place.options.segment_bytes = 1; /* each frame has its own */
+    void *journal = open_journal(&place);
+    append_some(journal, 2);
+    disk.no_new_files = true;
+    assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1, 1, &err), MW_E_FULL);
+    ops->stats(journal, &stats);
+    assert_false(stats.reserve_held); /* it was given up for what has to be recorded */
+    assert_false(stats.latched);
+    disk.no_new_files = false;
+    append_some(journal, 2);
+    assert_int_equal(ops->reserve_restore(journal, &err), MW_OK);
+    ops->stats(journal, &stats);
+    assert_true(stats.reserve_held);
+    close_journal(journal);
+    leave_place(&place);
+}
+
 /* What the cache held when the frames were checked, the disk need not have when they are copied. */
 static enum mw_rc spoil(void *context, struct mw_err *err)
 {
@@ -512,6 +590,9 @@ int main(void)
         cmocka_unit_test(p03_a_repair_leaves_nothing_to_sync),
         cmocka_unit_test(p04_the_head_is_synced_with_each_segment_that_is_sealed),
         cmocka_unit_test(p11_a_segment_that_somebody_else_began_is_not_taken_over),
+        cmocka_unit_test(p11_the_lock_is_held_on_the_file_that_has_its_name),
+        cmocka_unit_test(p01_a_segment_that_was_deleted_is_not_written_on),
+        cmocka_unit_test(p10_a_disk_that_is_full_when_a_segment_begins_is_survived),
         cmocka_unit_test(p02_a_copy_that_is_not_what_was_checked_is_refused),
     };
     return cmocka_run_group_tests_name("test_journal_durable", tests, NULL, NULL);
