@@ -1,14 +1,23 @@
 #include "cli/command.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "cli/promises.h"
 #include "cli/render.h"
 #include "cli/workspace.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
 /* verify --promises: short forms of the proofs, on the disk that holds the workspace (or --dir). docs/promises.md has the long ones. */
+
+#define FINDINGS_MAX 64u
+
+struct found {
+    struct mw_promise_finding findings[FINDINGS_MAX];
+    uint32_t count;
+};
 
 struct told {
     const struct mw_cli *cli;
@@ -17,9 +26,19 @@ struct told {
     unsigned held, broken, not_tried;
 };
 
+/* Those without a host come first, and all are told in the order of their ids. */
 static void on_finding(void *context, const struct mw_promise_finding *finding)
 {
-    struct told *told = context;
+    struct found *found = context;
+    MW_ASSERT(found->count < FINDINGS_MAX);
+    uint32_t at = found->count++;
+    for (; at > 0 && strcmp(found->findings[at - 1].id, finding->id) > 0; at--)
+        found->findings[at] = found->findings[at - 1];
+    found->findings[at] = *finding;
+}
+
+static void tell(struct told *told, const struct mw_promise_finding *finding)
+{
     static const char *const words[] = {"holds", "does not hold here", "cannot be tried here"};
     const char *verdict = words[finding->verdict];
     told->held += finding->verdict == MW_PROMISE_HOLDS;
@@ -70,12 +89,18 @@ int mw_cmd_verify_promises(struct mw_cli *cli)
     struct mw_err err = {0};
     if (cli->ports->check_promises == NULL)
         return mw_cli_usage(cli, "this program has no such check");
+    struct found *found = mw_heap_alloc(sizeof(*found));
     enum mw_rc rc = place_of(cli, &place, &err);
     mw_json_init(&told.json, &told.out);
     mw_json_object(&told.json);
     mw_json_karray(&told.json, "promises");
     if (rc == MW_OK)
-        rc = cli->ports->check_promises(place, on_finding, &told, &err);
+        rc = cli->ports->check_promises(place, on_finding, found, &err);
+    if (rc == MW_OK)
+        mw_promises_try(cli, place, on_finding, found);
+    for (uint32_t i = 0; rc == MW_OK && i < found->count; i++)
+        tell(&told, &found->findings[i]);
+    mw_heap_free(found);
     mw_json_array_end(&told.json);
     mw_json_ku64(&told.json, "hold", told.held);
     mw_json_ku64(&told.json, "broken", told.broken);

@@ -262,11 +262,10 @@ const struct mw_command mw_commands[] = {
      0, 0, mw_cmd_serve, NULL, NULL, NULL},
     {"verify", MW_CLI_OPERATIONS, "",
      "check the journal, every frame of it; or what this disk holds to",
-     "With --promises, short forms of the proofs of docs/promises.md are tried on this disk, in a "
-     "folder "
-     "of their own that is removed again: writers are killed, a journal is damaged, a lock is "
-     "raced "
-     "for. Each promise is said to hold, not to hold here (exit 1), or not to be for trying here.",
+     "With --promises, short forms of the proofs of docs/promises.md are tried on this disk, in "
+     "folders of their own that are removed again: writers and a host are killed, a journal is "
+     "damaged, a lock is raced for, what was done is asked for again. Each promise is said to "
+     "hold, not to hold here (exit 1), or not to be for trying here.",
      verify_options, 0, 0, mw_cmd_verify, NULL, NULL, NULL},
     {"journal show", MW_CLI_OPERATIONS, "", "the journal's records as they are written", NULL,
      journal_options, 0, 0, mw_cmd_journal_show, NULL, NULL, NULL},

@@ -48,6 +48,7 @@ MW_MUST enum mw_rc mw_trial_worker_take(struct mw_trial_worker *worker, uint32_t
                                         uint32_t *ret_count, struct mw_err *err);
 void mw_trial_worker_answer(struct mw_trial_worker *worker, struct mw_str task_id, uint64_t fence,
                             struct mw_str payload);
+void mw_trial_worker_fail(struct mw_trial_worker *worker, struct mw_str task_id, uint64_t fence);
 /* At most 1,024 fences. *ret_gone: how many of them are its own no more. */
 MW_MUST enum mw_rc mw_trial_worker_holds(struct mw_trial_worker *worker, const uint64_t *fences,
                                          uint32_t count, uint32_t *ret_gone, struct mw_err *err);

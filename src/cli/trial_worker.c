@@ -82,6 +82,16 @@ void mw_trial_worker_answer(struct mw_trial_worker *worker, struct mw_str task_i
                   MW_STR_ARG(task_id), (unsigned long)fence, MW_STR_ARG(payload));
 }
 
+void mw_trial_worker_fail(struct mw_trial_worker *worker, struct mw_str task_id, uint64_t fence)
+{
+    if (worker->answers.len > 0)
+        mw_buf_put_c(&worker->answers, ',');
+    mw_buf_printf(&worker->answers,
+                  "{\"taskId\":\"%.*s\",\"fence\":%lu,"
+                  "\"error\":{\"class\":\"tool\",\"message\":\"on purpose\"}}",
+                  MW_STR_ARG(task_id), (unsigned long)fence);
+}
+
 enum mw_rc mw_trial_worker_holds(struct mw_trial_worker *worker, const uint64_t *fences,
                                  uint32_t count, uint32_t *ret_gone, struct mw_err *err)
 {
