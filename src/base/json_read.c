@@ -135,8 +135,7 @@ static inline void skip_space(struct reader *reader)
 static inline struct mw_node *add_node(struct reader *reader, enum mw_node_type type)
 {
     struct mw_node *node = &reader->nodes[reader->count];
-    if ((char *)node > reader->strings ||
-        reader->strings - (char *)node < (ptrdiff_t)sizeof *node) {
+    if (reader->strings - (char *)node < (ptrdiff_t)sizeof *node) {
         (void)fail_full(reader);
         return NULL;
     }
@@ -289,7 +288,7 @@ static bool read_escaped(struct reader *reader, const char *from, const char *at
     char *to = start;
     for (;;) {
         size_t length = (size_t)(at - from);
-        if (reader->strings < to || (size_t)(reader->strings - to) < length + 4)
+        if (reader->strings - to < (ptrdiff_t)length + 4)
             return fail_full(reader);
         memcpy(to, from, length);
         to += length;

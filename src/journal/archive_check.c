@@ -41,6 +41,8 @@ static enum mw_rc check_frames(struct check *check, const struct mw_manifest_seg
 static enum mw_rc compare(struct check *check, int journal_fd,
                           const struct mw_manifest_segment *segment,
                           const struct mw_scan_frame *frame, bool *ret_same, struct mw_err *err);
+static enum mw_rc compare_ends(struct check *check, int journal_fd,
+                               const struct mw_manifest_segment *segment, struct mw_err *err);
 static void tell(struct check *check, bool in_journal, const char *file, uint64_t offset,
                  uint64_t seq, const char *what);
 
@@ -235,10 +237,8 @@ static enum mw_rc check_frames(struct check *check, const struct mw_manifest_seg
         if (compares)
             rc = compare(check, journal_fd, segment, &frame, &compares, err);
     }
-    if (rc == MW_OK && step == MW_SCAN_END && compares &&
-        check->journal.sys->pread(journal_fd, check->piece, 1, (off_t)segment->bytes) > 0)
-        tell(check, true, own, segment->bytes, segment->last + 1,
-             "the journal's segment goes on, the archive's ends here");
+    if (rc == MW_OK && step == MW_SCAN_END && compares)
+        rc = compare_ends(check, journal_fd, segment, err);
     mw_sha256_end(&sha, digest);
     mw_hex(digest, sizeof digest, sha256);
     if (rc != MW_OK)
@@ -283,6 +283,23 @@ static enum mw_rc compare(struct check *check, int journal_fd,
         *ret_same = false;
         return MW_OK;
     }
+    return MW_OK;
+}
+
+static enum mw_rc compare_ends(struct check *check, int journal_fd,
+                               const struct mw_manifest_segment *segment, struct mw_err *err)
+{
+    char own[MW_SEGMENT_NAME_BYTES];
+    ssize_t more;
+    mw_segment_name(segment->first, own);
+    do
+        more = check->journal.sys->pread(journal_fd, check->piece, 1, (off_t)segment->bytes);
+    while (more < 0 && errno == EINTR);
+    if (more < 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "read journal segment %s", own);
+    if (more > 0)
+        tell(check, true, own, segment->bytes, segment->last + 1,
+             "the journal's segment goes on, the archive's ends here");
     return MW_OK;
 }
 

@@ -55,7 +55,7 @@ enum mw_rc mw_journal_verify(const char *dir, const struct mw_journal_options *o
     say_report(&report, say_line, context);
     if (ret_report != NULL)
         *ret_report = report;
-    return report.damaged ? mw_damage_fail(&survey.damage, err) : MW_OK;
+    return report.damaged ? mw_damage_fail(mw_survey_fault(&survey), err) : MW_OK;
 }
 
 enum mw_rc mw_journal_repair(const char *dir, const struct mw_journal_options *options,
@@ -98,6 +98,8 @@ enum mw_rc mw_journal_repair(const char *dir, const struct mw_journal_options *o
 
 static void fill_report(const struct mw_survey *survey, struct mw_journal_report *ret_report)
 {
+    const struct mw_damage *fault = mw_survey_fault(survey);
+    const struct mw_damage *damage = fault != NULL ? fault : &survey->damage;
     *ret_report = (struct mw_journal_report){
         .segments = survey->segments,
         .frames = survey->frames,
@@ -107,14 +109,14 @@ static void fill_report(const struct mw_survey *survey, struct mw_journal_report
         .epoch = survey->chain.epoch,
         .head = survey->head_state,
         .head_seq = survey->head.seq,
-        .torn = survey->damaged && survey->damage.may_be_torn && !survey->head_ahead,
-        .damaged = survey->head_ahead || (survey->damaged && !survey->damage.may_be_torn),
-        .segment = survey->damage.segment,
-        .offset = survey->damage.offset,
-        .seq = survey->damage.seq,
+        .torn = survey->damaged && fault == NULL,
+        .damaged = fault != NULL,
+        .segment = damage->segment,
+        .offset = damage->offset,
+        .seq = damage->seq,
     };
     mw_hex(survey->chain.hash, sizeof survey->chain.hash, ret_report->hash);
-    memcpy(ret_report->what, survey->damage.what, sizeof ret_report->what);
+    memcpy(ret_report->what, damage->what, sizeof ret_report->what);
 }
 
 static void say_report(const struct mw_journal_report *report, mw_journal_say say_line,
@@ -194,8 +196,8 @@ static enum mw_rc cut_segment(struct repair *repair, const struct mw_damage *dam
     char name[MW_SEGMENT_NAME_BYTES], aside[MW_JOURNAL_PATH_MAX];
     mw_segment_name(damage->segment, name);
     int fd = repair->folder.sys->openat(repair->folder.dir_fd, name, O_RDONLY | O_NOFOLLOW, 0);
-    off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
-    if (size < 0) {
+    struct stat file;
+    if (fd < 0 || fstat(fd, &file) != 0) {
         enum mw_rc rc = MW_FAIL_SYS(err, MW_E_IO, "open '%s'", name);
         if (fd >= 0)
             (void)close(fd); /* was only read */
@@ -206,11 +208,12 @@ static enum mw_rc cut_segment(struct repair *repair, const struct mw_damage *dam
     say(repair->say, repair->context,
         "%s: cut %s at byte %lu, before record %lu, and keep the %lu bytes after it in %s",
         repair->dry_run ? "would" : "now", name, (unsigned long)damage->offset,
-        (unsigned long)damage->seq, (unsigned long)((uint64_t)size - damage->offset), aside);
+        (unsigned long)damage->seq, (unsigned long)((uint64_t)file.st_size - damage->offset),
+        aside);
     if (repair->dry_run)
         return MW_OK;
-    enum mw_rc rc =
-        mw_folder_copy(&repair->folder, name, damage->offset, (uint64_t)size, aside, false, err);
+    enum mw_rc rc = mw_folder_copy(&repair->folder, name, damage->offset, (uint64_t)file.st_size,
+                                   aside, false, err);
     return rc == MW_OK
                ? mw_folder_refresh(&repair->folder, damage->segment, damage->offset, NULL, err)
                : rc;

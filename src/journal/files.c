@@ -115,8 +115,8 @@ static enum mw_rc files_check(void *self, struct mw_journal_opened *ret_opened, 
     struct mw_survey survey = {0};
     struct mw_journal_opened opened = {0};
     enum mw_rc rc = mw_survey_each(&files->folder, files->on_record, files->context, &survey, err);
-    if (rc == MW_OK && (survey.head_ahead || (survey.damaged && !survey.damage.may_be_torn)))
-        rc = mw_damage_fail(&survey.damage, err);
+    if (rc == MW_OK && mw_survey_fault(&survey) != NULL)
+        rc = mw_damage_fail(mw_survey_fault(&survey), err);
     if (rc == MW_OK) {
         files->chain = survey.chain;
         files->stats = (struct mw_journal_stats){.last_seq = survey.chain.next_seq - 1,
@@ -315,7 +315,8 @@ static enum mw_rc files_close(void *self, struct mw_err *err)
     if (files == NULL)
         return MW_OK;
     enum mw_rc rc = MW_OK;
-    if (files->writable && !files->stats.latched) {
+    /* Without a head it was never checked to the end, and has nothing to say. */
+    if (files->head_fd >= 0 && !files->stats.latched) {
         rc = note_head(files, true, err);
         if (rc == MW_OK)
             rc = files_sync_head(files, err);
@@ -428,9 +429,16 @@ static enum mw_rc keep_torn(struct files *files, const struct mw_survey *survey,
 {
     char name[MW_SEGMENT_NAME_BYTES];
     mw_segment_name(survey->tail_segment, name);
-    mw_folder_aside_name(&files->folder, survey->tail_segment, TORN_SUFFIX, opened->torn_file);
-    return mw_folder_copy(&files->folder, name, survey->tail_bytes, survey->tail_size,
-                          opened->torn_file, false, err);
+    const struct mw_folder *folder = &files->folder;
+    mw_folder_aside_name(folder, survey->tail_segment, TORN_SUFFIX, opened->torn_file);
+    enum mw_rc rc = mw_folder_copy(folder, name, survey->tail_bytes, survey->tail_size,
+                                   opened->torn_file, false, err);
+    if (rc != MW_E_FULL)
+        return rc;
+    /* Whoever was killed on a full disk has to be able to start. The end of the recovery takes the reserve back when it can. */
+    (void)folder->sys->unlinkat(folder->side_fd, RESERVE_FILE, 0);
+    return mw_folder_copy(folder, name, survey->tail_bytes, survey->tail_size, opened->torn_file,
+                          false, err);
 }
 
 /* At this moment every byte is known to be on the disk, so the head may say "clean" here; the first append takes it back. */

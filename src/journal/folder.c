@@ -117,13 +117,20 @@ enum mw_rc mw_survey_each(const struct mw_folder *folder, mw_journal_on_record o
                 scan.fd >= 0 && fstat(scan.fd, &file) == 0 ? (uint64_t)file.st_size : 0;
         }
     }
-    rc = step == MW_SCAN_FAILED ? (err != NULL ? err->rc : MW_E_IO) : MW_OK;
+    rc = step == MW_SCAN_FAILED ? err->rc : MW_OK;
     mw_scan_close(&scan);
     if (rc != MW_OK)
         return rc;
     conclude_head(&survey, head_met);
     *ret_survey = survey;
     return MW_OK;
+}
+
+const struct mw_damage *mw_survey_fault(const struct mw_survey *survey)
+{
+    if (survey->head_ahead)
+        return &survey->ahead;
+    return survey->damaged && !survey->damage.may_be_torn ? &survey->damage : NULL;
 }
 
 enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name, uint64_t from,
@@ -230,9 +237,9 @@ static void check_head(struct mw_survey *survey, const struct mw_scan_frame *fra
     if (head->seq == after->next_seq - 1 && memcmp(head->hash, after->hash, sizeof head->hash) == 0)
         return;
     survey->head_ahead = true;
-    survey->damage = (struct mw_damage){
+    survey->ahead = (struct mw_damage){
         .segment = frame->segment, .offset = frame->offset, .seq = frame->header.first};
-    (void)snprintf(survey->damage.what, sizeof survey->damage.what,
+    (void)snprintf(survey->ahead.what, sizeof survey->ahead.what,
                    "this is not the frame that the head file says was committed");
 }
 
@@ -243,16 +250,17 @@ static void conclude_head(struct mw_survey *survey, bool head_met)
     uint64_t last_seq = survey->chain.next_seq - 1;
     if (survey->head.seq < last_seq)
         survey->head_state = MW_JOURNAL_HEAD_BEHIND;
-    if (head_met || survey->head_ahead)
+    if (head_met)
         return;
     survey->head_ahead = true;
     if (survey->damaged) {
         survey->damage.may_be_torn = false; /* an acknowledged frame, so not an unfinished one */
+        survey->ahead = survey->damage;
         return;
     }
-    survey->damage = (struct mw_damage){
+    survey->ahead = (struct mw_damage){
         .segment = survey->tail_segment, .offset = survey->tail_bytes, .seq = last_seq + 1};
-    (void)snprintf(survey->damage.what, sizeof survey->damage.what,
+    (void)snprintf(survey->ahead.what, sizeof survey->ahead.what,
                    "the journal ends here, but record %lu was committed",
                    (unsigned long)survey->head.seq);
 }

@@ -23,11 +23,11 @@ struct mw_survey {
     uint64_t tail_bytes;   /* good bytes in it */
     uint64_t tail_size;    /* all bytes in it */
     bool damaged;
-    struct mw_damage damage;
+    struct mw_damage damage; /* where the good frames end */
     struct mw_head head;
     enum mw_journal_head head_state;
-    bool
-        head_ahead; /* acknowledged records are missing, or are not the ones that were acknowledged: `damage` says which */
+    bool head_ahead; /* acknowledged records are missing, or not the ones that were acknowledged */
+    struct mw_damage ahead; /* which */
 };
 
 /* create: makes the folder, durably. Not there: MW_E_MISSING. */
@@ -36,12 +36,15 @@ MW_MUST enum mw_rc mw_folder_open(struct mw_folder *folder, const char *dir, con
                                   struct mw_err *err);
 void mw_folder_close(struct mw_folder *folder);
 
-/* Reads and checks every frame, and the head against them. Damage is a finding, not a failure. */
+/* Reads and checks every frame, and the head against them. Damage is a finding, not a failure. err: not NULL. */
 MW_MUST enum mw_rc mw_survey(const struct mw_folder *folder, struct mw_survey *ret_survey,
                              struct mw_err *err);
 /* The same, and on_record (may be NULL) is handed the records of every good frame; what it refuses is a failure. */
 MW_MUST enum mw_rc mw_survey_each(const struct mw_folder *folder, mw_journal_on_record on_record,
                                   void *context, struct mw_survey *ret_survey, struct mw_err *err);
+
+/* What is wrong, and worse than an unfinished end; NULL: nothing is. Borrowed from the survey. */
+const struct mw_damage *mw_survey_fault(const struct mw_survey *survey);
 
 /* Copies [from, to) of a file of the journal's folder into a new file there, durably. replace: over an old one of that name; the name is not synced then. */
 MW_MUST enum mw_rc mw_folder_copy(const struct mw_folder *folder, const char *from_name,

@@ -74,15 +74,9 @@ static bool parse_line(const char *line, struct mw_head *ret_head)
                "{\"head\":1,\"seq\":%18" SCNu64 ",\"frame\":%18" SCNu64 ",\"segment\":%18" SCNu64
                ",\"bytes\":%18" SCNu64 ",\"clean\":%5[a-z],\"hash\":\"%64[0-9a-f]\"",
                &head.seq, &head.frame, &head.segment, &head.bytes, clean, hash) != 6 ||
-        strlen(hash) != 2 * MW_FRAME_HASH_BYTES)
+        !mw_unhex(hash, head.hash, sizeof head.hash))
         return false;
     head.clean = strcmp(clean, "true") == 0;
-    for (size_t i = 0; i < MW_FRAME_HASH_BYTES; i++) {
-        unsigned byte;
-        if (sscanf(hash + 2 * i, "%2x", &byte) != 1)
-            return false;
-        head.hash[i] = (uint8_t)byte;
-    }
     char again[MW_HEAD_LINE_BYTES];
     mw_head_write(&head, again);
     if (memcmp(again, line, MW_HEAD_LINE_BYTES) != 0)

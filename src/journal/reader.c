@@ -119,9 +119,8 @@ static enum mw_rc next_frame(struct reader *reader, uint64_t until_seq, bool *re
             mw_scan_rewind(scan, &before, scan->offset);
             if (mw_scan_extend(scan) || ++looks < LOOKS_MAX)
                 continue;
-            if (scan->damage.may_be_torn &&
-                (until_seq == UINT64_MAX || scan->damage.seq > until_seq))
-                return MW_OK;
+            if (scan->damage.may_be_torn && until_seq == UINT64_MAX)
+                return MW_OK; /* else the caller knows that it is durable */
             return mw_damage_fail(&scan->damage, err);
         }
     }

@@ -61,7 +61,7 @@ enum mw_rc mw_segments_list(int dir_fd, struct mw_segments *ret_segments, struct
     size_t cap = 0;
     enum mw_rc rc = MW_OK;
     const struct dirent *entry;
-    while (rc == MW_OK && (errno = 0, entry = readdir(dir)) != NULL) {
+    while ((errno = 0, entry = readdir(dir)) != NULL) {
         if (!mw_str_ends(mw_str_of(entry->d_name), MW_STR(".jsonl")))
             continue;
         uint64_t first;
@@ -224,11 +224,12 @@ enum mw_rc mw_scan_refuse_newer(const struct mw_journal_sys *sys, int dir_fd, st
     size_t header_bytes;
     if (scan.segments.count > 0) {
         if (open_segment(&scan, err) != MW_SCAN_FRAME || !fill(&scan, MW_FRAME_HEADER_MAX, err))
-            rc = err != NULL ? err->rc : MW_E_IO;
+            rc = err->rc;
         else if (mw_frame_read((struct mw_str){scan.memory, scan.len}, &frame, &header_bytes) ==
-                 MW_FRAME_NEWER)
-            rc = newer(scan.segments.first[scan.index], err) == MW_SCAN_FAILED ? MW_E_CONFIG
-                                                                               : MW_E_CORRUPT;
+                 MW_FRAME_NEWER) {
+            (void)newer(scan.segments.first[scan.index], err);
+            rc = err->rc;
+        }
     }
     mw_scan_close(&scan);
     return rc;

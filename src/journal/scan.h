@@ -84,7 +84,7 @@ bool mw_scan_extend(struct mw_scan *scan);
 void mw_scan_close(struct mw_scan *scan);
 /* MW_E_CORRUPT with file, offset, seq and what. */
 enum mw_rc mw_damage_fail(const struct mw_damage *damage, struct mw_err *err);
-/* The format of the newest segment's first line, before anything is locked or written (P13). */
+/* The format of the newest segment's first line, before anything is locked or written (P13). err: not NULL. */
 MW_MUST enum mw_rc mw_scan_refuse_newer(const struct mw_journal_sys *sys, int dir_fd,
                                         struct mw_err *err);
 

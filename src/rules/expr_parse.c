@@ -102,7 +102,7 @@ static const struct macro macros[] = {
 static bool parse_expression(struct parser *parser, struct expr_node **ret_node);
 static bool parse_binary(struct parser *parser, unsigned level, struct expr_node **ret_node);
 static bool parse_unary(struct parser *parser, struct expr_node **ret_node);
-static bool collect_uses(struct mw_arena *arena, struct mw_expr *expr);
+static void collect_uses(struct mw_arena *arena, struct mw_expr *expr);
 
 enum mw_rc mw_expr_compile(struct mw_arena *arena, struct mw_str text,
                            const struct mw_expr **ret_expr, struct mw_err *err)
@@ -130,7 +130,8 @@ enum mw_rc mw_expr_compile(struct mw_arena *arena, struct mw_str text,
     }
     expr->text = copy;
     expr->root = root;
-    if (!collect_uses(arena, expr) || arena->exhausted)
+    collect_uses(arena, expr);
+    if (arena->exhausted)
         return MW_FAIL(err, MW_E_LIMIT, "column 1: no memory left for an expression");
     *ret_expr = expr;
     return MW_OK;
@@ -692,13 +693,13 @@ static uint32_t count_names(const struct expr_node *node)
     return count;
 }
 
-static bool collect_uses(struct mw_arena *arena, struct mw_expr *expr)
+/* Without memory for them there are none, and the arena is exhausted. */
+static void collect_uses(struct mw_arena *arena, struct mw_expr *expr)
 {
     uint32_t count = count_names(expr->root);
     expr->uses = mw_arena_array(arena, struct mw_expr_use, count + 1);
     if (expr->uses == NULL)
-        return false;
+        return;
     walk_uses(expr, expr->root, NULL);
     MW_ASSERT(expr->use_count <= count);
-    return true;
 }

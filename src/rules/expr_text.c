@@ -260,7 +260,7 @@ static bool replace(struct call *call, struct mw_value *ret_value)
 static size_t part_end(struct mw_str text, size_t from, struct mw_str separator)
 {
     if (separator.len == 0)
-        return from < text.len ? from + character_bytes(text, from) : from;
+        return from + character_bytes(text, from);
     size_t at = from;
     while (at < text.len && !begins_at(text, at, separator))
         at++;

@@ -454,7 +454,7 @@ static MW_UNUSED void rig_remove_dir(const char *path)
     (void)rmdir(path);
 }
 
-#define RIG_PATH 160
+#define RIG_PATH 400
 static MW_UNUSED void rig_path(const char *dir, const char *name, char ret_path[RIG_PATH])
 {
     (void)snprintf(ret_path, RIG_PATH, "%s/%s", dir, name);

@@ -416,7 +416,7 @@ static void v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is(void **sta
 static void v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed(void **state)
 {
     struct mw_err err = {.text = ""};
-    char lock[160], left[160];
+    char lock[RIG_PATH], left[RIG_PATH];
     (void)state;
     begin_anew(FIRST, 3);
     assert_int_equal(add(&quick, false, &err), MW_OK);

@@ -4,13 +4,46 @@
 #include "../crash/archive_rig.h"
 #include "posix/heap.h"
 
-static bool no_library;
+#include <zlib.h>
+
+static bool no_library, no_memory; /* for zlib */
 
 void *__real_dlopen(const char *name, int flags);
 void *__wrap_dlopen(const char *name, int flags);
 void *__wrap_dlopen(const char *name, int flags)
 {
     return no_library ? NULL : __real_dlopen(name, flags);
+}
+
+static int (*begin_packing)(z_streamp, int, int, int, int, int, const char *, int);
+static int (*begin_unpacking)(z_streamp, int, const char *, int);
+
+static int pack(z_streamp stream, int level, int method, int window_bits, int memory_level,
+                int strategy, const char *version, int size)
+{
+    return no_memory ? Z_MEM_ERROR
+                     : begin_packing(stream, level, method, window_bits, memory_level, strategy,
+                                     version, size);
+}
+
+static int unpack(z_streamp stream, int window_bits, const char *version, int size)
+{
+    return no_memory ? Z_MEM_ERROR : begin_unpacking(stream, window_bits, version, size);
+}
+
+void *__real_dlsym(void *library, const char *name);
+void *__wrap_dlsym(void *library, const char *name);
+void *__wrap_dlsym(void *library, const char *name)
+{
+    void *address = __real_dlsym(library, name), *ours = NULL;
+    if (strcmp(name, "deflateInit2_") == 0) {
+        memcpy(&begin_packing, &address, sizeof address);
+        memcpy(&ours, &(__typeof__(&pack)){pack}, sizeof ours);
+    } else if (strcmp(name, "inflateInit2_") == 0) {
+        memcpy(&begin_unpacking, &address, sizeof address);
+        memcpy(&ours, &(__typeof__(&unpack)){unpack}, sizeof ours);
+    }
+    return ours != NULL ? ours : address;
 }
 
 /* ---- damage in the archive ---- */
@@ -76,6 +109,11 @@ static void goes_on(const struct place *place)
     char path[RIG_PATH];
     in_archive(place, path);
     rig_append_text(path, "more");
+}
+static void goes_on_for_long(const struct place *place)
+{
+    for (int i = 0; i < 40000; i++)
+        goes_on(place);
 }
 static void checksum_changed(const struct place *place)
 {
@@ -246,6 +284,28 @@ static struct place make_place(bool packs)
     return place;
 }
 
+/* A call that is interrupted or fails hides no damage. */
+static void expect_never_sound(const char *name)
+{
+    static const int errors[] = {EIO, EINTR};
+    for (size_t e = 0; e < MW_COUNT(errors); e++) {
+        bool hit = true;
+        for (long at = 1; hit; at++) {
+            struct mw_archive_damage damage = {.file = ""};
+            struct mw_manifest manifest;
+            struct mw_err err = {.text = ""};
+            rig_arm(RIG_ERROR, errors[e], UINT32_MAX, at);
+            enum mw_rc rc = mw_archive_check(archive_dir, journal_dir, &rigged, note_damage,
+                                             &damage, &manifest, &err);
+            hit = rig.fault_hit;
+            rig_arm(RIG_NO_FAULT, 0, 0, 0);
+            mw_manifest_free(&manifest);
+            if (rc == MW_OK || err.text[0] == '\0')
+                fail_msg("%s, call %ld, %s: sound", name, at, strerror(errors[e]));
+        }
+    }
+}
+
 enum expected_place { NOWHERE, AT_START, AT_SECOND, AT_END, IN_FIRST };
 
 static void v39_damage_is_told_with_file_byte_and_record(void **state)
@@ -267,6 +327,7 @@ static void v39_damage_is_told_with_file_byte_and_record(void **state)
         {"cut between frames", PLAIN, cut_after_first_frame, AT_SECOND, false, "length"},
         {"goes on", PLAIN, goes_on, AT_END, false, "header"},
         {"goes on", PACKED, goes_on, AT_END, false, "goes on after the end"},
+        {"goes on for long", PACKED, goes_on_for_long, AT_END, false, "goes on after the end"},
         {"cut", PACKED, cut_in_the_end, AT_END, false, "cut"},
         {"checksum", PACKED, checksum_changed, AT_END, false, "not what gzip writes"},
         {"time", PACKED, time_changed, AT_START, false, "packed bytes"},
@@ -310,6 +371,8 @@ static void v39_damage_is_told_with_file_byte_and_record(void **state)
                          (unsigned long)damage.seq, damage.what);
             if (rows[i].at != NOWHERE && strncmp(damage.file, place.segment, 20) != 0)
                 fail_msg("%s: %s", rows[i].name, damage.file);
+            if (rows[i].at != NOWHERE)
+                expect_never_sound(rows[i].name);
         }
 }
 
@@ -358,6 +421,28 @@ static void v39_a_journal_that_cannot_be_read_does_not_hide_its_archive(void **s
                      MW_E_MISSING);
 }
 
+static void v39_an_archive_is_compared_with_no_journal_but_its_own(void **state)
+{
+    static const struct mw_journal_options plain = {.segment_bytes = 0};
+    struct mw_archive_damage damage = {.file = ""};
+    struct mw_manifest manifest;
+    struct mw_err err = {.text = ""};
+    (void)state;
+    (void)make_place(false);
+    assert_int_equal(
+        mw_archive_check(archive_dir, journal_dir, &plain, note_damage, &damage, &manifest, &err),
+        MW_OK);
+    mw_manifest_free(&manifest);
+    rig_empty_dir(journal_dir);
+    grow_journal(journal_dir, "{\"seq\":1,\"payload\":{\"journalId\":\"beef\"}}\n", 3);
+    assert_int_equal(
+        mw_archive_check(archive_dir, journal_dir, &plain, note_damage, &damage, &manifest, &err),
+        MW_E_DENIED);
+    assert_non_null(strstr(err.text, "another journal (" ID "; this one is beef)"));
+    assert_int_equal(manifest.count, 0);
+    assert_int_equal(damage.file[0], '\0'); /* nothing is said of either */
+}
+
 static void packed_after_all(struct mw_manifest_segment *segment)
 {
     segment->gzip = true;
@@ -368,7 +453,7 @@ static void v39_without_zlib_it_is_said_what_is_missing(void **state)
     struct mw_archive_damage damage;
     struct mw_manifest manifest;
     struct mw_err err = {.text = ""};
-    char plain[160], packed[170];
+    char plain[RIG_PATH], packed[RIG_PATH + 4];
     (void)state;
     struct place place = make_place(false);
     retell(packed_after_all);
@@ -387,6 +472,19 @@ static void v39_without_zlib_it_is_said_what_is_missing(void **state)
     assert_non_null(strstr(err.text, "zlib1g"));
     assert_int_equal(add(&quick, false, &err), MW_OK); /* which needs none */
     no_library = false;
+    no_memory = true;
+    remove_archive();
+    told = 0;
+    assert_int_equal(add(&quick, true, &err), MW_E_MISSING);
+    assert_non_null(strstr(err.text, "cannot be used (its answer: -4)"));
+    no_memory = false;
+    assert_int_equal(add(&quick, true, &err), MW_OK);
+    no_memory = true;
+    assert_int_equal(
+        mw_archive_check(archive_dir, NULL, &quick, note_damage, &damage, &manifest, &err),
+        MW_E_MISSING);
+    assert_int_equal(manifest.count, 0);
+    no_memory = false;
 }
 
 static void v39_records_of_any_size_are_packed_compared_and_their_damage_told(void **state)
@@ -435,6 +533,7 @@ int main(void)
         cmocka_unit_test(v39_damage_is_told_with_file_byte_and_record),
         cmocka_unit_test(v39_records_of_any_size_are_packed_compared_and_their_damage_told),
         cmocka_unit_test(v39_more_than_the_manifest_says_is_not_unpacked),
+        cmocka_unit_test(v39_an_archive_is_compared_with_no_journal_but_its_own),
         cmocka_unit_test(v39_a_journal_that_cannot_be_read_does_not_hide_its_archive),
     };
     return cmocka_run_group_tests(tests, NULL, end_archives);

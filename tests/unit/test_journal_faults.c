@@ -83,7 +83,7 @@ static void make_damaged(void)
     char path[RIG_PATH];
     make_sound();
     rig_path(dir, "00000000000000000001.jsonl", path);
-    rig_change_byte(path, 700, 1);
+    rig_change_byte(path, 1200, 1); /* in its second frame */
 }
 
 static void make_damaged_at_start(void)
@@ -101,11 +101,41 @@ static void make_nothing(void)
 
 /* ---- what is done, with a call that fails somewhere in it ---- */
 
-static enum mw_rc write_more(struct mw_err *err)
+/* A full disk: nothing grows while the reserve holds the last room, and a copy of a segment has none even without it. */
+static int tight_openat(int dir_fd, const char *path, int flags, mode_t mode)
+{
+    if (mw_str_ends(mw_str_of(path), MW_STR(".fresh"))) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return rig_openat(dir_fd, path, flags, mode);
+}
+
+static ssize_t tight_pwrite(int fd, const void *memory, size_t size, off_t offset)
+{
+    char reserve[RIG_PATH];
+    struct stat file;
+    rig_path(dir, "reserve", reserve);
+    assert_int_equal(__real_fstat(fd, &file), 0);
+    if (offset + (off_t)size > file.st_size && access(reserve, F_OK) == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return rig_pwrite(fd, memory, size, offset);
+}
+
+static const struct mw_journal_sys tight_sys = {
+    tight_openat, rig_mkdirat,   rig_pread,     tight_pwrite, rig_fdatasync,
+    rig_fsync,    rig_ftruncate, rig_fallocate, rig_renameat, rig_unlinkat,
+};
+static const struct mw_journal_options tight = {
+    .segment_bytes = 3000, .reserve_bytes = 4096, .sys = &tight_sys};
+
+static enum mw_rc write_with(const struct mw_journal_options *options, struct mw_err *err)
 {
     struct mw_journal_opened opened;
     void *journal;
-    enum mw_rc rc = ops->open(dir, &rigged, &journal, &opened, err);
+    enum mw_rc rc = ops->open(dir, options, &journal, &opened, err);
     if (rc != MW_OK)
         return rc;
     struct mw_err ignored;
@@ -128,6 +158,16 @@ static enum mw_rc write_more(struct mw_err *err)
         rc = ops->reserve_restore(journal, err);
     enum mw_rc closed = ops->close(journal, rc == MW_OK ? err : &ignored);
     return rc == MW_OK ? closed : rc;
+}
+
+static enum mw_rc write_more(struct mw_err *err)
+{
+    return write_with(&rigged, err);
+}
+
+static enum mw_rc write_tight(struct mw_err *err)
+{
+    return write_with(&tight, err);
 }
 
 static enum mw_rc read_all(const struct mw_journal_options *options, struct mw_err *err)
@@ -193,6 +233,7 @@ static const struct scene {
     {"after an orderly end", make_sound, write_more, MW_OK},
     {"after a torn end", make_torn, write_more, MW_OK},
     {"after damage", make_damaged, write_more, MW_E_CORRUPT},
+    {"on a full disk, after a torn end", make_torn, write_tight, MW_OK},
     {"looked at", make_sound, look, MW_OK},
     {"looked at, torn", make_torn, look, MW_OK},
     {"checked", make_sound, check, MW_OK},
