@@ -134,6 +134,13 @@ static int store(struct report *report, const char *dir, const char *journal,
     enum mw_rc rc = refuse_inside(cli, dir, &err);
     if (rc == MW_OK && mw_cli_has(cli, "seal"))
         rc = mw_archive_seal(journal, options, &sealed, &err);
+    if (rc == MW_E_CONFLICT) {
+        struct mw_err held = err;
+        (void)MW_FAIL(&err, rc,
+                      "%.200s, and its last segment is sealed without one: `millwright serve "
+                      "--stop` first, or leave out --seal",
+                      held.text);
+    }
     if (cli->json) {
         mw_json_object(&report->json);
         mw_json_karray(&report->json, "added");
