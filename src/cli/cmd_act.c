@@ -134,6 +134,8 @@ int mw_cmd_promote(struct mw_cli *cli)
     struct mw_post post;
     const char *to = mw_cli_value(cli, "to");
     bool adopt = mw_cli_has(cli, "adopt-edits"), discard = mw_cli_has(cli, "discard-edits");
+    if (to != NULL && to[0] == '\0')
+        return mw_cli_usage(cli, "--to wants a folder");
     if (adopt && discard)
         return mw_cli_usage(cli, "--adopt-edits and --discard-edits exclude each other");
     mw_post_begin(&post, "Promote");

@@ -119,10 +119,10 @@ static void promote(struct effect *effect)
                                                                                  : MW_EDITS_REFUSE,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
+    effect->rc = mw_promote_check_target(promotion.workspace_fd, promotion.target, &effect->err);
     /* A rollback puts back what was reviewed when it came. */
-    effect->rc = strcmp(mode, "rollback") == 0
-                     ? MW_OK
-                     : review_config(effect, promotion.source, promotion.target);
+    if (effect->rc == MW_OK && strcmp(mode, "rollback") != 0)
+        effect->rc = review_config(effect, promotion.source, promotion.target);
     if (effect->rc != MW_OK)
         return;
     effect->rc = mw_promote_run(&promotion, &promoted, &effect->err);

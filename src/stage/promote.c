@@ -107,11 +107,26 @@ static enum mw_rc run_new(struct run *run, struct mw_err *err)
     return rc;
 }
 
+/* Somebody else's folder: not one path of it was ever ours. */
+static bool shares_nothing(const struct mw_tree *base, const struct mw_tree *current)
+{
+    for (uint32_t i = 0; i < current->count; i++)
+        if (mw_tree_find(base, current->files[i].path) != NULL)
+            return false;
+    return true;
+}
+
 static enum mw_rc check_edits(const struct run *run, struct mw_err *err)
 {
     const struct mw_promote_edits *edits = &run->edits;
     if (!edits->edited || run->promote->edits != MW_EDITS_REFUSE)
         return MW_OK;
+    if (strcmp(run->promote->target, "app") != 0 && shares_nothing(&edits->base, &edits->current))
+        return MW_FAIL(err, MW_E_DENIED,
+                       "'%s' holds what no promotion put there (%.*s%s): name a folder that "
+                       "is empty or not there yet, or say --discard-edits, which keeps it aside",
+                       run->promote->target, MW_STR_ARG(edits->current.files[0].path),
+                       edits->current.count > 1 ? ", …" : "");
     struct mw_buf words = mw_heap_buf();
     mw_tree_diff_words(&edits->diff, NAMES_IN_MESSAGE, &words);
     enum mw_rc rc = MW_FAIL(err, MW_E_DENIED,

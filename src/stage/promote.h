@@ -44,6 +44,11 @@ struct mw_promoted {
     bool unchanged;       /* the target already held this tree */
 };
 
+/* Before anything is read or copied: whether something can be put there. MW_E_USAGE: no folder, or no place for one; MW_E_MISSING: the folder
+ * above it; MW_E_DENIED: it holds the workspace or a home, lies in the workspace, or may not be written. */
+MW_MUST enum mw_rc mw_promote_check_target(int workspace_fd, const char *target,
+                                           struct mw_err *err);
+
 /* MW_E_DENIED, MW_E_CONFLICT (see above), MW_E_CORRUPT (the source is not what was accepted), MW_E_MISSING (no source; or the file system
  * cannot exchange folders), MW_E_FULL, MW_E_IO: the target is what it was, and nothing is left beside it. Only when the disk fails after the
  * exchange (MW_E_IO, MW_E_FULL) does the new tree stand already: on those two ask mw_promote_recover what stands. */

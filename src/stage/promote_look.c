@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
                                char ret_name[256], struct mw_err *err);
+static enum mw_rc fail_parent(const char *folder, struct mw_err *err);
 static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
                                struct mw_err *err);
 static enum mw_rc look_at_tree(const struct mw_promote *promote, struct mw_promote_edits *edits,
@@ -64,15 +66,22 @@ static enum mw_rc split_target(int workspace_fd, const char *target, char ret_pa
     while (slash > 0 && target[slash - 1] != '/')
         slash--;
     struct mw_str name = {target + slash, len - slash};
-    if (target[0] != '/' || len >= PATH_MAX || !mw_path_is_plain(name))
-        return MW_FAIL(err, MW_E_USAGE, "'%s' is not a target: 'app' or an absolute folder is",
+    if (len >= PATH_MAX || name.len > NAME_MAX)
+        return MW_FAIL(
+            err, MW_E_USAGE,
+            "the target's path is too long: %zu bytes, its last name %zu; at most %d and "
+            "%d",
+            len, name.len, PATH_MAX - 1, NAME_MAX);
+    if (target[0] != '/' || !mw_path_is_plain(name))
+        return MW_FAIL(err, MW_E_USAGE,
+                       "'%s' is not a target: 'app' or an absolute folder is, by a path that ends "
+                       "in its name",
                        target);
     mw_autofree char *folder = mw_heap_copy((struct mw_str){target, slash});
     char self[64], workspace[PATH_MAX], parent[PATH_MAX];
     (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", workspace_fd); /* fits */
     if (realpath(folder, parent) == NULL)
-        return MW_FAIL_SYS(err, errno == ENOENT ? MW_E_MISSING : MW_E_IO, "open the folder '%s'",
-                           folder);
+        return fail_parent(folder, err);
     if (realpath(self, workspace) == NULL)
         return MW_FAIL_SYS(err, MW_E_IO, "find the workspace's path");
     char plain[256] = {0};
@@ -83,6 +92,45 @@ static enum mw_rc split_target(int workspace_fd, const char *target, char ret_pa
     memcpy(ret_parent, parent, sizeof(parent));
     memcpy(ret_name, plain, sizeof(plain));
     return MW_OK;
+}
+
+/* What is wrong with the folder that the target would lie in, and what would be right. */
+static enum mw_rc fail_parent(const char *folder, struct mw_err *err)
+{
+    switch (errno) {
+    case ENOENT:
+        return MW_FAIL_SYS(err, MW_E_MISSING,
+                           "the target would lie in '%s', which has to be there before", folder);
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+        return MW_FAIL_SYS(err, MW_E_USAGE,
+                           "the target would lie in '%s', and only a folder can hold it", folder);
+    case EACCES:
+        return MW_FAIL_SYS(err, MW_E_DENIED, "the target would lie in '%s'", folder);
+    default:
+        return MW_FAIL_SYS(err, MW_E_IO, "open the folder '%s'", folder);
+    }
+}
+
+enum mw_rc mw_promote_check_target(int workspace_fd, const char *target, struct mw_err *err)
+{
+    struct mw_promote_place place = {.parent_fd = -1};
+    struct stat info;
+    if (strcmp(target, "app") == 0)
+        return MW_OK;
+    enum mw_rc rc = mw_promote_place_open(workspace_fd, "look", target, &place, err);
+    if (rc != MW_OK)
+        return rc;
+    /* As whoever we are, not as whoever started us. */
+    if (faccessat(place.parent_fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_DENIED, "nothing can be made beside '%s'", target);
+    else if (fstatat(place.parent_fd, place.name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+             !S_ISDIR(info.st_mode))
+        rc = MW_FAIL(err, MW_E_USAGE, "'%s' is %s: name a folder that is empty or not there yet",
+                     target, S_ISLNK(info.st_mode) ? "a link" : "no folder");
+    mw_promote_place_close(&place);
+    return rc;
 }
 
 /* A whole folder is moved aside by a promotion: never one that holds the workspace or lies in it, never a home. */

@@ -920,6 +920,27 @@ def versions(w, first, staged):
         equal(tree(w.dir / "app"), tree(staged), "app/")
         w.third = third, third_staged
 
+    @case("CL-10", "promote --to what cannot hold an app is refused with what is wrong, changes nothing and is answered like any wrong path")
+    def no_place():
+        third = w.third[0]
+        a_file, full, linked, dangling = w.top / "a-file", w.top / "full", w.top / "linked", w.top / "dangling"
+        a_file.write_text("mine")
+        full.mkdir()
+        (full / "thesis.txt").write_text("mine")
+        linked.symlink_to(full)
+        dangling.symlink_to(w.top / "nowhere")
+        def outside():
+            return {path: text for path, text in tree(w.top).items() if not path.startswith(w.dir.name + "/")}
+
+        before = outside()
+        for target, code, why in ((a_file / "x", 2, "only a folder can hold it"), (a_file, 2, "is no folder"), (linked, 2, "is a link"),
+                                  (dangling, 2, "is a link"), ("", 2, "wants a folder"), ("/", 2, "is not a target"), (w.top / ("n" * 300), 2, "too long"),
+                                  (w.top / "missing" / "x", 69, "has to be there before"), (full, 77, "thesis.txt"), (w.dir, 77, "holds the workspace"),
+                                  (w.dir / ".millwright" / "x", 77, "lies in the workspace"), (w.top, 77, "holds the workspace")):
+            done = w.cli("promote", third, "--to", str(target))
+            assert done.returncode == code and why in done.stderr, (str(target), done.returncode, done.stderr)
+        equal(outside(), before, "what stood there")
+
     @case("CL-10", "promote --to another folder; an edited root is refused (77) with the list, --adopt-edits keeps and --discard-edits drops the edit")
     def edited():
         third, third_staged = w.third
@@ -974,7 +995,7 @@ def versions(w, first, staged):
         for word in ("summary", "files", "changes", "validation"):
             assert word in text.lower(), (word, text[:2000])
 
-    for check in (unified, lineage, rejected, only_current, edited, killed, terminal):
+    for check in (unified, lineage, rejected, only_current, no_place, edited, killed, terminal):
         check()
 
 

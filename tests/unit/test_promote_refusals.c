@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -161,7 +162,10 @@ static void p23_every_target_has_its_answer(void **state)
     for (size_t i = 0; i + 2 < sizeof deep; i += 2)
         memcpy(deep + i, "/d", 3);
     mw_autofree char *file = mw_heap_format("%s/file", outside);
+    mw_autofree char *in_loop = mw_heap_format("%s/loop/live", outside);
+    mw_autofree char *loop = mw_heap_format("%s/loop", outside);
     put(file, "1\n");
+    assert_int_equal(symlink(loop, loop), 0);
     const struct {
         const char *target;
         enum mw_rc rc;
@@ -171,12 +175,12 @@ static void p23_every_target_has_its_answer(void **state)
         {live_slash, MW_OK},      {beside, MW_OK},
         {own_apple, MW_E_DENIED}, {base, MW_E_DENIED},
         {"/tmp", MW_E_DENIED},    {"/tmp/", MW_E_DENIED},
-        {nowhere, MW_E_MISSING},  {in_file, MW_E_IO},
+        {nowhere, MW_E_MISSING},  {in_file, MW_E_USAGE},
         {"/", MW_E_USAGE},        {"///", MW_E_USAGE},
         {"", MW_E_USAGE},         {"apps", MW_E_USAGE},
         {"./app", MW_E_USAGE},    {upwards, MW_E_USAGE},
         {control, MW_E_USAGE},    {long_name, MW_E_USAGE},
-        {deep, MW_E_USAGE},
+        {deep, MW_E_USAGE},       {in_loop, MW_E_USAGE},
     };
     everything(before);
     for (size_t i = 0; i < MW_COUNT(targets); i++) {
@@ -193,6 +197,91 @@ static void p23_every_target_has_its_answer(void **state)
     mw_autoclose int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(look_at(root_fd, live, &err), MW_E_DENIED); /* all lies in that workspace */
     assert_int_equal(look_at(-1, live, &err), MW_E_IO);
+}
+
+/* What stands at the place is looked at before anything is read, and what would be right is said. */
+static void p12_what_is_no_place_for_an_app_is_said_first(void **state)
+{
+    (void)state;
+    mw_autofree char *file = mw_heap_format("%s/file", outside);
+    mw_autofree char *dangling = mw_heap_format("%s/dangling", outside);
+    mw_autofree char *empty = mw_heap_format("%s/empty", outside);
+    mw_autofree char *linked = mw_heap_format("%s/linked", outside);
+    mw_autofree char *fresh = mw_heap_format("%s/fresh", outside);
+    put(file, "1\n");
+    assert_int_equal(mkdir(empty, 0755), 0);
+    assert_int_equal(symlink("/nowhere/at/all", dangling), 0);
+    assert_int_equal(symlink(empty, linked), 0);
+    const struct {
+        const char *target;
+        enum mw_rc rc;
+        const char *word;
+    } rows[] = {{"app", MW_OK, ""},
+                {empty, MW_OK, ""},
+                {fresh, MW_OK, ""},
+                {file, MW_E_USAGE, "is no folder"},
+                {dangling, MW_E_USAGE, "is a link"},
+                {linked, MW_E_USAGE, "is a link"},
+                {"apps", MW_E_USAGE, "is not a target"}};
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_err err = {0};
+        enum mw_rc rc = mw_promote_check_target(ws_fd, rows[i].target, &err);
+        if (rc != rows[i].rc || strstr(err.text, rows[i].word) == NULL)
+            fail_msg("'%s': %s: %s", rows[i].target, mw_rc_name(rc), err.text);
+    }
+}
+
+static void p12_a_place_that_may_not_be_written_is_denied(void **state)
+{
+    (void)state;
+    mw_autofree char *closed = mw_heap_format("%s/closed", outside);
+    mw_autofree char *in_closed = mw_heap_format("%s/closed/there/live", outside);
+    mw_autofree char *there = mw_heap_format("%s/closed/there", outside);
+    mw_autofree char *readable = mw_heap_format("%s/readable", outside);
+    mw_autofree char *in_readable = mw_heap_format("%s/readable/live", outside);
+    assert_int_equal(mkdir(closed, 0755), 0);
+    assert_int_equal(mkdir(there, 0755), 0);
+    assert_int_equal(mkdir(readable, 0555), 0);
+    assert_int_equal(chmod(closed, 0), 0);
+    assert_int_equal(chmod(outside, 0755), 0);
+    assert_int_equal(chmod(base, 0755), 0);
+    bool root = geteuid() == 0; /* whom nothing is closed to */
+    if (root) {
+        assert_int_equal(seteuid(65534), 0);
+        assert_int_equal(prctl(PR_SET_DUMPABLE, 1), 0); /* else /proc/self is root's */
+    }
+    struct mw_err entered = {0}, written = {0};
+    enum mw_rc entered_rc = mw_promote_check_target(ws_fd, in_closed, &entered);
+    enum mw_rc written_rc = mw_promote_check_target(ws_fd, in_readable, &written);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(closed, 0755), 0);
+    assert_int_equal(chmod(readable, 0755), 0);
+    assert_int_equal(entered_rc, MW_E_DENIED);
+    assert_non_null(strstr(entered.text, "would lie in"));
+    assert_int_equal(written_rc, MW_E_DENIED);
+    assert_non_null(strstr(written.text, "nothing can be made beside"));
+}
+
+/* A folder that is somebody else's is not told as if it were an app that was edited. */
+static void p23_a_folder_with_other_files_is_told_as_one(void **state)
+{
+    (void)state;
+    mw_autofree char *full = mw_heap_format("%s/full", outside);
+    mw_autofree char *mine = mw_heap_format("%s/full/thesis.txt", outside);
+    assert_int_equal(mkdir(full, 0755), 0);
+    put(mine, "mine\n");
+    struct mw_promote next = {
+        .workspace_fd = ws_fd, .id = "p7", .source = "v1", .source_sha256 = v1, .target = full};
+    struct mw_promoted ret;
+    struct mw_err err = {0};
+    assert_int_equal(mw_promote_run(&next, &ret, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "thesis.txt"));
+    assert_non_null(strstr(err.text, "no promotion put there"));
+    assert_int_equal(access(mine, F_OK), 0);
+    next.edits = MW_EDITS_DISCARD;
+    assert_int_equal(mw_promote_run(&next, &ret, &err), MW_OK);
+    assert_true(ret.edited); /* kept, and never pruned */
 }
 
 static void p23_a_home_is_never_a_target_wherever_it_is(void **state)
@@ -450,6 +539,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p17_ids_that_are_not_one_plain_name_are_refused),
         TEST(p23_every_target_has_its_answer),
+        TEST(p12_what_is_no_place_for_an_app_is_said_first),
+        TEST(p12_a_place_that_may_not_be_written_is_denied),
+        TEST(p23_a_folder_with_other_files_is_told_as_one),
         TEST(p23_a_home_is_never_a_target_wherever_it_is),
         TEST(p23_edits_that_cannot_be_told_are_not_replaced),
         TEST(p12_an_empty_source_is_refused),
