@@ -77,7 +77,7 @@ DETECTORS = [
     unit("test_journal", 1, "src/journal"),
     unit("test_journal_durable", 1, "src/journal"),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
-    unit("test_journal_chain", 1, "src/journal/scan", "src/journal/frame"),
+    unit("test_journal_chain", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),
     unit("test_core", 9, "src/core", "src/work", "src/loop"),
     unit("test_promote", 1, "src/stage"),

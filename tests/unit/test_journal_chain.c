@@ -148,12 +148,75 @@ static void p03_half_a_frame_is_cut_off_only_where_it_belongs(void **state)
     }
 }
 
+/* ---- readers beside a writer ---- */
+
+static enum mw_rc count_line(void *context, uint64_t seq, struct mw_str line, struct mw_err *err)
+{
+    uint64_t *last = context;
+    (void)line;
+    (void)err;
+    assert_int_equal(seq, *last + 1);
+    *last = seq;
+    return MW_OK;
+}
+
+static enum mw_rc read_until(const struct hand *hand, uint64_t until, uint64_t *ret_last)
+{
+    struct mw_err err = {0};
+    void *reader = NULL;
+    uint64_t next = 0;
+    *ret_last = 0;
+    assert_int_equal(ops->reader_open(hand->dir, &quick, 1, &reader, &err), MW_OK);
+    enum mw_rc rc = ops->reader_read(reader, until, count_line, ret_last, &next, &err);
+    assert_int_equal(next, *ret_last + 1);
+    ops->reader_close(reader);
+    return rc;
+}
+
+/* What the writer has not said to be durable may still be taken back: it is not there yet. */
+static void p01_a_reader_hands_out_what_is_durable_and_no_more(void **state)
+{
+    struct hand hand;
+    uint64_t last;
+    (void)state;
+    begin(&hand);
+    put_some(&hand, 1, 2);
+    put_some(&hand, 3, 3);
+    for (uint64_t durable = 1; durable <= 5; durable++) {
+        assert_int_equal(read_until(&hand, durable, &last), MW_OK);
+        assert_int_equal(last, durable);
+    }
+    put(&hand, 3, hand.next, 20); /* it is being written */
+    assert_int_equal(read_until(&hand, 5, &last), MW_OK);
+    assert_int_equal(last, 5);
+    assert_int_equal(read_until(&hand, UINT64_MAX, &last), MW_OK);
+    assert_int_equal(last, 5);
+    end(&hand);
+}
+
+/* The same half frame is damage when its record was acknowledged. */
+static void p03_a_reader_tells_damage_from_what_is_being_written(void **state)
+{
+    struct hand hand;
+    uint64_t last;
+    (void)state;
+    begin(&hand);
+    put_some(&hand, 1, 3);
+    put(&hand, 1, hand.next, 20);
+    assert_int_equal(read_until(&hand, 3, &last), MW_OK);
+    assert_int_equal(read_until(&hand, 4, &last), MW_E_CORRUPT);
+    assert_int_equal(last, 3);
+    end(&hand);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p03_a_journal_by_hand_opens),
         cmocka_unit_test(p11_a_frame_of_a_writer_before_the_last_is_refused),
         cmocka_unit_test(p03_a_frame_with_another_number_is_refused),
+        cmocka_unit_test(p01_a_reader_hands_out_what_is_durable_and_no_more),
+        cmocka_unit_test(p03_a_reader_tells_damage_from_what_is_being_written),
         cmocka_unit_test(p03_half_a_frame_is_cut_off_only_where_it_belongs),
     };
     return cmocka_run_group_tests_name("test_journal_chain", tests, NULL, NULL);

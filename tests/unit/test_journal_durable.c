@@ -463,6 +463,41 @@ static void p11_a_segment_that_somebody_else_began_is_not_taken_over(void **stat
     leave_place(&place);
 }
 
+/* A cut may tear the write of the clean line: the line of the last frame stands beside it, whichever of the two slots it has. */
+static void p04_the_head_of_the_last_frame_outlives_a_torn_clean_line(void **state)
+{
+    (void)state;
+    for (int frames = 1; frames <= 4; frames++) {
+        struct place place;
+        struct mw_err err = {0};
+        struct mw_head head = {0};
+        enum mw_journal_head found = MW_JOURNAL_HEAD_ABSENT;
+        char path[160], slot[MW_HEAD_LINE_BYTES];
+        new_place(&place, true);
+        void *journal = open_journal(&place);
+        append_some(journal, frames);
+        uint64_t last = ops->last_seq(journal);
+        close_journal(journal);
+        (void)snprintf(path, sizeof path, "%s/" MW_HEAD_FILE, place.top);
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(pread(fd, slot, sizeof slot, i * MW_HEAD_LINE_BYTES),
+                             MW_HEAD_LINE_BYTES);
+            if (memmem(slot, sizeof slot, "\"clean\":true", 12) != NULL)
+                assert_int_equal(pwrite(fd, "#", 1, i * MW_HEAD_LINE_BYTES + 3), 1);
+        }
+        (void)close(fd);
+        int side_fd = open(place.top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(mw_head_read(&watched, side_fd, &head, &found, &err), MW_OK);
+        (void)close(side_fd);
+        assert_int_equal(found, MW_JOURNAL_HEAD_EQUAL);
+        assert_int_equal(head.seq, last);
+        assert_false(head.clean);
+        leave_place(&place);
+    }
+}
+
 static void p11_the_lock_is_held_on_the_file_that_has_its_name(void **state)
 {
     struct place place;
@@ -590,6 +625,7 @@ int main(void)
         cmocka_unit_test(p03_a_repair_leaves_nothing_to_sync),
         cmocka_unit_test(p04_the_head_is_synced_with_each_segment_that_is_sealed),
         cmocka_unit_test(p11_a_segment_that_somebody_else_began_is_not_taken_over),
+        cmocka_unit_test(p04_the_head_of_the_last_frame_outlives_a_torn_clean_line),
         cmocka_unit_test(p11_the_lock_is_held_on_the_file_that_has_its_name),
         cmocka_unit_test(p01_a_segment_that_was_deleted_is_not_written_on),
         cmocka_unit_test(p10_a_disk_that_is_full_when_a_segment_begins_is_survived),
