@@ -59,8 +59,8 @@ def unit(name, cost, *near):
     return Detector(name, cost, name, ["{bin}/" + name], near, f"tests/unit/{name}.c")
 
 
-def sim(name, cost):
-    return Detector(name, cost, name, ["{bin}/" + name], ("src/host", "src/core", "src/work"), f"tests/sim/{name}.c")
+def sim(name, cost, *near):
+    return Detector(name, cost, name, ["{bin}/" + name], near, f"tests/sim/{name}.c")
 
 
 def power(scenarios, cost, *near):
@@ -95,10 +95,10 @@ DETECTORS = [
     unit("test_promote_faults", 8, "src/stage/promote", "src/stage/version"),
     unit("test_kept_journals", 1, "src/core", "src/journal"),
     unit("test_snapshot", 2, "src/journal/snapshot", "src/host/snapshot", "src/host/starting", "src/core/keep"),
-    sim("test_sim", 5),
-    sim("test_sim_host", 6),
-    sim("test_scenario", 3),
-    sim("test_fanout", 5),
+    sim("test_sim", 5, "src/core", "src/work", "src/loop"),
+    sim("test_sim_host", 3, "src/host", "src/core", "src/work"),
+    sim("test_scenario", 1, "src/core", "src/work", "src/loop"),
+    sim("test_fanout", 8, "src/core", "src/work"),
     sweep("kill", 15),
     sweep("tear", 15),
     sweep("fault", 15),

@@ -8,6 +8,7 @@
 #include "host_agents.h"
 
 #include "api/api.h"
+#include "host/offline.h"
 
 #define CALLERS_MAX 160
 
@@ -43,6 +44,7 @@ struct callers {
     int fd;
     uint64_t acknowledged, repeated, refused;
     uint32_t promotions; /* asked for since all is calm */
+    bool follows;        /* the records are being read for a follower */
 };
 
 static struct callers callers;
@@ -119,12 +121,40 @@ WORLD_WRAP(void, mw_api_wake, struct mw_api *api)
     if (callers.ops == NULL || !world_rarely(30))
         return;
     const struct mw_api_wanted all = {.start = MW_STR_NONE};
+    callers.follows = true;
     enum mw_rc rc =
         callers.ops->records(world.host, 0, &all, (size_t)64 << 20, &lines, &upto, &err);
+    callers.follows = false;
     WORLD_CHECK(rc == MW_OK || world.faulted, "following the records: %s", err.text);
     WORLD_CHECK(rc != MW_OK || world_begins(&world.sure, &lines),
                 "a follower hears what is not durable");
     mw_heap_buf_free(&lines);
+}
+
+/* Somebody looks, at any moment: what is shown is durable (P01). Which records a view is made from is all that is asked here. */
+WORLD_WRAP(enum mw_rc, mw_offline_view_until, const char *workspace,
+           const struct mw_view_query *query, uint64_t until_seq, struct mw_buf *out,
+           struct mw_err *err)
+{
+    (void)workspace;
+    (void)query;
+    (void)err;
+    WORLD_CHECK(until_seq <= world.sure_seq, "P01: a view shows record %lu, and %lu are durable",
+                (unsigned long)until_seq, (unsigned long)world.sure_seq);
+    mw_buf_put(out, MW_STR("{}"));
+    return MW_OK;
+}
+
+static void caller_looks(void)
+{
+    const struct mw_api_query none = {.count = 0};
+    struct mw_buf out = mw_heap_buf();
+    if (world_rarely(20))
+        (void)callers.ops->view(world.host, MW_STR("status"), &none, &out);
+    WORLD_CHECK(world.host->replaying || world.host->durable <= world.sure_seq,
+                "P01: %lu records count as durable, and %lu are",
+                (unsigned long)world.host->durable, (unsigned long)world.sure_seq);
+    mw_heap_buf_free(&out);
 }
 
 /* What is handed over from memory is durable, whole and in its place. */
@@ -156,6 +186,8 @@ WORLD_WRAP(void, mw_api_stop, struct mw_api *api)
 WORLD_WRAP(void, mw_api_run, struct mw_api *api)
 {
     (void)api;
+    if (callers.ops != NULL)
+        caller_looks();
     for (uint32_t i = 0; i < callers.count && callers.ops != NULL; i++) {
         struct mw_api_call *call = &callers.calls[i];
         char body[900];

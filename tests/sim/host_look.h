@@ -210,6 +210,16 @@ static enum mw_rc look_append(void *self, uint64_t first, uint32_t count, struct
     return rc;
 }
 
+static enum mw_rc look_reader_read(void *reader, uint64_t until_seq, mw_journal_on_record on_record,
+                                   void *context, uint64_t *ret_next_seq, struct mw_err *err)
+{
+    WORLD_CHECK(!callers.follows || until_seq <= world.sure_seq,
+                "P01: a follower is told of record %lu, and %lu are durable",
+                (unsigned long)until_seq, (unsigned long)world.sure_seq);
+    return __real_mw_journal_files.reader_read(reader, until_seq, on_record, context, ret_next_seq,
+                                               err);
+}
+
 /* What the host calls: the real journal, and a look at what it says. */
 static void look_begin(void)
 {
@@ -218,6 +228,7 @@ static void look_begin(void)
     __wrap_mw_journal_files.open = look_open;
     __wrap_mw_journal_files.check = look_check;
     __wrap_mw_journal_files.append = look_append;
+    __wrap_mw_journal_files.reader_read = look_reader_read;
 }
 
 /* ---- steps ---- */
