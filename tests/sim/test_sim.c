@@ -267,6 +267,11 @@ static void answer_agent(struct sim *sim, struct rig_run run)
     case ANSWER_WELL:
     case SILENT:
     case ANSWER_TWICE:
+        /* While it runs: of an attempt before it, and of one that nobody began. */
+        if (run.plan == ANSWER_TWICE)
+            answer_late(sim, run.item, run.seq - 1);
+        if (run.plan == ANSWER_TWICE && run.seq < rig->core.world.last_seq)
+            answer_late(sim, run.item, run.seq + 1);
         good_answer(sim, &run, &body);
         (void)rig_step(rig, MW_REQ_RECORD_RESULT, body, NULL, run.item, run.seq);
         RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
