@@ -86,19 +86,22 @@ void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,
     mw_json_object_end(&json);
 }
 
-enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
-                        struct mw_api **ret_api, struct mw_err *err)
+enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
+                        const struct mw_api_ops *ops, void *host, struct mw_api **ret_api,
+                        struct mw_err *err)
 {
     if (!mw_http_library_load())
         return MW_FAIL(err, MW_E_MISSING, "the HTTP server needs " MW_HTTP_LIBRARY);
     struct mw_api *api = mw_heap_alloc(sizeof(*api));
     api->ops = ops;
     api->host = host;
-    api->daemon = mhd.start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, MW_API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    api->daemon =
+        mhd.start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
+                         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
+                         on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)limits->silent_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         api->daemon != NULL ? mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info == NULL) {
@@ -194,11 +197,23 @@ static void take_lines(struct follower *follower, struct mw_str lines)
     }
 }
 
+/* What has been sent goes once it is the larger part: a client that is always a little behind never leaves the lines empty. */
+static void drop_sent(struct follower *follower)
+{
+    size_t unread = follower->lines.len - follower->sent;
+    if (follower->sent < unread || follower->sent == 0)
+        return;
+    memmove(follower->lines.ptr, follower->lines.ptr + follower->sent, unread);
+    follower->lines.len = unread;
+    follower->sent = 0;
+}
+
 void mw_api_feed(struct mw_api *api, uint64_t first, uint32_t count, struct mw_str lines)
 {
     for (struct follower *follower = api->followers; follower != NULL; follower = follower->next) {
         size_t unread = follower->lines.len - follower->sent;
         if (follower->after + 1 == first && unread < FEED_BYTES_MAX) {
+            drop_sent(follower);
             take_lines(follower, lines);
             follower->after += count;
             unread = follower->lines.len - follower->sent;

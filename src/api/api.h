@@ -3,7 +3,8 @@
  *
  * Owns:     libmicrohttpd's daemon on a socket that it is given, request limits, streaming of records.
  * Does not: decide, wait for the disk (the host answers when it may), read the journal's files but through the port's reader.
- * Limits:   MW_API_BODY_BYTES_MAX a body; MW_API_CONNECTIONS_MAX connections; MW_API_BODIES_BYTES_MAX all bodies together (429).
+ * Limits:   MW_API_BODY_BYTES_MAX a body; MW_API_BODIES_BYTES_MAX all bodies together (429); connections as struct mw_api_limits says: who is
+ *           over it waits until another one has gone.
  */
 #ifndef MW_API_H
 #define MW_API_H
@@ -11,7 +12,6 @@
 #include "msg/msg.h"
 
 #define MW_API_BODY_BYTES_MAX ((size_t)4 << 20)
-#define MW_API_CONNECTIONS_MAX 1024u
 #define MW_API_BODIES_BYTES_MAX                                                                    \
     ((size_t)32 << 20) /* of all requests that are on their way in or wait */
 
@@ -19,6 +19,12 @@
 #define MW_API_HOST_TEXT 72
 
 struct mw_api;
+/* What those who come in by one socket may take. */
+struct mw_api_limits {
+    uint32_t connections_max; /* each is a descriptor of this process */
+    uint32_t
+        silent_s; /* a connection on which nothing has moved for so long is closed, unless it waits for us; 0: none */
+};
 /* What every request has to carry that comes from farther away than this user's files (P21): the token, as `authorization: Bearer …`; a Host
  * that is one of hosts; an Origin, if any, that is http:// and that host. There is no CORS: no other page is ever let in. */
 struct mw_api_guard {
@@ -60,8 +66,9 @@ struct mw_api_ops {
                    struct mw_api_call *call);
 };
 
-MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_ops *ops, void *host,
-                                struct mw_api **ret_api, struct mw_err *err);
+MW_MUST enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
+                                const struct mw_api_ops *ops, void *host, struct mw_api **ret_api,
+                                struct mw_err *err);
 /* From now on; before, nobody is asked for anything. */
 void mw_api_guard(struct mw_api *api, const struct mw_api_guard *guard);
 /* Watch this descriptor; when readable, or timeout_ms is over, call mw_api_run. */

@@ -16,6 +16,10 @@
 #include <unistd.h>
 
 #define BODY_IN_RECORD_BYTES_MAX 4096u
+#define CALLERS_MAX 1024u /* connections on the socket */
+#define PORT_CALLERS_MAX 256u
+#define PORT_SILENT_S                                                                              \
+    30u /* who connects there may be anybody, and a place is not held by saying nothing */
 
 /* A socket on which callers come in: the workspace's own, and the port that somebody asked for. */
 struct door {
@@ -102,12 +106,26 @@ static void on_prepare(uv_prepare_t *prepare)
         (void)uv_timer_stop(&door->timer);
 }
 
+/* Callers never have more than half of the descriptors that this process may have: the rest is for the journal, bodies and agents, whoever
+ * connects. */
+static uint32_t callers_max(uint32_t wanted, uint32_t eighths)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / 8 * eighths >= wanted)
+        return wanted;
+    return (uint32_t)(limit.rlim_cur / 8 * eighths);
+}
+
 static enum mw_rc open_door(struct mw_host *host, struct server *server, int listen_fd,
                             const struct mw_api_guard *guard, struct mw_err *err)
 {
     struct door *door = &server->doors[server->door_count];
     door->host = host;
-    enum mw_rc rc = mw_api_start(listen_fd, &api_ops, host, &door->api, err);
+    const struct mw_api_limits limits = {.connections_max = guard != NULL
+                                                                ? callers_max(PORT_CALLERS_MAX, 1)
+                                                                : callers_max(CALLERS_MAX, 3),
+                                         .silent_s = guard != NULL ? PORT_SILENT_S : 0};
+    enum mw_rc rc = mw_api_start(listen_fd, &limits, &api_ops, host, &door->api, err);
     if (rc != MW_OK)
         return rc;
     if (guard != NULL)

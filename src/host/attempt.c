@@ -10,6 +10,7 @@
 #define SPACE_MS 500u
 #define FACTS_MAX 16384u
 #define ATTEMPT_ARENA_BYTES ((size_t)64 << 20)
+#define READS_MAX 16u /* of an agent's output before others have their turn */
 
 static void after_prepare(uv_work_t *work, int status);
 static void after_collect(uv_work_t *work, int status);
@@ -373,17 +374,27 @@ static void on_idle(uv_timer_t *timer)
     end_child(timer->data, MW_EXEC_IDLE, GRACE_MS);
 }
 
+static void end_stdout(struct mw_run_attempt *attempt)
+{
+    attempt->stdout_ended = true;
+    stop_poll(&attempt->stdout_poll);
+    finish_if_over(attempt);
+}
+
+/* What several processes write may come as fast as it is read: after some of it everybody else has a turn, and we are called again. */
 static void on_stdout(uv_poll_t *poll, int status, int events)
 {
     struct mw_run_attempt *attempt = poll->data;
     char chunk[65536];
     (void)events; /* only readable is asked */
-    for (;;) {
+    for (uint32_t i = 0; i < READS_MAX; i++) {
         ssize_t got = status < 0 ? 0 : read(attempt->child.stdout_fd, chunk, sizeof(chunk));
         if (got < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        if (got <= 0)
-            break;
+        if (got <= 0) {
+            end_stdout(attempt);
+            return;
+        }
         if (attempt->idle !=
             NULL) /* from now on: uv_timer_again would leave a timer that does not repeat as it is */
             (void)uv_timer_start(attempt->idle, on_idle, attempt->agent.idle_ms, 0);
@@ -391,9 +402,6 @@ static void on_stdout(uv_poll_t *poll, int status, int events)
             !mw_answer_feed(&attempt->answer, (struct mw_str){chunk, (size_t)got}))
             end_child(attempt, MW_EXEC_ASKED, 1000);
     }
-    attempt->stdout_ended = true;
-    stop_poll(&attempt->stdout_poll);
-    finish_if_over(attempt);
 }
 
 static void on_exit_of_stub(uv_poll_t *poll, int status, int events)

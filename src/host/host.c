@@ -11,11 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#define OPEN_FILES_WANTED 8192u
 
 static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, struct mw_err *err);
 static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err);
@@ -196,6 +199,16 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     return host->exit_code;
 }
 
+/* Callers, workers and agents each take some; what agents get is limited on its own (agent/sandbox.c). */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= OPEN_FILES_WANTED)
+        return;
+    limit.rlim_cur = limit.rlim_max < OPEN_FILES_WANTED ? limit.rlim_max : OPEN_FILES_WANTED;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* without it there is room for fewer */
+}
+
 int mw_host_main(int argc, char **argv)
 {
     static struct mw_host host; /* one a process; too large for the stack */
@@ -205,6 +218,7 @@ int mw_host_main(int argc, char **argv)
     }
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
+    raise_open_files();
     return mw_host_run(&host, argv[2]);
 }
 

@@ -342,6 +342,33 @@ def port_stays(worlds):
     until(lambda: not alive(host), 10, "it leaves when it is told to")
 
 
+def port_flood(worlds):
+    """Who connects without a word and without a token takes neither the host's descriptors nor the owner's place, however few there are."""
+    world = World(worlds)
+    os.makedirs(world.path())
+    few = world.write("few", f'#!/bin/sh\nulimit -n 1024\nexec "{world.program}" "$@"\n')
+    os.chmod(few, 0o755)
+    world.program = few
+    code, said, err = world.run("serve", "--listen", "127.0.0.1:0", "--json")
+    want(code == 0, f"serve --listen: exit {code}: {err}")
+    port = int(json.loads(said)["listens"].rsplit(":", 1)[1])
+    host = world.host()
+    peers = []
+    for i in range(1100):
+        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        peer.setblocking(False)
+        peer.connect_ex(("127.0.0.1", port))
+        peers.append(peer)
+        if i % 25 == 0:
+            want(world.host() == host, f"no answer on the socket after {i} connections")
+    held = len(os.listdir(f"/proc/{host}/fd"))
+    want(100 < held < 512, f"{held} of 1024 descriptors are taken")
+    status, answer = world.post("RegisterAgent", messageId=uuid7(), agent=AGENT)
+    want(status == 200, f"{status} {answer}")
+    for peer in peers:
+        peer.close()
+
+
 def shutdown_words(worlds):
     """What a shutdown says is read as JSON: what is none stops nothing, and a space changes no meaning."""
     world = World(worlds)
@@ -362,4 +389,5 @@ prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
 prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
 prove("life_a_host_with_a_port_stays", port_stays)
+prove("life_connections_without_a_token_take_nothing_from_the_host_P21_P09", port_flood)
 finish()

@@ -86,10 +86,11 @@ static struct mw_api_call *caller_wants(enum mw_request_kind kind, const char *b
 
 /* ---- in the place of api.c ---- */
 
-WORLD_WRAP(enum mw_rc, mw_api_start, int listen_fd, const struct mw_api_ops *ops, void *host,
-           struct mw_api **ret_api, struct mw_err *err)
+WORLD_WRAP(enum mw_rc, mw_api_start, int listen_fd, const struct mw_api_limits *limits,
+           const struct mw_api_ops *ops, void *host, struct mw_api **ret_api, struct mw_err *err)
 {
     (void)listen_fd;
+    (void)limits;
     (void)err;
     WORLD_CHECK(host == world.host, "another host");
     callers.ops = ops;
