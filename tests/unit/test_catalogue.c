@@ -25,49 +25,69 @@
 static const char *const factory_folders[] = {"workflows", "journeys", "plans", "coordinators",
                                               "policies",  "rules",    "agents"};
 
-/* Files as the host hands them over. Everything lies in the arena. */
-struct set {
+/* Files as the host hands them over; empty when a test begins. Everything lies in the arena. */
+static struct {
     struct mw_arena arena;
     struct mw_definition_file files[FILES_MAX];
     size_t count;
-};
+} set;
+
+static int begin(void **state)
+{
+    (void)state;
+    mw_heap_arena(&set.arena, ARENA_BYTES);
+    set.count = 0;
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    mw_heap_arena_free(&set.arena);
+    return 0;
+}
+
+static void empty(void)
+{
+    mw_arena_reset(&set.arena);
+    set.count = 0;
+}
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static struct mw_str read_text(struct set *set, const char *path)
+static struct mw_str read_text(const char *path)
 {
     struct mw_buf buf = mw_heap_buf();
     struct mw_err err;
     if (mw_file_read(AT_FDCWD, path, 1 << 20, &buf, &err) != MW_OK)
         fail_msg("%s", err.text);
-    struct mw_str text = mw_arena_copy(&set->arena, mw_buf_str(&buf));
+    struct mw_str text = mw_arena_copy(&set.arena, mw_buf_str(&buf));
     mw_heap_buf_free(&buf);
     return text;
 }
 
-static enum mw_rc add_text(struct set *set, struct mw_str name, struct mw_str text,
-                           struct mw_err *err)
+static enum mw_rc add_text(struct mw_str name, struct mw_str text, struct mw_err *err)
 {
-    struct mw_definition_file *file = &set->files[set->count];
-    assert_true(set->count < FILES_MAX);
-    *file = (struct mw_definition_file){.path = mw_arena_copy(&set->arena, name)};
+    struct mw_definition_file *file = &set.files[set.count];
+    assert_true(set.count < FILES_MAX);
+    *file = (struct mw_definition_file){.path = mw_arena_copy(&set.arena, name)};
     enum mw_rc rc = MW_OK;
     if (mw_rules_is_text(text))
         file->text = text;
     else
-        rc = mw_author_read(&set->arena, file->path, text, &file->tape, err);
-    set->count += rc == MW_OK;
+        rc = mw_author_read(&set.arena, file->path, text, &file->tape, err);
+    set.count += rc == MW_OK;
     return rc;
 }
 
-static void add_file(struct set *set, const char *folder, const char *name)
+static void add_file(const char *folder, const char *name)
 {
     struct mw_err err;
-    struct mw_str path = mw_arena_format(&set->arena, "%s/%s", folder, name);
-    if (add_text(set, mw_str_of(name), read_text(set, path.ptr), &err) != MW_OK)
+    struct mw_str path = mw_arena_format(&set.arena, "%s/%s", folder, name);
+    if (add_text(mw_str_of(name), read_text(path.ptr), &err) != MW_OK)
         fail_msg("%s", err.text);
 }
 
@@ -96,46 +116,36 @@ static void free_names(char *names[FILES_MAX], size_t count)
         mw_heap_free(names[i]);
 }
 
-static void add_folder(struct set *set, const char *folder)
+static void add_folder(const char *folder)
 {
     char *names[FILES_MAX];
     size_t count = list(folder, NULL, names);
     for (size_t i = 0; i < count; i++)
-        add_file(set, folder, names[i]);
+        add_file(folder, names[i]);
     free_names(names, count);
 }
 
-static struct set *begin(void)
+static void add_factory(void)
 {
-    struct set *set = mw_heap_alloc(sizeof *set);
-    mw_heap_arena(&set->arena, ARENA_BYTES);
-    return set;
-}
-
-static void end(struct set *set)
-{
-    mw_heap_arena_free(&set->arena);
-    mw_heap_free(set);
-}
-
-static struct set *factory(void)
-{
-    struct set *set = begin();
     for (size_t i = 0; i < MW_COUNT(factory_folders); i++)
         add_folder(
-            set,
-            mw_arena_format(&set->arena, "%s/factory/%s", MW_SOURCE_DIR, factory_folders[i]).ptr);
-    return set;
+            mw_arena_format(&set.arena, "%s/factory/%s", MW_SOURCE_DIR, factory_folders[i]).ptr);
 }
 
-static const struct mw_catalogue *load(struct set *set)
+static const struct mw_catalogue *load(void)
 {
     const struct mw_catalogue *catalogue = NULL;
     struct mw_err err;
-    if (mw_catalogue_load(&set->arena, set->files, set->count, MW_STR("0123"), &catalogue, &err) !=
+    if (mw_catalogue_load(&set.arena, set.files, set.count, MW_STR("0123"), &catalogue, &err) !=
         MW_OK)
         fail_msg("%s", err.text);
     return catalogue;
+}
+
+static const struct mw_catalogue *factory(void)
+{
+    add_factory();
+    return load();
 }
 
 static void assert_text(struct mw_str actual, const char *expected)
@@ -149,8 +159,7 @@ static void assert_text(struct mw_str actual, const char *expected)
 static void the_factory_loads_whole(void **state)
 {
     (void)state;
-    struct set *set = factory();
-    const struct mw_catalogue *catalogue = load(set);
+    const struct mw_catalogue *catalogue = factory();
     assert_int_equal(catalogue->workflow_count, 4);
     assert_int_equal(catalogue->journey_count, 1);
     assert_int_equal(catalogue->coordinator_count, 1);
@@ -166,25 +175,22 @@ static void the_factory_loads_whole(void **state)
     assert_null(mw_catalogue_workflow(catalogue, MW_STR("Nothing")));
     assert_null(mw_catalogue_journey(catalogue, MW_STR("Nothing")));
     assert_null(mw_catalogue_coordinator(catalogue, MW_STR("Nothing")));
-    end(set);
 }
 
 static void the_order_of_files_does_not_matter(void **state)
 {
     (void)state;
-    struct set *set = factory();
-    const struct mw_catalogue *forward = load(set);
-    for (size_t i = 0; i < set->count / 2; i++) {
-        struct mw_definition_file file = set->files[i];
-        set->files[i] = set->files[set->count - 1 - i];
-        set->files[set->count - 1 - i] = file;
+    const struct mw_catalogue *forward = factory();
+    for (size_t i = 0; i < set.count / 2; i++) {
+        struct mw_definition_file file = set.files[i];
+        set.files[i] = set.files[set.count - 1 - i];
+        set.files[set.count - 1 - i] = file;
     }
-    const struct mw_catalogue *backward = load(set);
+    const struct mw_catalogue *backward = load();
     assert_int_equal(forward->task_count, backward->task_count);
     const struct mw_journey_def *journey = mw_catalogue_journey(backward, MW_STR("new_app"));
     assert_text(backward->workflows[journey->steps[0].workflow].name, "ValueEngine");
     assert_text(backward->workflows[journey->steps[3].workflow].name, "AppGenerator");
-    end(set);
 }
 
 static void a_new_app_goes_through_its_four_workflows(void **state)
@@ -197,8 +203,7 @@ static void a_new_app_goes_through_its_four_workflows(void **state)
                  {"DesignDocs", "design_docs"},
                  {"AgentGenerator", "workflow_bundle"},
                  {"AppGenerator", "app_bundle"}};
-    struct set *set = factory();
-    const struct mw_catalogue *catalogue = load(set);
+    const struct mw_catalogue *catalogue = factory();
     const struct mw_journey_def *journey = mw_catalogue_journey(catalogue, MW_STR("new_app"));
     assert_int_equal(journey->step_count, 4);
     for (size_t i = 0; i < MW_COUNT(steps); i++) {
@@ -215,15 +220,13 @@ static void a_new_app_goes_through_its_four_workflows(void **state)
     assert_int_equal(empty->role_count, 0);
     assert_int_equal(empty->start[0].to, MW_ROLE_NONE);
     assert_text(empty->start[0].reason, "WorkflowBundleReady");
-    end(set);
 }
 
 static void a_question_goes_to_a_person_and_back_to_who_asked(void **state)
 {
     (void)state;
-    struct set *set = factory();
     const struct mw_workflow_def *workflow =
-        mw_catalogue_workflow(load(set), MW_STR("ValueEngine"));
+        mw_catalogue_workflow(factory(), MW_STR("ValueEngine"));
     assert_int_equal(workflow->handoff_count, 4);
     assert_text(workflow->handoffs[0].on, "StrategicBlueprintGenerated");
     assert_false(workflow->handoffs[0].fails);
@@ -235,7 +238,6 @@ static void a_question_goes_to_a_person_and_back_to_who_asked(void **state)
     assert_text(workflow->roles[workflow->start[0].to].name, "importer");
     assert_text(workflow->roles[workflow->start[1].to].name, "vision");
     assert_text(workflow->roles[0].task->context[0], "ClarificationAnswered");
-    end(set);
 }
 
 /* CO-02, V-43, C-29, C-30 */
@@ -245,9 +247,8 @@ static void the_coordinator_goes_through_the_decided_states(void **state)
     static const char *const states[] = {"Scaffolding",  "PortsReady", "UseCasesReady",
                                          "AdapterReady", "AuthReady",  "TestsReady",
                                          "PRCreated",    "Complete"};
-    struct set *set = factory();
     const struct mw_coordinator_def *coordinator =
-        mw_catalogue_coordinator(load(set), MW_STR("MicroserviceAssemblyCoordinator"));
+        mw_catalogue_coordinator(factory(), MW_STR("MicroserviceAssemblyCoordinator"));
     assert_int_equal(coordinator->state_count, MW_COUNT(states));
     assert_int_equal(coordinator->initial, 0);
     assert_text(coordinator->version, "1.0.0");
@@ -271,7 +272,6 @@ static void the_coordinator_goes_through_the_decided_states(void **state)
     assert_true(tests->transitions[1].fails);
     assert_text(tests->transitions[1].emit, "TestsFailed");
     assert_int_equal(tests->asks[1].after_count, 2);
-    end(set);
 }
 
 static const struct mw_member_def *member(const struct mw_group_def *group, const char *id)
@@ -286,8 +286,7 @@ static const struct mw_member_def *member(const struct mw_group_def *group, cons
 static void the_plan_has_one_coordinator_a_service_and_what_follows_it(void **state)
 {
     (void)state;
-    struct set *set = factory();
-    const struct mw_catalogue *catalogue = load(set);
+    const struct mw_catalogue *catalogue = factory();
     const struct mw_group_def *plan =
         mw_catalogue_workflow(catalogue, MW_STR("AppGenerator"))->roles[0].plan;
     assert_text(plan->id, "system");
@@ -303,16 +302,14 @@ static void the_plan_has_one_coordinator_a_service_and_what_follows_it(void **st
     assert_int_equal(after->group->member_count, 3);
     assert_text(after->group->members[2].rule, "ci");
     assert_text(catalogue->policies[after->group->members[2].task->policy].name, "people");
-    end(set);
 }
 
 /* CD-03: rules lead to one member a route. */
 static void a_route_becomes_a_member_for_each_place_it_leads_to(void **state)
 {
     (void)state;
-    struct set *set = factory();
     const struct mw_group_def *plan =
-        mw_catalogue_workflow(load(set), MW_STR("AppGenerator"))->roles[0].plan;
+        mw_catalogue_workflow(factory(), MW_STR("AppGenerator"))->roles[0].plan;
     const struct mw_member_def *oauth = member(plan, "auth/ConfigureOAuth2");
     const struct mw_member_def *jwt = member(plan, "auth/ConfigureJWTAuth");
     assert_text(oauth->task->skill, "ConfigureOAuth2");
@@ -322,15 +319,13 @@ static void a_route_becomes_a_member_for_each_place_it_leads_to(void **state)
     assert_text(mw_expr_text(jwt->rule_field), "metadata.auth");
     assert_true(jwt->task->scope_wide);
     assert_ptr_equal(&plan->members[jwt->after], oauth);
-    end(set);
 }
 
 /* AG-23 */
 static void no_definition_of_the_factory_names_an_agent(void **state)
 {
     (void)state;
-    struct set *set = factory();
-    const struct mw_catalogue *catalogue = load(set);
+    const struct mw_catalogue *catalogue = factory();
     for (size_t folder = 0; folder + 1 < MW_COUNT(factory_folders); folder++) {
         char *names[FILES_MAX];
         char path[512];
@@ -339,7 +334,7 @@ static void no_definition_of_the_factory_names_an_agent(void **state)
         for (size_t i = 0; i < count; i++) {
             snprintf(path, sizeof path, "%s/factory/%s/%s", MW_SOURCE_DIR, factory_folders[folder],
                      names[i]);
-            struct mw_str text = read_text(set, path);
+            struct mw_str text = read_text(path);
             for (uint32_t a = 0; a < catalogue->agent_count; a++)
                 if (memmem(text.ptr, text.len, catalogue->agents[a].id.ptr,
                            catalogue->agents[a].id.len) != NULL)
@@ -347,7 +342,6 @@ static void no_definition_of_the_factory_names_an_agent(void **state)
         }
         free_names(names, count);
     }
-    end(set);
 }
 
 /* ---- what the factory's expressions give for a small app ---- */
@@ -466,11 +460,10 @@ static void evaluate_coordinator(struct place *place, const struct mw_coordinato
 static void every_expression_of_the_factory_has_a_value_for_a_small_app(void **state)
 {
     (void)state;
-    struct set *set = factory();
-    const struct mw_catalogue *catalogue = load(set);
+    const struct mw_catalogue *catalogue = factory();
     struct mw_tape tape;
     struct mw_err err;
-    if (mw_json_parse(&set->arena, MW_STR(sample), &tape, &err) != MW_OK)
+    if (mw_json_parse(&set.arena, MW_STR(sample), &tape, &err) != MW_OK)
         fail_msg("%s", err.text);
     struct place place = {.tape = &tape, .item = MW_NODE_NONE, .outer = MW_NODE_NONE};
     mw_heap_arena(&place.arena, ARENA_BYTES);
@@ -491,21 +484,20 @@ static void every_expression_of_the_factory_has_a_value_for_a_small_app(void **s
     evaluate_task(&place, journey->validation);
     assert_true(place.evaluated_count > 150);
     mw_heap_arena_free(&place.arena);
-    end(set);
 }
 
 /* ---- mistakes ---- */
 
-static void load_beside_base(struct set *set, const char *folder, const char *name, enum mw_rc *rc,
-                             struct mw_err *err)
+static enum mw_rc load_beside_base(const char *folder, const char *name, struct mw_err *err)
 {
     const struct mw_catalogue *catalogue = NULL;
-    add_folder(set, DEFINITIONS "/base");
-    struct mw_str path = mw_arena_format(&set->arena, "%s/%s", folder, name);
-    *rc = add_text(set, mw_str_of(name), read_text(set, path.ptr), err);
-    if (*rc == MW_OK)
-        *rc = mw_catalogue_load(&set->arena, set->files, set->count, MW_STR("0"), &catalogue, err);
-    assert_true(*rc == MW_OK ? catalogue != NULL : catalogue == NULL);
+    add_folder(DEFINITIONS "/base");
+    struct mw_str path = mw_arena_format(&set.arena, "%s/%s", folder, name);
+    enum mw_rc rc = add_text(mw_str_of(name), read_text(path.ptr), err);
+    if (rc == MW_OK)
+        rc = mw_catalogue_load(&set.arena, set.files, set.count, MW_STR("0"), &catalogue, err);
+    assert_int_equal(rc == MW_OK, catalogue != NULL);
+    return rc;
 }
 
 static void every_invalid_file_is_refused_with_its_place(void **state)
@@ -518,27 +510,24 @@ static void every_invalid_file_is_refused_with_its_place(void **state)
     bool write = getenv("MILLWRIGHT_GOLDEN") != NULL;
     assert_true(count >= 60);
     for (size_t i = 0; i < count; i++) {
-        struct set *set = begin();
+        empty();
         struct mw_err err = {.rc = MW_OK};
-        enum mw_rc rc;
         char path[512];
-        load_beside_base(set, folder, names[i], &rc, &err);
+        enum mw_rc rc = load_beside_base(folder, names[i], &err);
         snprintf(path, sizeof path, "%s/%.*s.error", folder,
                  (int)(strrchr(names[i], '.') - names[i]), names[i]);
         if (write) {
-            struct mw_str line =
-                mw_arena_format(&set->arena, "%s\n", rc != MW_OK ? err.text : "ok");
+            struct mw_str line = mw_arena_format(&set.arena, "%s\n", rc != MW_OK ? err.text : "ok");
             if (mw_file_replace(AT_FDCWD, path, line, 0644, &err) != MW_OK)
                 fail_msg("%s", err.text);
         } else {
-            struct mw_str expected = mw_str_trim(read_text(set, path));
+            struct mw_str expected = mw_str_trim(read_text(path));
             bool refused = rc == MW_E_CONFIG && mw_str_is(expected, err.text);
             if (!refused)
                 print_error("%s: '%s' is not '%.*s'\n", names[i], rc != MW_OK ? err.text : "ok",
                             MW_STR_ARG(expected));
             wrong_count += !refused;
         }
-        end(set);
     }
     free_names(names, count);
     assert_int_equal(wrong_count, 0);
@@ -552,75 +541,71 @@ static void every_valid_file_is_taken(void **state)
     size_t count = list(folder, NULL, names);
     assert_true(count >= 8);
     for (size_t i = 0; i < count; i++) {
-        struct set *set = begin();
+        empty();
         struct mw_err err = {.rc = MW_OK};
-        enum mw_rc rc;
-        load_beside_base(set, folder, names[i], &rc, &err);
-        if (rc != MW_OK)
+        if (load_beside_base(folder, names[i], &err) != MW_OK)
             fail_msg("%s", err.text);
-        end(set);
     }
     free_names(names, count);
+}
+
+/* Each line of a file of the factory left out, the others as they are. *ret_refused: how many of the *ret_tried are not taken. */
+static void lose_each_line(struct mw_arena *arena, const char *path,
+                           struct mw_definition_file *file, uint32_t *ret_tried,
+                           uint32_t *ret_refused)
+{
+    const struct mw_definition_file kept = *file;
+    struct mw_str text = read_text(path);
+    for (size_t from = 0, to; from < text.len; from = to) {
+        const struct mw_catalogue *catalogue;
+        struct mw_err err;
+        size_t newline = mw_str_find(text, '\n', from);
+        to = newline < text.len ? newline + 1 : text.len;
+        mw_arena_reset(arena);
+        struct mw_str less = mw_arena_format(arena, "%.*s%.*s", (int)from, text.ptr,
+                                             (int)(text.len - to), text.ptr + to);
+        enum mw_rc rc = mw_author_read(arena, kept.path, less, &file->tape, &err);
+        if (rc == MW_OK)
+            rc = mw_catalogue_load(arena, set.files, set.count, MW_STR("0"), &catalogue, &err);
+        assert_true(rc == MW_OK || rc == MW_E_CONFIG || rc == MW_E_INPUT);
+        ++*ret_tried;
+        *ret_refused += rc != MW_OK;
+    }
+    *file = kept;
 }
 
 /* Any line of the factory may be lost: the loader takes the rest or says why not, and nothing else happens. */
 static void a_lost_line_never_breaks_the_loader(void **state)
 {
-    (void)state;
-    struct set *whole = factory();
-    uint32_t refused_count = 0;
-    uint32_t tried_count = 0;
-    char *names[FILES_MAX];
-    const char *folder = MW_SOURCE_DIR "/factory/coordinators";
-    const char *plans = MW_SOURCE_DIR "/factory/plans";
-    const char *const folders[] = {folder, plans, MW_SOURCE_DIR "/factory/workflows",
-                                   MW_SOURCE_DIR "/factory/journeys",
-                                   MW_SOURCE_DIR "/factory/policies"};
+    static const char *const folders[] = {"coordinators", "plans", "workflows", "journeys",
+                                          "policies"};
+    uint32_t tried = 0, refused = 0;
+    char *names[FILES_MAX], path[512];
     struct mw_arena arena;
+    (void)state;
+    add_factory();
     mw_heap_arena(&arena, (size_t)8 << 20);
     for (size_t f = 0; f < MW_COUNT(folders); f++) {
-        size_t count = list(folders[f], NULL, names);
+        snprintf(path, sizeof path, "%s/factory/%s", MW_SOURCE_DIR, folders[f]);
+        size_t count = list(path, NULL, names);
         for (size_t n = 0; n < count; n++) {
-            char path[512];
-            snprintf(path, sizeof path, "%s/%s", folders[f], names[n]);
-            struct mw_str text = read_text(whole, path);
             size_t index = 0;
-            while (index < whole->count && !mw_str_is(whole->files[index].path, names[n]))
+            while (index < set.count && !mw_str_is(set.files[index].path, names[n]))
                 index++;
-            struct mw_definition_file kept = whole->files[index];
-            for (size_t from = 0; from < text.len;) {
-                size_t line_end = mw_str_find(text, '\n', from);
-                line_end = line_end < text.len ? line_end + 1 : text.len;
-                mw_arena_reset(&arena);
-                struct mw_str less =
-                    mw_arena_format(&arena, "%.*s%.*s", (int)from, text.ptr,
-                                    (int)(text.len - line_end), text.ptr + line_end);
-                const struct mw_catalogue *catalogue;
-                struct mw_err err;
-                tried_count++;
-                enum mw_rc rc =
-                    mw_author_read(&arena, kept.path, less, &whole->files[index].tape, &err);
-                if (rc == MW_OK)
-                    rc = mw_catalogue_load(&arena, whole->files, whole->count, MW_STR("0"),
-                                           &catalogue, &err);
-                assert_true(rc == MW_OK || rc == MW_E_CONFIG || rc == MW_E_INPUT);
-                refused_count += rc != MW_OK;
-                from = line_end;
-            }
-            whole->files[index] = kept;
+            snprintf(path, sizeof path, "%s/factory/%s/%s", MW_SOURCE_DIR, folders[f], names[n]);
+            lose_each_line(&arena, path, &set.files[index], &tried, &refused);
         }
         free_names(names, count);
     }
-    assert_true(tried_count > 300);
-    assert_true(refused_count > tried_count / 4);
+    assert_true(tried > 300);
+    assert_true(refused > tried / 4);
     mw_heap_arena_free(&arena);
-    end(whole);
 }
 
 static void too_little_memory_is_said_and_nothing_else_happens(void **state)
 {
     (void)state;
-    struct set *set = factory();
+    add_factory();
     struct mw_arena arena;
     mw_heap_arena(&arena, (size_t)1 << 20);
     const struct mw_catalogue *catalogue = NULL;
@@ -631,7 +616,7 @@ static void too_little_memory_is_said_and_nothing_else_happens(void **state)
         assert_true(bytes < (size_t)1 << 20);
         struct mw_arena small;
         mw_arena_init(&small, arena.memory, bytes);
-        rc = mw_catalogue_load(&small, set->files, set->count, MW_STR("0"), &catalogue, &err);
+        rc = mw_catalogue_load(&small, set.files, set.count, MW_STR("0"), &catalogue, &err);
         if (rc == MW_OK)
             break;
         refused_count++;
@@ -640,7 +625,6 @@ static void too_little_memory_is_said_and_nothing_else_happens(void **state)
     }
     assert_true(refused_count > 50);
     mw_heap_arena_free(&arena);
-    end(set);
 }
 
 static void without_policies_the_decided_defaults_hold(void **state)
@@ -651,10 +635,9 @@ static void without_policies_the_decided_defaults_hold(void **state)
         "{\"skill\":\"MakeThing\",\"expects\":\"ThingReady\"}}},\"start\":"
         "[{\"role\":\"r\"}],\"handoffs\":[{\"on\":\"ThingReady\","
         "\"complete\":true}]}";
-    struct set *set = begin();
     struct mw_err err;
-    assert_int_equal(add_text(set, MW_STR("w.json"), MW_STR(workflow), &err), MW_OK);
-    const struct mw_catalogue *catalogue = load(set);
+    assert_int_equal(add_text(MW_STR("w.json"), MW_STR(workflow), &err), MW_OK);
+    const struct mw_catalogue *catalogue = load();
     const struct mw_policy *policy =
         &catalogue->policies[catalogue->workflows[0].roles[0].task->policy];
     assert_int_equal(policy->attempts_max, 2);
@@ -664,182 +647,27 @@ static void without_policies_the_decided_defaults_hold(void **state)
     assert_int_equal(policy->backoff_cap_ms, 60000);
     assert_true(policy->escalates);
     assert_int_equal(catalogue->workflows[0].iterations_max, 50);
-    end(set);
 }
 
-/* ---- routing rules ---- */
-
-static const char seed_rules[] = "if:\n  metadata.auth == \"OAuth2\"\nthen:\n  route: "
-                                 "ConfigureOAuth2\nelse if:\n  metadata.auth == \"JWT\"\nthen:\n  "
-                                 "route: ConfigureJWTAuth\nelse:\n  skip: true\n";
-static const char list_rules[] =
-    "rules:\n"
-    "  - {id: gateway, if: 'metadata.gateway.enabled == true', then: {route: ConfigureRoutes}}\n"
-    "  - {id: jwt, if: 'metadata.auth == \"JWT\"', then: {route: ConfigureJWTAuth}}\n"
-    "  - {id: off, if: 'metadata.auth == false', then: {skip: true}}\n"
-    "else: {route: ConfigureAuth}\n";
-
-static struct mw_rules rules_of(struct set *set, struct mw_str path, struct mw_str text)
-{
-    struct mw_rules rules = {0};
-    struct mw_err err;
-    struct mw_tape tape;
-    enum mw_rc rc;
-    if (mw_rules_is_text(text)) {
-        rc = mw_rules_load(&set->arena, path, text, &rules, &err);
-    } else {
-        rc = mw_author_read(&set->arena, path, text, &tape, &err);
-        if (rc == MW_OK)
-            rc = mw_rules_load_tape(&set->arena, path, &tape, &rules, &err);
-    }
-    if (rc != MW_OK)
-        fail_msg("%s", err.text);
-    return rules;
-}
-
-/* The decision, and for every route that its condition as a member of a plan says the same. */
-static struct mw_rule_decision decide(struct set *set, const struct mw_rules *rules,
-                                      const char *metadata)
-{
-    struct mw_rule_decision decision;
-    struct mw_tape tape;
-    struct mw_err err;
-    struct mw_str text = mw_arena_copy(&set->arena, mw_str_of(metadata));
-    if (mw_json_parse(&set->arena, text, &tape, &err) != MW_OK)
-        fail_msg("%s", err.text);
-    struct mw_tape *kept = mw_arena_array(&set->arena, struct mw_tape, 1);
-    *kept = tape;
-    struct mw_expr_root root = {MW_STR("metadata"), kept, 0};
-    mw_rules_decide(rules, &root, 1, &set->arena, &decision);
-    for (uint32_t i = 0; i < rules->count; i++) {
-        const struct mw_expr *when;
-        struct mw_str route = rules->items[i].route;
-        if (route.len == 0)
-            continue;
-        struct mw_str condition = mw_rules_route_condition(&set->arena, rules, route);
-        if (mw_expr_compile(&set->arena, condition, &when, &err) != MW_OK)
-            fail_msg("%.*s: %s", MW_STR_ARG(condition), err.text);
-        if (mw_expr_test(when, &root, 1, &set->arena, NULL) != mw_str_eq(route, decision.route))
-            fail_msg("%s: '%.*s' and the decision '%.*s' differ", metadata, MW_STR_ARG(condition),
-                     MW_STR_ARG(decision.route));
-    }
-    return decision;
-}
-
-/* CD-01, CD-03 */
-static void the_seeds_rules_give_their_three_results(void **state)
-{
-    (void)state;
-    struct set *set = begin();
-    struct mw_rules rules = rules_of(set, MW_STR("rules/auth.yaml"), MW_STR(seed_rules));
-    assert_text(rules.name, "auth");
-    struct mw_rule_decision decision = decide(set, &rules, "{\"auth\":\"OAuth2\"}");
-    assert_text(decision.route, "ConfigureOAuth2");
-    assert_text(decision.rule, "auth/1");
-    assert_false(decision.steps[1].looked_at);
-    decision = decide(set, &rules, "{\"auth\":\"JWT\"}");
-    assert_text(decision.route, "ConfigureJWTAuth");
-    assert_text(decision.rule, "auth/2");
-    assert_text(decision.field, "metadata.auth");
-    assert_text(decision.value.text, "JWT");
-    assert_false(decision.steps[0].holds);
-    decision = decide(set, &rules, "{\"auth\":false}");
-    assert_text(decision.route, "");
-    assert_text(decision.rule, "auth/else");
-    assert_int_equal(decision.value.type, MW_VALUE_BOOL);
-    end(set);
-}
-
-static void the_seeds_text_is_read_as_it_stands_in_the_contract(void **state)
-{
-    (void)state;
-    const char *shared = getenv("MILLWRIGHT_SHARED");
-    char path[512];
-    snprintf(path, sizeof path, "%s/spec/contracts.json",
-             shared != NULL ? shared : MW_SOURCE_DIR "/../shared");
-    if (!mw_exists(AT_FDCWD, path)) {
-        print_message("skipped: not present\n");
-        skip();
-    }
-    struct set *set = begin();
-    struct mw_tape tape;
-    struct mw_err err;
-    if (mw_json_parse(&set->arena, read_text(set, path), &tape, &err) != MW_OK)
-        fail_msg("%s", err.text);
-    struct mw_str text =
-        mw_node_str(&tape, mw_node_pointer(&tape, 0, MW_STR("/conditional_dsl/text")));
-    assert_true(mw_rules_is_text(text));
-    struct mw_rules rules = rules_of(set, MW_STR("auth.yaml"), text);
-    assert_int_equal(rules.count, 3);
-    assert_text(decide(set, &rules, "{\"auth\":\"JWT\"}").route, "ConfigureJWTAuth");
-    end(set);
-}
-
-/* CD-14 */
-static void a_field_that_is_not_there_leads_to_the_else(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *metadata;
-        const char *route;
-        const char *rule;
-    } rows[] = {
-        {"{\"auth\":\"JWT\"}", "ConfigureJWTAuth", "some/jwt"},
-        {"{\"auth\":\"JWT\",\"gateway\":{}}", "ConfigureJWTAuth", "some/jwt"},
-        {"{\"auth\":\"JWT\",\"gateway\":{\"enabled\":false}}", "ConfigureJWTAuth", "some/jwt"},
-        {"{\"auth\":\"JWT\",\"gateway\":{\"enabled\":true}}", "ConfigureRoutes", "some/gateway"},
-        {"{\"auth\":false}", "", "some/off"},
-        {"{\"auth\":7}", "ConfigureAuth", "some/else"},
-        {"{}", "ConfigureAuth", "some/else"},
-    };
-    struct set *set = begin();
-    struct mw_rules rules = rules_of(set, MW_STR("some.yaml"), MW_STR(list_rules));
-    for (size_t i = 0; i < MW_COUNT(rows); i++) {
-        struct mw_rule_decision decision = decide(set, &rules, rows[i].metadata);
-        assert_text(decision.route, rows[i].route);
-        assert_text(decision.rule, rows[i].rule);
-    }
-    struct mw_rule_decision decision = decide(set, &rules, "{}");
-    assert_int_equal(decision.steps[0].why.cause, MW_EXPR_ABSENT);
-    end(set);
-}
-
-static void rules_in_json_nest_their_else(void **state)
-{
-    (void)state;
-    struct set *set = begin();
-    struct mw_rules rules = rules_of(
-        set, MW_STR("auth.json"),
-        MW_STR("{\"if\":\"metadata.auth == 'OAuth2'\",\"then\":{\"route\":\"ConfigureOAuth2\"},"
-               "\"else\":{\"if\":\"metadata.auth == 'JWT'\",\"then\":{\"route\":"
-               "\"ConfigureJWTAuth\"},\"else\":{\"skip\":true}}}"));
-    assert_int_equal(rules.count, 3);
-    assert_text(decide(set, &rules, "{\"auth\":\"JWT\"}").route, "ConfigureJWTAuth");
-    assert_text(decide(set, &rules, "{\"auth\":false}").rule, "auth/else");
-    end(set);
-}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_factory_loads_whole),
-        cmocka_unit_test(the_order_of_files_does_not_matter),
-        cmocka_unit_test(a_new_app_goes_through_its_four_workflows),
-        cmocka_unit_test(a_question_goes_to_a_person_and_back_to_who_asked),
-        cmocka_unit_test(the_coordinator_goes_through_the_decided_states),
-        cmocka_unit_test(the_plan_has_one_coordinator_a_service_and_what_follows_it),
-        cmocka_unit_test(a_route_becomes_a_member_for_each_place_it_leads_to),
-        cmocka_unit_test(no_definition_of_the_factory_names_an_agent),
-        cmocka_unit_test(every_expression_of_the_factory_has_a_value_for_a_small_app),
-        cmocka_unit_test(every_invalid_file_is_refused_with_its_place),
-        cmocka_unit_test(every_valid_file_is_taken),
-        cmocka_unit_test(a_lost_line_never_breaks_the_loader),
-        cmocka_unit_test(too_little_memory_is_said_and_nothing_else_happens),
-        cmocka_unit_test(without_policies_the_decided_defaults_hold),
-        cmocka_unit_test(the_seeds_rules_give_their_three_results),
-        cmocka_unit_test(the_seeds_text_is_read_as_it_stands_in_the_contract),
-        cmocka_unit_test(a_field_that_is_not_there_leads_to_the_else),
-        cmocka_unit_test(rules_in_json_nest_their_else),
+        TEST(the_factory_loads_whole),
+        TEST(the_order_of_files_does_not_matter),
+        TEST(a_new_app_goes_through_its_four_workflows),
+        TEST(a_question_goes_to_a_person_and_back_to_who_asked),
+        TEST(the_coordinator_goes_through_the_decided_states),
+        TEST(the_plan_has_one_coordinator_a_service_and_what_follows_it),
+        TEST(a_route_becomes_a_member_for_each_place_it_leads_to),
+        TEST(no_definition_of_the_factory_names_an_agent),
+        TEST(every_expression_of_the_factory_has_a_value_for_a_small_app),
+        TEST(every_invalid_file_is_refused_with_its_place),
+        TEST(every_valid_file_is_taken),
+        TEST(a_lost_line_never_breaks_the_loader),
+        TEST(too_little_memory_is_said_and_nothing_else_happens),
+        TEST(without_policies_the_decided_defaults_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -329,15 +329,11 @@ static void numbers_give_their_whole_part(void **state)
     }
 }
 
-static void the_writer_puts_commas_and_escapes(void **state)
+static void write_everything(struct mw_buf *buf)
 {
-    char room[512];
-    struct mw_buf buf;
     struct mw_json json;
-    (void)state;
     struct mw_tape tape = parse("{ \"t\" : [ 1 , 2.50 , { } ] }");
-    mw_buf_init(&buf, room, sizeof room);
-    mw_json_init(&json, &buf);
+    mw_json_init(&json, buf);
     mw_json_object(&json);
     mw_json_kstr(&json, "s", MW_STR("a\"\\\n\x01\xc3\xa9/"));
     mw_json_kstr(&json, "bad", (struct mw_str){"x\xff\0y", 4});
@@ -357,12 +353,39 @@ static void the_writer_puts_commas_and_escapes(void **state)
     mw_json_bool(&json, false);
     mw_json_array_end(&json);
     mw_json_object_end(&json);
+}
+
+static void the_writer_puts_commas_and_escapes(void **state)
+{
+    char room[512];
+    struct mw_buf buf;
+    (void)state;
+    mw_buf_init(&buf, room, sizeof room);
+    write_everything(&buf);
     assert_str(mw_buf_str(&buf),
                "{\"s\":\"a\\\"\\\\\\n\\u0001\xc3\xa9/\",\"bad\":\"x\xef\xbf\xbd\xef\xbf\xbdy\","
                "\"i\":-9223372036854775808,\"u\":18446744073709551615,\"b\":true,\"n\":null,"
                "\"node\":[1,2.50,{}],\"none\":null,\"raw\":[0],\"o\":{},\"l\":[[],false]}");
     struct mw_tape again;
     assert_int_equal(mw_json_parse(&arena, mw_buf_str(&buf), &again, NULL), MW_OK);
+}
+
+static void a_buffer_that_is_too_small_is_said_to_be_and_holds_the_beginning(void **state)
+{
+    char all[512], room[512];
+    struct mw_buf whole, part;
+    (void)state;
+    mw_buf_init(&whole, all, sizeof all);
+    write_everything(&whole);
+    for (size_t cap = 0; cap <= whole.len; cap++) {
+        memset(room, '#', sizeof room);
+        mw_buf_init(&part, room, cap);
+        write_everything(&part);
+        assert_int_equal(part.overflowed, cap < whole.len);
+        assert_true(part.len <= cap);
+        assert_memory_equal(room, all, part.len);
+        assert_int_equal(room[cap], '#');
+    }
 }
 
 /* Strings of every length around the widths in which the scanner steps, with something special at every place. */
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(numbers_are_ordered_exactly),
         cmocka_unit_test(numbers_give_their_whole_part),
         cmocka_unit_test(the_writer_puts_commas_and_escapes),
+        cmocka_unit_test(a_buffer_that_is_too_small_is_said_to_be_and_holds_the_beginning),
         cmocka_unit_test(special_bytes_are_found_at_every_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,31 @@ static const char *const corpus[] = {
      "\"l\":12,\"m\":13,\"n\":14,\"o\":15,\"p\":16,\"q\":17,\"r\":18,\"s\":19,\"\\u0061b\":20}"),
 };
 
+/* The end of a value that is skipped is the one that a whole reading finds. */
+static void compare_skip(struct mw_str text)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_err err = {.text = ""};
+    size_t from = 0, to = text.len;
+    while (from < to && strchr(" \t\r\n", text.ptr[from]) != NULL && text.ptr[from] != '\0')
+        from++;
+    while (to > from && strchr(" \t\r\n", text.ptr[to - 1]) != NULL && text.ptr[to - 1] != '\0')
+        to--;
+    size_t end = mw_json_skip(text, from);
+    mw_arena_init(&arena, memory, sizeof memory);
+    bool taken = mw_json_parse(&arena, text, &tape, NULL) == MW_OK;
+    if (taken && memmem(text.ptr, text.len, "\\u", 2) == NULL && end != to)
+        fail_msg("%.*s: skipped up to %zu", MW_STR_ARG(text), end);
+    if (end == 0)
+        return;
+    /* Behind the value may stand what is none. */
+    mw_arena_init(&arena, memory, sizeof memory);
+    if (mw_json_parse(&arena, mw_str_sub(text, from, end - from), &tape, &err) != MW_OK &&
+        strstr(err.text, "is there twice") == NULL)
+        fail_msg("%.*s: skipped up to %zu: %s", MW_STR_ARG(text), end, err.text);
+}
+
 static void compare(struct mw_str text, size_t memory_bytes)
 {
     struct mw_arena arena;
@@ -52,6 +77,7 @@ static void compare(struct mw_str text, size_t memory_bytes)
         fail_msg("%.*s: %s, and jansson says %s", MW_STR_ARG(text),
                  rc == MW_OK ? "taken" : err.text, theirs != NULL ? "taken" : error.text);
     json_decref(theirs);
+    compare_skip(text);
 }
 
 static void a_broken_text_is_what_another_reader_says_it_is(void **state)
@@ -139,13 +165,15 @@ static void pointers_find_what_they_name(void **state)
         {"/t~", "6"},       {"/t~x", "7"},           {"/t~2", NULL},
         {"/m~", NULL},      {"/m~1n", NULL},         {"/", "8"},
         {"/nothing", NULL}, {"/nothing/more", NULL}, {"/mm", NULL},
+        {"/z/10", "10"},    {"/z/11", NULL},
     };
     struct mw_arena arena;
     struct mw_tape tape;
     (void)state;
     mw_arena_init(&arena, memory, sizeof memory);
     (void)parse(&arena,
-                "{\"a\":[1,{\"b\":2}],\"m~n\":3,\"k/l\":4,\"~1\":5,\"t~\":6,\"t~x\":7,\"\":8}",
+                "{\"a\":[1,{\"b\":2}],\"m~n\":3,\"k/l\":4,\"~1\":5,\"t~\":6,\"t~x\":7,\"\":8,"
+                "\"z\":[0,1,2,3,4,5,6,7,8,9,10]}",
                 &tape);
     for (size_t i = 0; i < MW_COUNT(rows); i++) {
         uint32_t node = mw_node_pointer(&tape, 0, mw_str_of(rows[i].pointer));

@@ -3,7 +3,7 @@
  * only what they need.
  */
 #include "view/internal.h"
-#include "view_story.h"
+#include "view_scenes.h"
 
 struct answer {
     struct mw_arena arena;

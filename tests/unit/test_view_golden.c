@@ -2,7 +2,7 @@
  * Every view of one journal (two versions accepted and promoted, a rejected draft, a build whose tests failed, a question that waits), held
  * against tests/golden/views/. MILLWRIGHT_GOLDEN_UPDATE=1 writes them anew: then read the difference before you believe it.
  */
-#include "view_story.h"
+#include "view_scenes.h"
 
 #include <fcntl.h>
 

@@ -1,7 +1,7 @@
 /*
  * Views without a host: a journal and bodies in a real folder are read beside whoever holds them, and nothing is ever made.
  */
-#include "view_story.h"
+#include "view_scenes.h"
 
 #include "host/offline.h"
 #include "journal/files.h"
