@@ -8,6 +8,7 @@
  *   RequestName {json}         a caller's request; $TRACE is the last trace, $BUILD its build
  *   answer SKILL [TYPE {json}] the oldest task of that skill that an agent holds is answered, by a stub answer when none is given
  *   person SKILL {json}        AnswerItem for the oldest task of that skill that a person holds
+ *   intrude SKILL {json}       AnswerItem for one that an agent holds
  *   fail SKILL {json}          RecordFailure
  *   late SKILL TYPE {json}     an answer for an attempt that is over
  *   putback [{json}]           ReplayTask for the newest dead letter, with the payload of its record or this one
@@ -286,6 +287,9 @@ static void play_line(struct story *story, struct mw_str line)
         answer(story, skill, line, true);
     } else if (mw_str_is(verb, "person")) {
         run = find_run(story, word(&line), true);
+        act(story, MW_REQ_ANSWER_ITEM, filled(story, line), run->item, 0);
+    } else if (mw_str_is(verb, "intrude")) {
+        run = find_run(story, word(&line), false);
         act(story, MW_REQ_ANSWER_ITEM, filled(story, line), run->item, 0);
     } else if (mw_str_is(verb, "fail")) {
         run = find_run(story, word(&line), false);
