@@ -80,6 +80,8 @@ DETECTORS = [
     unit("test_journal_chain", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
+    unit("test_follow", 1, "src/api"),
+    unit("test_api", 1, "src/api"),
     unit("test_core", 9, "src/core", "src/work", "src/loop"),
     unit("test_promote", 1, "src/stage"),
     unit("test_journal_processes", 2, "src/journal/lock"),
