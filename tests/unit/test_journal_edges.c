@@ -28,7 +28,8 @@ static struct {
     int mkdirat_errno;                                  /* the folder is made all the same */
     bool writes_nothing;                                /* pwrite answers 0 */
     long preads_until_eio;                              /* 0: never */
-    const char *not_opened;                             /* a file that cannot be opened once */
+    bool copies_nothing, ends;              /* a file ends as soon as a fresh copy of it is begun */
+    const char *not_opened;                 /* a file that cannot be opened once */
     bool full;                              /* nothing is put aside while the reserve is there */
     void (*after_rename)(const char *path); /* what becomes of the file of that name */
     bool other_disk_once;                   /* fstatat tells another disk */
@@ -47,6 +48,7 @@ static int disk_openat(int dir_fd, const char *path, int flags, mode_t mode)
         disk.not_opened = NULL;
         return fails(EIO);
     }
+    disk.ends = disk.copies_nothing && mw_str_ends(mw_str_of(path), MW_STR(".fresh"));
     if (disk.full && (flags & O_EXCL) != 0 && faccessat(dir_fd, "reserve", F_OK, 0) == 0)
         return fails(ENOSPC);
     return openat(dir_fd, path, flags | O_CLOEXEC, mode);
@@ -60,6 +62,8 @@ static ssize_t disk_pread(int fd, void *memory, size_t size, off_t offset)
 {
     if (disk.preads_until_eio > 0 && --disk.preads_until_eio == 0)
         return fails(EIO);
+    if (disk.ends)
+        return 0;
     return pread(fd, memory, size, offset);
 }
 static ssize_t disk_pwrite(int fd, const void *memory, size_t size, off_t offset)
@@ -466,6 +470,16 @@ static void p10_a_disk_that_takes_no_byte_ends_a_recovery_and_loses_nothing(void
     expect_journal(last);
 }
 
+static void p02_a_segment_that_ends_while_it_is_copied_stays_as_it_is(void **state)
+{
+    (void)state;
+    const uint64_t last = make_journal(9);
+    remove_file("head");
+    disk.copies_nothing = true;
+    expect("open", refuses_to_open(&quick), MW_E_IO, "while copying");
+    expect_journal(last);
+}
+
 static void damage_copy(const char *path)
 {
     struct stat file;
@@ -782,6 +796,7 @@ int main(void)
         TEST(p11_a_segment_that_was_removed_under_its_writer_is_noticed),
         TEST(p10_who_was_killed_on_a_full_disk_starts_with_what_the_reserve_held),
         TEST(p10_a_disk_that_takes_no_byte_ends_a_recovery_and_loses_nothing),
+        TEST(p02_a_segment_that_ends_while_it_is_copied_stays_as_it_is),
         TEST(p02_a_copy_that_is_not_what_was_checked_is_refused),
         TEST(p02_a_head_of_elsewhere_is_not_trusted_and_is_written_anew),
         TEST(p04_another_history_is_told_though_its_end_is_torn),

@@ -3,16 +3,9 @@
  * one, while it is appended to, closed, read, checked and repaired. The caller hears a code that tells it what to do; what was acknowledged
  * before is there afterwards (P01, P02, P03, P10); a call that was only interrupted is made again.
  */
-#include "../crash/journal_rig.h"
-#include "../crash/outside_calls.h"
+#include "../crash/every_call.h"
 #include "journal/doctor.h"
 #include "posix/file.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <sys/file.h>
-
-#include <cmocka.h>
 
 static const struct mw_journal_ops *const ops = &mw_journal_files;
 static const struct mw_journal_options quick = {
@@ -23,7 +16,6 @@ static const struct mw_journal_options looking = {.read_only = true, .sys = &rig
 static const struct mw_journal_options checking = {.verify_only = true, .sys = &rig_sys};
 static char dir[64];
 static uint64_t acked;
-static unsigned struck;
 
 int __real_fstat(int fd, struct stat *ret);
 int __wrap_fstat(int fd, struct stat *ret);
@@ -60,6 +52,7 @@ static void make_sound(void)
     struct mw_journal_opened opened;
     struct mw_err err;
     void *journal;
+    rig_empty_dir(dir);
     assert_int_equal(ops->open(dir, &quick, &journal, &opened, &err), MW_OK);
     for (uint32_t i = 0; i < 6; i++)
         assert_int_equal(rig_append(journal, ops->last_seq(journal) + 1, 1 + i % 3, &err), MW_OK);
@@ -96,6 +89,7 @@ static void make_damaged_at_start(void)
 
 static void make_nothing(void)
 {
+    rig_empty_dir(dir);
     acked = 0;
 }
 
@@ -223,12 +217,7 @@ static enum mw_rc follow(struct mw_err *err)
     return rc;
 }
 
-static const struct scene {
-    const char *name;
-    void (*before)(void);
-    enum mw_rc (*act)(struct mw_err *err);
-    enum mw_rc undisturbed;
-} scenes[] = {
+static const struct scene scenes[] = {
     {"a fresh journal", make_nothing, write_more, MW_OK},
     {"after an orderly end", make_sound, write_more, MW_OK},
     {"after a torn end", make_torn, write_more, MW_OK},
@@ -247,16 +236,6 @@ static const struct scene {
     {"followed", make_sound, follow, MW_OK},
     {"followed, torn", make_torn, follow, MW_OK},
     {"followed, damaged", make_damaged, follow, MW_E_CORRUPT},
-};
-
-static const struct fault {
-    enum rig_fault kind; /* NO_FAULT: a call outside of the table */
-    int error;
-} faults[] = {
-    {RIG_ERROR, EIO},    {RIG_ERROR, ENOSPC},     {RIG_ERROR, EINTR},    {RIG_ERROR, EACCES},
-    {RIG_ERROR, EPERM},  {RIG_ERROR, EROFS},      {RIG_ERROR, EEXIST},   {RIG_ERROR, ENOENT},
-    {RIG_ERROR, EDQUOT}, {RIG_ERROR, EOPNOTSUPP}, {RIG_ERROR, ENOSYS},   {RIG_SHORT, 0},
-    {RIG_NO_FAULT, EIO}, {RIG_NO_FAULT, ENOENT},  {RIG_NO_FAULT, EINTR}, {RIG_NO_FAULT, ENOMEM},
 };
 
 /* Without faults: it is sound, or damage that was there before is still said; then everything acknowledged is read. */
@@ -287,46 +266,15 @@ static void judge(const struct scene *scene, const char *what)
     assert_int_equal(ops->close(journal, &err), MW_OK);
 }
 
-static void disturb(const struct scene *scene, const struct fault *fault)
-{
-    bool hit = true;
-    for (long at = 1; hit; at++) {
-        struct mw_err err = {.text = ""};
-        char what[160];
-        assert_true(at < 2000);
-        rig_reset(1);
-        rig_empty_dir(dir);
-        scene->before();
-        rig.recording = false;
-        rig_arm(fault->kind, fault->error, UINT32_MAX, at);
-        strike_outside_at(fault->kind == RIG_NO_FAULT ? at : 0, fault->error);
-        enum mw_rc rc = scene->act(&err);
-        hit = fault->kind == RIG_NO_FAULT ? outside.hit : rig.fault_hit;
-        strike_outside_at(0, 0);
-        rig_arm(RIG_NO_FAULT, 0, 0, 0);
-        (void)snprintf(what, sizeof what, "call %ld: %s", at,
-                       fault->kind == RIG_SHORT ? "short" : strerror(fault->error));
-        /* Refused for a reason that the caller can act on, never as a mistake of its own. */
-        bool known = rc == MW_OK || rc == MW_E_IO || rc == MW_E_FULL || rc == MW_E_DENIED ||
-                     rc == MW_E_MISSING || rc == MW_E_CORRUPT || rc == MW_E_CONFLICT;
-        if (!known || (rc != MW_OK && err.text[0] == '\0'))
-            fail_msg("%s, %s: %s: %s", scene->name, what, mw_rc_name(rc), err.text);
-        if (!hit && rc != scene->undisturbed)
-            fail_msg("%s: %s: %s", scene->name, mw_rc_name(rc), err.text);
-        judge(scene, what);
-        struck += hit;
-    }
-}
-
 static void every_call_that_fails_is_told_and_loses_nothing(void **state)
 {
     (void)state;
     rig_new_dir(dir);
+    unsigned failed = 0;
     for (size_t s = 0; s < MW_COUNT(scenes); s++)
-        for (size_t f = 0; f < MW_COUNT(faults); f++)
-            disturb(&scenes[s], &faults[f]);
-    print_message("%u calls failed\n", struck);
-    assert_true(struck > 5000);
+        failed += fail_every_call(&scenes[s], judge);
+    print_message("%u calls failed\n", failed);
+    assert_true(failed > 5000);
     rig_remove_dir(dir);
 }
 
