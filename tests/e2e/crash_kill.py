@@ -4,7 +4,6 @@ import ctypes
 import os
 import signal
 import struct
-import threading
 import time
 from datetime import datetime, timezone
 
@@ -21,33 +20,18 @@ def prepared(worlds):
     world = World(worlds)
     world.agent("teller", agent_text("teller", "GenerateHandler"), f"#!/bin/sh\nsleep 0.05\nexec '{PROGRAM}' __agent render\n")
     world.quick_tests()
-    os.makedirs(world.path("work"), mode=0o700)
-    world.folders = Folders(world.path("work"))
     return world
 
 
-class Folders:
-    """Every folder that is made in one place, with the moment, told by the kernel."""
-
-    def __init__(self, place):
-        libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = libc.inotify_init1(os.O_CLOEXEC)
-        want(self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(place), 0x100) >= 0, "inotify")
-        self.seen = []
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self):
-        while True:
-            data = os.read(self.fd, 65536)
-            at = 0
-            while at < len(data):
-                length = struct.unpack_from("iIII", data, at)[3]
-                self.seen.append((time.time(), data[at + 16:at + 16 + length].rstrip(b"\0").decode()))
-                at += 16 + length
-
-    def made(self):
-        time.sleep(0.05)  # the kernel told it before; the thread may have to wake
-        return [entry for entry in self.seen if entry[1].startswith("t-")]
+def born(path):
+    """When a file was made, by the file system's own clock; None where that is not kept."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    told = ctypes.create_string_buffer(256)
+    want(libc.statx(-100, os.fsencode(path), 0x100, 0x800, told) == 0, f"statx of {path}")
+    if not struct.unpack_from("I", told, 0)[0] & 0x800:
+        return None
+    seconds, nanoseconds = struct.unpack_from("qI", told, 80)
+    return seconds + nanoseconds / 1e9
 
 
 def bundle(world):
@@ -135,14 +119,11 @@ def check_nothing_twice(world, struck):
     want(len(asked) == len(set(asked)), "an attempt was asked twice")
     again = [pair for pair in asked if pair[1] > 1]
     want(len(again) <= struck, f"{len(again)} attempts were repeated, {struck} were struck: {again}")
-    # Whoever runs an attempt makes its folder first: none of a finished task is made after its result. When it was made is known only as the
-    # moment that our thread read it, so the one making of the attempt that gave the result is never late.
+    # Whoever runs an attempt makes its folder first, anew when it is there, and it stays: the folder of a finished task is older than its result.
     ended = {task: seconds_of(record["timestamp"]) for task, record in results.items()}
-    made = world.folders.made()
-    want({name.rsplit(".", 1)[0] for _, name in made} >= set(ended), "the making of some folders was not seen")
-    names = [name for _, name in made]
-    own = {f"{task}.{record['attempt']}" for task, record in results.items() if names.count(f"{task}.{record['attempt']}") == 1}
-    late = [name for when, name in made if name not in own and when > ended.get(name.rsplit(".", 1)[0], when) + 0.05]
+    made = {name: born(world.path("work", name)) for name in os.listdir(world.path("work")) if name.startswith("t-")}
+    want({name.rsplit(".", 1)[0] for name in made} >= set(ended), "some tasks have no folder")
+    late = [name for name, when in made.items() if when is not None and when > ended.get(name.rsplit(".", 1)[0], when)]
     want(not late, f"{late} were run again after their results")
 
 
