@@ -522,7 +522,7 @@ LATE_SCRIPT = """\
     cat >/dev/null
     # Deaf to being asked to end: it answers while attempt 2 is at work.
     trap '' TERM
-    sleep 0.6
+    while [ ! -e "${0%/*}/late-answers" ]; do sleep 0.02; done
     printf '%s\\n' '""" + BLUEPRINT_ANSWER + """'
     """
 
@@ -530,6 +530,11 @@ LATE_SCRIPT = """\
 def late(w):
     w.start()
     w.post("/v1/requests/StartRun", {"workflow": "ValueEngine", "prompt": "late", "traceId": "late"})
+    # Each waits for its word, so that a busy machine changes nothing in the order.
+    w.follow(lambda r: r["type"] == "RouteTaskToAgent" and r["attempt"] == 2)
+    (w.root / "agents/late-answers").touch()
+    w.follow(lambda r: r["type"] == "TaskResultLate")
+    (w.root / "agents/quick-answers").touch()
     records = w.follow(lambda r: r["type"] == "TraceEnded")
     done = types(records, "StrategicBlueprintGenerated")
     asked = types(records, "RouteTaskToAgent")
@@ -722,7 +727,7 @@ WORLDS = [
     ("nobody", nobody, {"policy": ONE_TRY}),
     ("late", late, {"policy": ONE_TRY.replace("reroutes: 0", "reroutes: 1"),
                     "agents": [("late", stub("late", "GenerateVisionBlueprint", tier=99, extra="limits: {deadline: 200ms}"), LATE_SCRIPT),
-                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat >/dev/null\nsleep 1.5\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
+                               ("quick", stub("quick", "GenerateVisionBlueprint"), "cat >/dev/null\nwhile [ ! -e \"${0%/*}/quick-answers\" ]; do sleep 0.02; done\necho '" + BLUEPRINT_ANSWER + "'\n")]}),
     ("prying", prying, {"agents": [("pry", stub("pry", "GenerateVisionBlueprint"), PRY)]}),
     ("intakes", intakes, {}),
     ("incomplete", incomplete, {}),
