@@ -55,8 +55,17 @@ class Detector:
         return [word.replace("{bin}", str(programs)) for word in self.command]
 
 
+def looked_at(path):
+    """The parts of the source that a test says it is about: what it includes, but for what everything includes."""
+    if not path.exists():
+        return ()
+    named = re.findall(r'^#include "(\w+/[\w/]+)\.h"', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return tuple("src/" + name for name in named if not name.startswith(("base/", "posix/", "msg/")))
+
+
 def unit(name, cost, *near):
-    return Detector(name, cost, name, ["{bin}/" + name], near, f"tests/unit/{name}.c")
+    source = f"tests/unit/{name}.c"
+    return Detector(name, cost, name, ["{bin}/" + name], near + looked_at(TOP / source), source)
 
 
 def sim(name, cost, *near):
@@ -76,6 +85,9 @@ def sweep(kind, cost):
 DETECTORS = [
     unit("test_journal", 1, "src/journal"),
     unit("test_journal_durable", 1, "src/journal"),
+    unit("test_json", 1, "src/base/json"),
+    unit("test_expr", 1, "src/rules/expr"),
+    unit("test_mask", 1),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
     unit("test_journal_chain", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),
@@ -118,6 +130,7 @@ def e2e(script, only, cost, *near):
 
 # On a real host: after all others, but for what a patch touches there.
 LAST = [
+    e2e("canaries", "", 8, "src/host/mask", "src/host/attempt", "src/host/workers_ask", "src/host/api_server"),
     e2e("promises", "P08", 15, "src/host/poison", "src/work/letter", "src/view/letters"),
     e2e("life_requests", "", 40, "src/api", "src/host/tcp", "src/host/api_server", "src/host/host"),
     e2e("workers", "", 40, "src/host/workers", "src/host/leases"),
