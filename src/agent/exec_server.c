@@ -1,6 +1,7 @@
 /* Both sides of the fork server: the host, which hands over descriptors, and the server, which forks. */
 #include "agent/exec_server.h"
 
+#include "agent/proc.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
@@ -21,8 +22,8 @@
 #include <unistd.h>
 
 #define CHANNEL_FD 3
-#define ANSWER_MS                                                                                  \
-    10000 /* a server that does not answer by then is stopped or stuck: it is killed */
+#define ANSWER_MS 10000 /* a server that does not answer by then is stuck: it is killed */
+#define LOOK_MS 100     /* one that was stopped is found so soon: the host's loop waits meanwhile */
 #define FRESH_NS (250 * (int64_t)1000000)
 
 struct order {
@@ -116,17 +117,32 @@ bool mw_exec_server_order(const int fds[MW_EXEC_FD_END], uid_t counted)
     return start_server() && hand_over(fds, counted);
 }
 
-enum mw_rc mw_exec_server_await(int control_fd, pid_t *ret_pid, struct mw_err *err)
+static bool is_stopped(void)
+{
+    struct mw_proc proc;
+    return server.pid > 0 && mw_proc_read(server.pid, &proc) &&
+           (proc.state == 'T' || proc.state == 't');
+}
+
+/* True: something can be read, or never will. */
+static bool hears(int control_fd)
 {
     struct pollfd heard = {.fd = control_fd, .events = POLLIN};
+    int64_t until_ns = mw_now_monotonic_ns() + ANSWER_MS * (int64_t)1000000;
+    for (;;) {
+        int ready = poll(&heard, 1, LOOK_MS);
+        if (ready > 0)
+            return true;
+        if ((ready < 0 && errno != EINTR) || (ready == 0 && is_stopped()) ||
+            mw_now_monotonic_ns() > until_ns)
+            return false;
+    }
+}
+
+enum mw_rc mw_exec_server_await(int control_fd, pid_t *ret_pid, struct mw_err *err)
+{
     for (int round = 0; round < 2; round++) {
-        int64_t until_ns = mw_now_monotonic_ns() + ANSWER_MS * (int64_t)1000000;
-        int ready;
-        do {
-            int64_t rest_ns = until_ns - mw_now_monotonic_ns();
-            ready = poll(&heard, 1, rest_ns > 0 ? (int)(rest_ns / 1000000) : 0);
-        } while (ready < 0 && errno == EINTR);
-        if (ready > 0) {
+        if (hears(control_fd)) {
             pid_t pid = -1;
             if (read(control_fd, &pid, sizeof(pid)) != (ssize_t)sizeof(pid) || pid <= 0)
                 return MW_FAIL(err, MW_E_MISSING, "the fork server started nothing");

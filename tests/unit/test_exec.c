@@ -590,9 +590,12 @@ static void a_stopped_fork_server_is_given_up_and_the_child_started_once(void **
     const char *argv[] = {"sh", "-c", "echo once >> times; echo started", NULL};
     struct mw_exec_spec spec = fixture_spec(f, argv);
     spec.by_server = true;
+    int64_t from_ns = mw_now_monotonic_ns();
     struct ended *ended = fixture_run(&spec);
     assert_says(ended, "started\n");
     fixture_free(ended);
+    /* Whoever starts it waits meanwhile, and that is the host's only loop. */
+    assert_true(mw_now_monotonic_ns() - from_ns < 5000 * 1000000ll);
     assert_int_not_equal(server, server_of(getpid()));
     fixture_join(path, sizeof(path), f->work, "times");
     assert_int_equal(MW_OK, mw_file_read(AT_FDCWD, path, 65536, &text, &err));
