@@ -1,5 +1,7 @@
 #include "core/internal.h"
 
+#include <string.h>
+
 static void close_ask(struct mw_core *core, mw_seq seq);
 static void open_ask(struct mw_core *core, const struct mw_event *event, mw_seq item);
 static void close_trace_asks(struct mw_core *core, mw_seq trace);
@@ -53,9 +55,29 @@ void mw_core_apply(struct mw_core *core, const struct mw_event *event)
         open_ask(core, event, mw_core_item_of(core, event));
 }
 
+static void make_changes(struct mw_core *core, uint32_t cap)
+{
+    struct mw_ask_change *changes = mw_mem_alloc(&core->world.mem, cap * sizeof(*changes));
+    if (core->ask_change_count > 0)
+        memcpy(changes, core->ask_changes, core->ask_change_count * sizeof(*changes));
+    mw_mem_free(&core->world.mem, core->ask_changes,
+                core->ask_change_cap * sizeof(*core->ask_changes));
+    core->ask_changes = changes;
+    core->ask_change_cap = cap;
+}
+
+void mw_core_forget_changes(struct mw_core *core)
+{
+    core->ask_change_count = 0;
+    if (core->ask_change_cap != MW_ASK_CHANGES)
+        make_changes(core, MW_ASK_CHANGES);
+}
+
+/* The records of a step are bounded, and each opens and closes one; but the one that cancels a trace closes all that it has. */
 static void tell_change(struct mw_core *core, mw_seq seq, bool opened)
 {
-    MW_ASSERT(core->ask_change_count < MW_STEP_FOLLOWS_MAX * 2);
+    if (core->ask_change_count == core->ask_change_cap)
+        make_changes(core, core->ask_change_cap * 2);
     core->ask_changes[core->ask_change_count++] = (struct mw_ask_change){seq, opened};
 }
 
@@ -97,6 +119,6 @@ static void close_trace_asks(struct mw_core *core, mw_seq trace_id)
     const struct mw_trace *trace = mw_world_trace(&core->world, trace_id);
     for (struct mw_item *item = trace != NULL ? trace->newest_item : NULL; item != NULL;
          item = item->older)
-        if (item->ask != 0 && core->ask_change_count < MW_STEP_FOLLOWS_MAX * 2)
+        if (item->ask != 0)
             close_ask(core, item->ask);
 }

@@ -40,8 +40,7 @@ void mw_core_init(struct mw_core *core, const struct mw_core_config *config)
     core->world.host = config->host;
     core->world.scratch = &core->arena;
     core->work.running_max = 1;
-    core->ask_changes =
-        mw_mem_alloc(&core->world.mem, MW_STEP_FOLLOWS_MAX * 2 * sizeof(*core->ask_changes));
+    mw_core_forget_changes(core); /* makes room for them */
 }
 
 /* ---- a step ---- */
@@ -110,7 +109,7 @@ void mw_core_step(struct mw_core *core, const struct mw_request *request, struct
     MW_ASSERT(frame->grow != NULL || frame->cap - frame->len >= MW_STEP_ROOM_BYTES);
     *ret_result = (struct mw_step_result){0};
     mw_arena_reset(&core->arena);
-    core->ask_change_count = 0;
+    mw_core_forget_changes(core);
     if (answer_at_once(core, request, ret_result))
         return;
     if (mw_mem_room(&core->world.mem) < MW_STEP_MEMORY_BYTES && mw_request_begins(request->kind)) {
@@ -417,7 +416,7 @@ enum mw_rc mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_er
 {
     struct mw_event event;
     mw_arena_reset(&core->arena);
-    core->ask_change_count = 0;
+    mw_core_forget_changes(core);
     enum mw_rc rc = mw_event_read(&core->arena, line, &event, err);
     if (rc != MW_OK)
         return rc;

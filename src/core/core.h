@@ -39,6 +39,7 @@ struct mw_core_config {
     void *host;
 };
 
+#define MW_ASK_CHANGES (MW_STEP_FOLLOWS_MAX * 2) /* room that is always there */
 struct mw_ask_change {
     mw_seq seq;
     bool opened;
@@ -77,7 +78,7 @@ struct mw_core {
     uint32_t remembered_at;
     struct mw_table remembered_index;  /* id hash -> entry */
     struct mw_ask_change *ask_changes; /* KEEP; of the last step or replayed record */
-    uint32_t ask_change_count;
+    uint32_t ask_change_count, ask_change_cap;
     uint64_t traces_ended;
 };
 

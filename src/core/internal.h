@@ -12,6 +12,8 @@ void mw_trace_decide(const struct mw_core *core, const struct mw_request *reques
 void mw_trace_apply(struct mw_core *core, const struct mw_event *event);
 /* apply.c: one event into the state, asks included. */
 void mw_core_apply(struct mw_core *core, const struct mw_event *event);
+/* Before a step or a replayed record: what the one before it did to asks has been read. */
+void mw_core_forget_changes(struct mw_core *core);
 /* The item an event is about, also when the event made it; 0: none. */
 mw_seq mw_core_item_of(const struct mw_core *core, const struct mw_event *event);
 /* remember.c */

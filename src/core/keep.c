@@ -25,7 +25,7 @@ enum mw_rc mw_core_replay_kept(struct mw_core *core, struct mw_str line, enum mw
     struct mw_event event;
     MW_ASSERT(kept != MW_KEPT_NOT);
     mw_arena_reset(&core->arena);
-    core->ask_change_count = 0;
+    mw_core_forget_changes(core);
     enum mw_rc rc = mw_event_read(&core->arena, line, &event, err);
     if (rc != MW_OK)
         return rc;

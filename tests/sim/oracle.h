@@ -212,7 +212,7 @@ static inline void oracle_memory(struct rig *rig)
 {
     const struct mw_core *core = &rig->core;
     const struct mw_world *world = &core->world;
-    size_t bytes = oracle_block(MW_STEP_FOLLOWS_MAX * 2 * sizeof(*core->ask_changes));
+    size_t bytes = oracle_block(core->ask_change_cap * sizeof(*core->ask_changes));
     bytes +=
         oracle_table(&world->items) + oracle_table(&world->traces) + oracle_table(&world->asks);
     bytes += oracle_set(&core->trace_names) + oracle_table(&core->remembered_index);

@@ -180,6 +180,28 @@ static void nobody_for_ten_thousand_is_told_in_bounded_steps(void **state)
     rig_free(rig);
 }
 
+/* One record closes more asks than a step of many records ever does. */
+static void more_than_a_step_changes_is_cancelled_at_once(void **state)
+{
+    enum { MANY = MW_ASK_CHANGES + 1000 };
+    struct rig *rig = rig_new();
+    (void)state;
+    rig->quiet_dump = true;
+    rig_begin(rig, "fanout");
+    char *body = parts_body(MANY);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body, 0, 0);
+    mw_heap_free(body);
+    (void)go_on(rig);
+    assert_true(rig->core.world.asks.count >= MANY);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    assert_int_equal(rig->core.world.asks.count, 1); /* to go on */
+    rig_crash(rig, rig->durable);
+    assert_int_equal(rig->core.world.asks.count, 1);
+    (void)go_on(rig);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
 /* A fact of the whole trace reaches every coordinator, however many, over full steps and a kill. */
 static void a_thousand_coordinators_hear_one_fact(void **state)
 {
@@ -269,6 +291,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_end_through_pause_and_kill),
         cmocka_unit_test(ten_thousand_are_cancelled_in_bounded_steps),
         cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
+        cmocka_unit_test(more_than_a_step_changes_is_cancelled_at_once),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
