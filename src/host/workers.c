@@ -56,8 +56,9 @@ static void put_in_queue(struct mw_offer *offer)
     offer->agent->offer_count++;
 }
 
-/* The oldest that still can be taken; those that are over, or came back to their holders, are dropped on the way. */
-static struct mw_offer *take_oldest(struct mw_worker_agent *agent)
+/* The oldest that still can be taken; those that are over, or came back to their holders, are dropped on the way. What was decided to be over and
+ * is not durable yet is no work for anybody any more. */
+static struct mw_offer *take_oldest(const struct mw_host *host, struct mw_worker_agent *agent)
 {
     for (;;) {
         struct mw_offer *offer = agent->offers;
@@ -71,7 +72,8 @@ static struct mw_offer *take_oldest(struct mw_worker_agent *agent)
             free(offer);
         else if (offer->holder == NULL) {
             agent->offer_count--;
-            return offer;
+            if (mw_table_get(&host->core.world.asks, offer->ask->seq) != NULL)
+                return offer;
         }
     }
 }
@@ -272,7 +274,7 @@ uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_
     struct mw_host *host = call->host;
     uint32_t leased = 0;
     while (leased < count) {
-        struct mw_offer *offer = take_oldest(call->agent);
+        struct mw_offer *offer = take_oldest(host, call->agent);
         if (offer == NULL)
             break;
         give_lease(host, offer, call->worker);

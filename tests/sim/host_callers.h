@@ -34,6 +34,7 @@ struct mw_api_call {
     mw_seq first, last;
     mw_seq saw; /* the last record there was when it was decided; 0: it was not */
     char trace_id[96];
+    struct remote *remote; /* host_remote.h: a worker's; NULL: a caller's */
 };
 
 struct callers {
@@ -55,9 +56,14 @@ static void callers_begin(void)
     callers = (struct callers){.acknowledged = kept[0], .repeated = kept[1], .refused = kept[2]};
 }
 
+/* host_remote.h: workers come the same way. */
+static int64_t remotes_next_ns(void);
+static void remotes_run(void);
+static void remote_hears(struct mw_api_call *call, unsigned status, const struct mw_tape *tape);
+
 static int64_t api_next_ns(void)
 {
-    int64_t next = WORLD_FAR_NS;
+    int64_t next = remotes_next_ns();
     for (uint32_t i = 0; i < callers.count; i++)
         if (callers.calls[i].state == CALL_WANTS && callers.calls[i].at_ns < next)
             next = callers.calls[i].at_ns;
@@ -214,6 +220,7 @@ WORLD_WRAP(void, mw_api_run, struct mw_api *api)
         callers.ops->post(world.host, call->kind, mw_str_of(body), MW_STR_NONE, call);
         return; /* one connection at a time; the descriptor stays readable */
     }
+    remotes_run();
 }
 
 /* ---- answers ---- */
@@ -267,12 +274,16 @@ WORLD_WRAP(void, mw_api_answer, struct mw_api_call *call, unsigned status, struc
     struct mw_err err;
     bool was = world.inside;
     world.inside = false;
-    world_note("answered", (uint64_t)(call - callers.calls), status);
+    world_note("answered", call->remote != NULL ? CALLERS_MAX : (uint64_t)(call - callers.calls),
+               status);
     WORLD_CHECK(call->state == CALL_FLIES, "one request is answered twice");
     mw_heap_arena(&arena, body.len * 40 + 65536);
     enum mw_rc rc = mw_json_parse(&arena, body, &tape, &err);
     WORLD_CHECK(rc == MW_OK, "an answer that is not JSON: %.*s", MW_STR_ARG(body));
-    caller_hears(call, status, &tape);
+    if (call->remote != NULL)
+        remote_hears(call, status, &tape);
+    else
+        caller_hears(call, status, &tape);
     mw_heap_arena_free(&arena);
     world.inside = was;
     world_point();

@@ -7,7 +7,7 @@
 #ifndef MW_TEST_HOST_LOOK_H
 #define MW_TEST_HOST_LOOK_H
 
-#include "host_callers.h"
+#include "host_remote.h"
 
 #include "author/author.h"
 #include "stage/promote.h"
@@ -329,6 +329,12 @@ WORLD_WRAP(void, mw_attempt_begin, struct mw_host *host, struct mw_host_ask *ask
     __real_mw_attempt_begin(host, ask);
 }
 
+WORLD_WRAP(void, mw_worker_begin, struct mw_host *host, struct mw_host_ask *ask)
+{
+    look_at_begin(host, ask);
+    __real_mw_worker_begin(host, ask);
+}
+
 WORLD_WRAP(void, mw_stage_begin, struct mw_host *host, struct mw_host_ask *ask)
 {
     look_at_begin(host, ask);
@@ -491,7 +497,7 @@ static void look_at_asks(struct mw_host *host)
                      (asked->opens == MW_OPENS_AGENT && asked->agent_kind != MW_AGENT_HUMAN);
         WORLD_CHECK((!works && asked->opens != MW_OPENS_CONTINUE) || (ask != NULL && ask->started),
                     "P06: ask %lu is open, durable and not started", (unsigned long)asked->seq);
-        WORLD_CHECK(!works || ask->attempt != NULL || ask->held,
+        WORLD_CHECK(!works || ask->attempt != NULL || ask->held || ask->offer != NULL,
                     "P06: nothing works for ask %lu, which is open", (unsigned long)asked->seq);
         if (asked->due_us != 0)
             look_at_deadline(host, asked);

@@ -7,7 +7,8 @@
  *
  * host_heap.h     memory that a dead process gives back           host_agents.h   children, their pipes, what they leave running
  * host_disk.h     files, what of them is durable, power cuts      host_callers.h  requests, what was acknowledged, the same again
- * host_loop.h     the loop, workers, the writer, the clock        host_look.h     the oracles, beside those of oracle.h
+ * host_loop.h     the loop, its threads, the writer, the clock    host_remote.h   workers: agents that come over the socket
+ * host_look.h     the oracles, beside those of oracle.h
  *
  * Nothing here is part of the product. One host at a time; its threads are steps that run one after the other: what two threads do to one
  * another within a step is ThreadSanitizer's business.

@@ -129,6 +129,7 @@ static void look_between_turns(void)
     look.quiet_turns++;
     look_at_asks(host);
     look_at_children(host);
+    look_at_offers(host);
     world.inside = true;
     if (!world.draining || loop.stopped)
         return;
@@ -193,6 +194,7 @@ static void world_live(void)
     disk_process_gone();
     heap_take_back();
     callers_host_gone();
+    remotes_host_gone(world.end == END_KILLED && !world.was_full);
     agents_host_gone(world.end == END_POWER);
     if (world.end == END_POWER)
         disk_power_cut();
@@ -295,6 +297,7 @@ static void world_begin(uint64_t seed)
     look.bundle_count = 0;
     agents_begin();
     callers_begin();
+    remotes_begin();
     disk_begin();
     disk_make_folders(DISK_ROOT "/ws");
     disk_make_folders(DISK_ROOT "/bin");
@@ -335,6 +338,10 @@ enum total {
     TOTAL_LATE,
     TOTAL_PROMOTIONS,
     TOTAL_QUIET,
+    TOTAL_TASKS,
+    TOTAL_RECORDED,
+    TOTAL_TOO_LATE,
+    TOTAL_GONE,
     TOTAL_PLANS,
     TOTAL_KINDS = TOTAL_PLANS + AGENT_PLANS
 };
@@ -356,6 +363,7 @@ static void world_make(bool is_worker)
     look_begin();
     memset(&agents, 0, sizeof agents);
     memset(&callers, 0, sizeof callers);
+    memset(&remotes, 0, sizeof remotes);
     if (getenv("MW_LOUD") == NULL) {
         world.rig->stderr_was = stderr;
         stderr = fopen("/dev/null", "we");
@@ -393,6 +401,10 @@ static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worke
     totals[TOTAL_LATE] += look.late;
     totals[TOTAL_PROMOTIONS] += look.promotions;
     totals[TOTAL_QUIET] += look.quiet_turns;
+    totals[TOTAL_TASKS] += remotes.tasks;
+    totals[TOTAL_RECORDED] += remotes.recorded;
+    totals[TOTAL_TOO_LATE] += remotes.late;
+    totals[TOTAL_GONE] += remotes.gone;
     for (unsigned plan = 0; plan < AGENT_PLANS; plan++)
         totals[TOTAL_PLANS + plan] += agents.plans[plan];
     rig_hear(world.rig);
@@ -406,13 +418,15 @@ static void play_theme(enum theme theme, const char *what)
         skip(); /* it is about something else */
     playing = theme;
     seeds_run(what, play_seeds, 60, THEMES, totals);
-    print_message("%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
-                  "%lu children, %lu timers, %lu blobs named, %lu late answers, %lu promotions, "
-                  "%lu settled turns\n",
-                  totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS],
-                  totals[TOTAL_ACKS], totals[TOTAL_REPEATS], totals[TOTAL_REFUSED],
-                  totals[TOTAL_CHILDREN], totals[TOTAL_RINGS], totals[TOTAL_BLOBS],
-                  totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS], totals[TOTAL_QUIET]);
+    print_message(
+        "%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
+        "%lu children, %lu timers, %lu blobs named, %lu late answers, %lu promotions, "
+        "%lu settled turns; workers: %lu tasks, %lu answers recorded, %lu late, %lu leases "
+        "gone\n",
+        totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS], totals[TOTAL_ACKS],
+        totals[TOTAL_REPEATS], totals[TOTAL_REFUSED], totals[TOTAL_CHILDREN], totals[TOTAL_RINGS],
+        totals[TOTAL_BLOBS], totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS], totals[TOTAL_QUIET],
+        totals[TOTAL_TASKS], totals[TOTAL_RECORDED], totals[TOTAL_TOO_LATE], totals[TOTAL_GONE]);
     for (unsigned kind = 0; theme == THEME_ALL && kind < MW_EVENT_COUNT; kind++)
         if (totals[TOTAL_KINDS + kind] == 0 && one == NULL)
             print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
