@@ -1,0 +1,216 @@
+/*
+ * test_journal_recovery.c - what a start does when the disk does other things than it is told: it is full, a copy is not what was checked, the
+ * head is of elsewhere or of another history. It starts with every record, or is refused by its cause; then nothing was lost.
+ */
+#include "../crash/odd_disk.h"
+#include "journal/doctor.h"
+#include "posix/heap.h"
+
+#include <stddef.h>
+
+static void p10_who_was_killed_on_a_full_disk_starts_with_what_the_reserve_held(void **state)
+{
+    struct mw_journal_opened opened;
+    struct mw_journal_stats stats;
+    char path[RIG_PATH];
+    (void)state;
+    const uint64_t last = make_journal(9);
+    (void)last_frame(path);
+    rig_append_text(path, "{\"frame\":");
+    disk.full = true;
+    void *journal = open_with(&quick, &opened);
+    assert_true(opened.last_seq == last && opened.torn_bytes == 9);
+    rig_path(dir, opened.torn_file, path);
+    assert_int_equal(access(path, F_OK), 0);
+    ops->stats(journal, &stats);
+    assert_true(stats.reserve_held); /* as soon as there is room again */
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    expect_journal(last);
+}
+
+static void p10_a_disk_that_takes_no_byte_ends_a_recovery_and_loses_nothing(void **state)
+{
+    (void)state;
+    const uint64_t last = make_journal(9);
+    remove_file("head"); /* so that the last segment is not believed */
+    disk.writes_nothing = true;
+    expect("open", refuses_to_open(&quick), MW_E_FULL, "");
+    expect_journal(last);
+}
+
+static void p02_a_segment_that_ends_while_it_is_copied_stays_as_it_is(void **state)
+{
+    (void)state;
+    const uint64_t last = make_journal(9);
+    remove_file("head");
+    disk.copies_nothing = true;
+    expect("open", refuses_to_open(&quick), MW_E_IO, "while copying");
+    expect_journal(last);
+}
+
+static void damage_copy(const char *path)
+{
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    rig_change_byte(path, (off_t)file.st_size - 20, 1);
+}
+static void shorten_copy(const char *path)
+{
+    char same[RIG_PATH];
+    disk.after_rename = NULL;
+    assert_int_equal(truncate(path, (off_t)last_frame(same).offset), 0);
+    assert_string_equal(same, path);
+}
+/* Another frame of the same place, size and number, with a checksum that fits. */
+static void replace_copy(const char *path)
+{
+    char header[MW_FRAME_HEADER_MAX], same[RIG_PATH];
+    struct mw_buf file = mw_heap_buf();
+    struct mw_frame frame;
+    size_t header_bytes;
+    disk.after_rename = NULL;
+    size_t offset = last_frame(same).offset;
+    assert_int_equal(mw_file_read(AT_FDCWD, path, 1 << 20, &file, &err), MW_OK);
+    assert_int_equal(
+        mw_frame_read(mw_str_sub(mw_buf_str(&file), offset, SIZE_MAX), &frame, &header_bytes),
+        MW_FRAME_OK);
+    char *body = file.ptr + offset + header_bytes;
+    body[frame.bytes - 4] ^= 1; /* in the text of the record */
+    assert_int_equal(mw_frame_write(&frame, (struct mw_str){body, frame.bytes}, header),
+                     header_bytes);
+    memcpy(file.ptr + offset, header, header_bytes);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, file.ptr, file.len, 0), file.len);
+    (void)close(fd);
+    mw_heap_buf_free(&file);
+}
+
+static void p02_a_copy_that_is_not_what_was_checked_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        void (*after_rename)(const char *path);
+        const char *words;
+    } rows[] = {
+        {"damaged", damage_copy, "checksum does not fit"},
+        {"shorter", shorten_copy, "not what was checked"},
+        {"another history", replace_copy, "not what was checked"},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        rig_empty_dir(dir);
+        (void)make_journal(9);
+        remove_file("head");
+        disk.after_rename = rows[i].after_rename;
+        expect(rows[i].name, refuses_to_open(&quick), MW_E_CORRUPT, rows[i].words);
+        memset(&disk, 0, sizeof disk);
+    }
+}
+
+static struct mw_head read_head(void)
+{
+    struct mw_head head = {.seq = 0};
+    enum mw_journal_head head_state;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mw_head_read(&disk_sys, fd, &head, &head_state, &err), MW_OK);
+    assert_int_equal(head_state, MW_JOURNAL_HEAD_EQUAL);
+    (void)close(fd);
+    return head;
+}
+
+static void write_head(const struct mw_head *head)
+{
+    char lines[2 * MW_HEAD_LINE_BYTES], path[RIG_PATH];
+    mw_head_write(head, lines);
+    mw_head_write(head, lines + MW_HEAD_LINE_BYTES);
+    rig_path(dir, "head", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, lines, sizeof lines), sizeof lines);
+    (void)close(fd);
+}
+
+static void p02_a_head_of_elsewhere_is_not_trusted_and_is_written_anew(void **state)
+{
+    static const struct {
+        const char *name;
+        int frames;
+        size_t other;     /* offset of the member that says something else */
+        const char *tail; /* what stands behind the last frame: the head's length covers it */
+    } rows[] = {
+        {"of another length", 9, offsetof(struct mw_head, bytes), ""},
+        {"of another segment", 9, offsetof(struct mw_head, segment), ""},
+        {"not closed in order", 9, offsetof(struct mw_head, clean), ""},
+        {"closed in order, over a torn end", 9, SIZE_MAX, "{\"frame\":"},
+        {"of an empty journal, with a hash", 0, offsetof(struct mw_head, hash), ""},
+        {"of an empty journal, with a length", 0, offsetof(struct mw_head, bytes), ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_journal_opened opened;
+        char path[RIG_PATH];
+        rig_empty_dir(dir);
+        uint64_t last = make_journal(rows[i].frames);
+        struct mw_head head = read_head(), other = head;
+        if (rows[i].other != SIZE_MAX)
+            ((uint8_t *)&other)[rows[i].other] ^= 1;
+        other.bytes += strlen(rows[i].tail);
+        if (rows[i].frames > 0) {
+            (void)last_frame(path);
+            rig_append_text(path, rows[i].tail);
+        }
+        write_head(&other);
+        void *journal = open_with(&quick, &opened);
+        if (opened.copied != (rows[i].frames > 0) || opened.last_seq != last ||
+            opened.torn_bytes != strlen(rows[i].tail))
+            fail_msg("%s: %lu records, %lu torn bytes", rows[i].name, opened.last_seq,
+                     opened.torn_bytes);
+        struct mw_head now = read_head();
+        if (now.clean != head.clean || now.seq != head.seq || now.segment != head.segment ||
+            now.bytes != head.bytes || memcmp(now.hash, head.hash, sizeof now.hash) != 0)
+            fail_msg("%s: the head is what it was", rows[i].name);
+        assert_int_equal(ops->close(journal, &err), MW_OK);
+    }
+}
+
+/* The head names a frame that is not there as it was committed, and a write that did not finish stands at the end: the first is what counts. */
+static void p04_another_history_is_told_though_its_end_is_torn(void **state)
+{
+    struct mw_journal_report report;
+    struct mw_head head;
+    char path[RIG_PATH];
+    (void)state;
+    for (int row = 0; row < 2; row++) {
+        rig_empty_dir(dir);
+        const uint64_t last = make_journal(9);
+        struct mw_journal_frame_info frame = last_frame(path);
+        rig_append_text(path, "{\"frame\":");
+        head = read_head();
+        if (row == 0)
+            head.hash[0] ^= 1; /* a frame of that number, and not that one */
+        else
+            head.seq--; /* in the middle of a frame */
+        assert_true(frame.count > 1);
+        write_head(&head);
+        expect("open", refuses_to_open(&quick), MW_E_CORRUPT, "not the frame that the head");
+        expect("verify", mw_journal_verify(dir, &looking, NULL, NULL, &report, &err), MW_E_CORRUPT,
+               "not the frame that the head");
+        assert_true(report.damaged && !report.torn && report.last_seq == last);
+        assert_true(report.segment == frame.segment && report.offset == frame.offset);
+        /* Whoever repairs accepts what stands there. */
+        assert_int_equal(mw_journal_repair(dir, &quick, false, NULL, NULL, &err), MW_OK);
+        expect_journal(last);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(p10_who_was_killed_on_a_full_disk_starts_with_what_the_reserve_held),
+        TEST(p10_a_disk_that_takes_no_byte_ends_a_recovery_and_loses_nothing),
+        TEST(p02_a_segment_that_ends_while_it_is_copied_stays_as_it_is),
+        TEST(p02_a_copy_that_is_not_what_was_checked_is_refused),
+        TEST(p02_a_head_of_elsewhere_is_not_trusted_and_is_written_anew),
+        TEST(p04_another_history_is_told_though_its_end_is_torn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
