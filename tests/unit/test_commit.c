@@ -3,47 +3,9 @@
  */
 #include "builtin/builtin.h"
 #include "builtin/commit_git.h"
-#include "posix/file.h"
-#include "posix/heap.h"
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "own_folder.h"
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char base[64];
-
-static int setup(void **state)
-{
-    (void)state;
-    strcpy(base, "/tmp/mw-commit-XXXXXX");
-    assert_non_null(mkdtemp(base));
-    assert_int_equal(chdir(base), 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    struct mw_err err;
-    assert_int_equal(chdir("/"), 0);
-    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
-}
-
-static void put(const char *path, const char *text)
-{
-    struct mw_err err;
-    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
-    *strrchr(folder, '/') = '\0';
-    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
-    assert_int_equal(mw_file_replace(AT_FDCWD, path, mw_str_of(text), 0644, &err), MW_OK);
-}
 
 /* Runs one task; the answer (owned) or NULL with err. */
 static char *run(const char *task_type, const char *payload, struct mw_str *ret_event,
@@ -64,7 +26,7 @@ static char *run(const char *task_type, const char *payload, struct mw_str *ret_
 static char *git(const char *words)
 {
     char command[512], out[16384];
-    snprintf(command, sizeof(command), "git --git-dir=%s/repos/b1 %s", base, words);
+    snprintf(command, sizeof(command), "git --git-dir=%s/repos/b1 %s", own_folder, words);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
     size_t got = fread(out, 1, sizeof(out), pipe);
@@ -82,7 +44,7 @@ static char *commit_payload(const char *slug, const char *trace)
         "\"files\":[\"services/%s/src/a.js\"]},"
         "{\"taskId\":\"t-2\",\"taskType\":\"GenerateAdapter\",\"agentId\":\"a <b>\","
         "\"files\":[\"services/%s/run.sh\",\"services/%s/q\\\"uote.txt\"]}]}",
-        base, slug, slug, trace, slug, slug, slug);
+        own_folder, slug, slug, trace, slug, slug, slug);
 }
 
 static void put_service(const char *slug)
@@ -205,7 +167,7 @@ static void pq01_configuration_and_hooks_of_the_user_have_no_say(void **state)
     put_service("order");
     put("home/.gitconfig", "[core]\n\tautocrlf = true\n[user]\n\tname = Somebody\n"
                            "[init]\n\tdefaultBranch = trunk\n[commit]\n\tgpgSign = true\n");
-    mw_autofree char *home = mw_heap_format("%s/home", base);
+    mw_autofree char *home = mw_heap_format("%s/home", own_folder);
     mw_autofree char *old_home = mw_heap_copy(mw_str_of(getenv("HOME")));
     setenv("HOME", home, 1);
     setenv("GIT_AUTHOR_NAME", "Somebody", 1);
@@ -240,7 +202,7 @@ static void pq01_paths_that_escape_are_refused(void **state)
             "x\",\"service\":\"X\",\"traceId\":\"t\","
             "\"sessionId\":\"s\",\"blueprintId\":\"b\",\"outputs\":[{\"taskId\":\"1\","
             "\"taskType\":\"T\",\"agentId\":\"a\",\"files\":[\"%s\"]}]}",
-            base, paths[i]);
+            own_folder, paths[i]);
         mw_autofree char *answer = run("CommitCode", payload, &event, &err);
         if (answer != NULL)
             fail_msg("'%s' was committed", paths[i]);
@@ -258,7 +220,7 @@ static char *pr_payload(const char *slug, const char *result)
         "\"blueprintId\":\"bp-1\",\"sessionId\":\"s-1\","
         "\"coordinator\":{\"name\":\"MicroserviceAssembly\",\"version\":\"1.2.0\"},"
         "\"tests\":{\"result\":\"%s\",\"coverage\":{\"lines\":97}}}",
-        base, slug, result);
+        own_folder, slug, result);
 }
 
 static char *slurp(const char *path)
@@ -293,7 +255,7 @@ static void pq04_pq11_a_pull_request_has_number_diff_and_the_ids(void **state)
     mw_autofree char *expected =
         mw_heap_format("{\"url\":\"file://%s/repos/b1/pull-requests/feature/order.json\","
                        "\"status\":\"open\",\"branch\":\"feature/order\",\"number\":1}",
-                       base);
+                       own_folder);
     assert_string_equal(pr, expected);
     mw_autofree char *other = run("CreatePullRequest", stock, &event, &err);
     assert_non_null(strstr(other, "\"number\":2"));
@@ -343,7 +305,7 @@ static void pq09_failed_tests_and_missing_branches_give_no_pull_request(void **s
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, enter_own_folder, leave_own_folder)
     const struct CMUnitTest tests[] = {
         TEST(pq01_a_commit_per_output_with_the_trace_in_its_trailers),
         TEST(pq01_the_same_input_again_gives_the_same_commit),

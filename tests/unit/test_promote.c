@@ -2,47 +2,13 @@
  * Promotion: the guard over a person's work (P23), rollback, kept versions, adopting and discarding edits. Its crashes are in
  * test_promote_crash.c.
  */
-#include "posix/heap.h"
+#include "own_folder.h"
 #include "stage/promote.h"
 #include "stage/scaffold.h"
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static char base[64];
 static int ws_fd;
 static char scaffold[512];
-
-static void put(const char *path, const char *text)
-{
-    struct mw_err err;
-    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
-    *strrchr(folder, '/') = '\0';
-    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static char *shell(const char *command)
-{
-    struct mw_buf buf = mw_heap_buf();
-    FILE *pipe = popen(command, "r");
-    char block[4096];
-    for (size_t got; (got = fread(block, 1, sizeof(block), pipe)) > 0;)
-        mw_buf_put(&buf, (struct mw_str){block, got});
-    pclose(pipe);
-    mw_buf_put_c(&buf, '\0');
-    return buf.ptr;
-}
 
 static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
 {
@@ -66,12 +32,9 @@ static char *other_things(void)
 
 static int setup(void **state)
 {
-    (void)state;
     struct mw_err err;
     bool made;
-    strcpy(base, "/tmp/mw-promote-XXXXXX");
-    assert_non_null(mkdtemp(base));
-    assert_int_equal(chdir(base), 0);
+    (void)enter_own_folder(state);
     ws_fd = open(".", O_RDONLY | O_DIRECTORY);
     snprintf(scaffold, sizeof(scaffold), "%s/factory/scaffold/default/app", MW_SOURCE_DIR);
     assert_int_equal(mw_scaffold_make(ws_fd, MW_SOURCE_DIR "/factory", "default", &made, &err),
@@ -93,11 +56,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
-    struct mw_err err;
     close(ws_fd);
-    assert_int_equal(chdir("/"), 0);
-    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
+    return leave_own_folder(state);
 }
 
 static enum mw_rc promote(const char *id, const char *source, const char *expected,
@@ -377,11 +337,11 @@ static void p23_targets_that_hold_other_things_are_refused(void **state)
     struct mw_err err = {0};
     char one[MW_SHA256_HEX];
     digest_of("v1", one);
-    mw_autofree char *data = mw_heap_format("%s/data", base);
-    mw_autofree char *inner = mw_heap_format("%s/.millwright/x", base);
-    mw_autofree char *dots = mw_heap_format("%s/data/..", base);
-    const char *const targets[] = {base, "/",        "/tmp", data,     inner,
-                                   dots, "relative", "",     "../app", "data"};
+    mw_autofree char *data = mw_heap_format("%s/data", own_folder);
+    mw_autofree char *inner = mw_heap_format("%s/.millwright/x", own_folder);
+    mw_autofree char *dots = mw_heap_format("%s/data/..", own_folder);
+    const char *const targets[] = {own_folder, "/",        "/tmp", data,     inner,
+                                   dots,       "relative", "",     "../app", "data"};
     put(".millwright/y", "1");
     for (size_t i = 0; i < MW_COUNT(targets); i++) {
         struct mw_promote to = {.workspace_fd = ws_fd,

@@ -2,39 +2,15 @@
  * test_promote_refusals.c - what a promotion is asked for and does not do: ids, targets, sources, notes and manifests that are not what they
  * should be, each with its word (P12, P17, P23); and where a tree stands that a restored backup has given another inode.
  */
-#include "posix/heap.h"
+#include "own_folder.h"
 #include "stage/promote.h"
 
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static char base[64], outside[64];
+static char outside[64];
 static int ws_fd;
 static char v1[MW_SHA256_HEX], v2[MW_SHA256_HEX];
-
-static void put(const char *path, const char *text)
-{
-    struct mw_err err;
-    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) {
-        *slash = '\0';
-        assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
-    }
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    (void)close(fd);
-}
 
 static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
 {
@@ -49,12 +25,9 @@ static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
 
 static int setup(void **state)
 {
-    (void)state;
-    (void)strcpy(base, "/tmp/mw-promote-XXXXXX");
     (void)strcpy(outside, "/tmp/mw-promote-to-XXXXXX");
-    assert_non_null(mkdtemp(base));
     assert_non_null(mkdtemp(outside));
-    assert_int_equal(chdir(base), 0);
+    (void)enter_own_folder(state);
     assert_int_equal(mkdir(".millwright", 0755), 0);
     ws_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     put("v1/app.json", "1\n");
@@ -70,12 +43,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     struct mw_err err;
     (void)close(ws_fd);
-    assert_int_equal(chdir("/"), 0);
-    return mw_remove_tree(AT_FDCWD, outside, &err) != MW_OK ||
-           mw_remove_tree(AT_FDCWD, base, &err) != MW_OK;
+    return mw_remove_tree(AT_FDCWD, outside, &err) != MW_OK || leave_own_folder(state) != 0;
 }
 
 static enum mw_rc promote(const char *id, const char *source, const char *sha256,
@@ -145,12 +115,12 @@ static void p23_every_target_has_its_answer(void **state)
 {
     (void)state;
     char before[MW_SHA256_HEX], after[MW_SHA256_HEX];
-    mw_autofree char *own_app = mw_heap_format("%s/app", base);
-    mw_autofree char *own_app_slash = mw_heap_format("%s/app///", base);
-    mw_autofree char *own_apple = mw_heap_format("%s/apple", base);
+    mw_autofree char *own_app = mw_heap_format("%s/app", own_folder);
+    mw_autofree char *own_app_slash = mw_heap_format("%s/app///", own_folder);
+    mw_autofree char *own_apple = mw_heap_format("%s/apple", own_folder);
     mw_autofree char *live = mw_heap_format("%s/live", outside);
     mw_autofree char *live_slash = mw_heap_format("%s/live//", outside);
-    mw_autofree char *beside = mw_heap_format("%s-beside", base);
+    mw_autofree char *beside = mw_heap_format("%s-beside", own_folder);
     mw_autofree char *nowhere = mw_heap_format("%s/absent/live", outside);
     mw_autofree char *in_file = mw_heap_format("%s/file/live", outside);
     mw_autofree char *upwards = mw_heap_format("%s/..", outside);
@@ -173,7 +143,7 @@ static void p23_every_target_has_its_answer(void **state)
         {"app", MW_OK},           {own_app, MW_OK},
         {own_app_slash, MW_OK},   {live, MW_OK},
         {live_slash, MW_OK},      {beside, MW_OK},
-        {own_apple, MW_E_DENIED}, {base, MW_E_DENIED},
+        {own_apple, MW_E_DENIED}, {own_folder, MW_E_DENIED},
         {"/tmp", MW_E_DENIED},    {"/tmp/", MW_E_DENIED},
         {nowhere, MW_E_MISSING},  {in_file, MW_E_USAGE},
         {"/", MW_E_USAGE},        {"///", MW_E_USAGE},
@@ -244,7 +214,7 @@ static void p12_a_place_that_may_not_be_written_is_denied(void **state)
     assert_int_equal(mkdir(readable, 0555), 0);
     assert_int_equal(chmod(closed, 0), 0);
     assert_int_equal(chmod(outside, 0755), 0);
-    assert_int_equal(chmod(base, 0755), 0);
+    assert_int_equal(chmod(own_folder, 0755), 0);
     bool root = geteuid() == 0; /* whom nothing is closed to */
     if (root) {
         assert_int_equal(seteuid(65534), 0);

@@ -2,64 +2,24 @@
  * Staged bundles (BL-10, P22), the scaffold (BL-02) and unified diffs (AR-03).
  */
 #include "base/json.h"
-#include "posix/heap.h"
+#include "own_folder.h"
 #include "stage/bundle.h"
 #include "stage/scaffold.h"
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-static char base[64];
 static int ws_fd;
 
 static int setup(void **state)
 {
-    (void)state;
-    strcpy(base, "/tmp/mw-bundle-XXXXXX");
-    assert_non_null(mkdtemp(base));
-    assert_int_equal(chdir(base), 0);
+    (void)enter_own_folder(state);
     ws_fd = open(".", O_RDONLY | O_DIRECTORY);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
-    struct mw_err err;
     close(ws_fd);
-    assert_int_equal(chdir("/"), 0);
-    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
-}
-
-static void put(const char *path, const char *text)
-{
-    struct mw_err err;
-    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
-    *strrchr(folder, '/') = '\0';
-    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static char *shell(const char *command)
-{
-    struct mw_buf buf = mw_heap_buf();
-    FILE *pipe = popen(command, "r");
-    char block[4096];
-    for (size_t got; (got = fread(block, 1, sizeof(block), pipe)) > 0;)
-        mw_buf_put(&buf, (struct mw_str){block, got});
-    pclose(pipe);
-    mw_buf_put_c(&buf, '\0');
-    return buf.ptr;
+    return leave_own_folder(state);
 }
 
 static void bl10_a_bundle_is_whole_repeatable_and_immutable(void **state)
@@ -152,7 +112,7 @@ static void ar03_the_diff_is_what_diff_says(void **state)
     put("new/no newline", "y");
     put("new/bin", "\x01\x03");
     struct mw_buf diff = mw_heap_buf();
-    if (mw_diff_trees(base, "old", "new", 1 << 20, &diff, &cut, &err) != MW_OK)
+    if (mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err) != MW_OK)
         fail_msg("%s", err.text);
     mw_buf_put_c(&diff, '\0');
     mw_autofree char *said = shell("TZ=UTC LC_ALL=C diff -ruN old new");
@@ -160,19 +120,20 @@ static void ar03_the_diff_is_what_diff_says(void **state)
     assert_non_null(strstr(diff.ptr, "+three\n"));
     assert_string_equal(diff.ptr, said);
     mw_buf_reset(&diff);
-    assert_int_equal(mw_diff_trees(base, "old", "old", 1 << 20, &diff, &cut, &err), MW_OK);
+    assert_int_equal(mw_diff_trees(own_folder, "old", "old", 1 << 20, &diff, &cut, &err), MW_OK);
     assert_int_equal(diff.len, 0);
-    assert_int_equal(mw_diff_trees(base, "none", "neither", 1 << 20, &diff, &cut, &err), MW_OK);
+    assert_int_equal(mw_diff_trees(own_folder, "none", "neither", 1 << 20, &diff, &cut, &err),
+                     MW_OK);
     assert_int_equal(diff.len, 0);
-    assert_int_equal(mw_diff_trees(base, "none", "new", 1 << 20, &diff, &cut, &err), MW_OK);
+    assert_int_equal(mw_diff_trees(own_folder, "none", "new", 1 << 20, &diff, &cut, &err), MW_OK);
     mw_autofree char *all = shell("TZ=UTC LC_ALL=C diff -ruN none new");
     mw_buf_put_c(&diff, '\0');
     assert_string_equal(diff.ptr, all);
     mw_buf_reset(&diff);
-    assert_int_equal(mw_diff_trees(base, "old", "new", 10, &diff, &cut, &err), MW_OK);
+    assert_int_equal(mw_diff_trees(own_folder, "old", "new", 10, &diff, &cut, &err), MW_OK);
     assert_true(cut);
     assert_int_equal(diff.len, 10);
-    assert_int_equal(mw_diff_trees(base, "-r", "new", 10, &diff, &cut, &err), MW_E_INPUT);
+    assert_int_equal(mw_diff_trees(own_folder, "-r", "new", 10, &diff, &cut, &err), MW_E_INPUT);
     mw_heap_buf_free(&diff);
 }
 

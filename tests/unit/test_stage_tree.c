@@ -1,52 +1,18 @@
 /*
  * Trees: what is refused (P17), what is executable configuration (P18), digests, differences, owned paths, merging.
  */
-#include "posix/heap.h"
+#include "own_folder.h"
 #include "stage/execonf.h"
 #include "stage/tree.h"
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-static char base[64];
 
 static int setup(void **state)
 {
-    (void)state;
-    strcpy(base, "/tmp/mw-tree-XXXXXX");
-    assert_non_null(mkdtemp(base));
-    assert_int_equal(chdir(base), 0);
+    (void)enter_own_folder(state);
     assert_int_equal(mkdir("t", 0755), 0);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    struct mw_err err;
-    assert_int_equal(chdir("/"), 0);
-    return mw_remove_tree(AT_FDCWD, base, &err) == MW_OK ? 0 : -1;
-}
-
-static void put(const char *path, const char *text)
-{
-    struct mw_err err;
-    mw_autofree char *folder = mw_heap_copy(mw_str_of(path));
-    *strrchr(folder, '/') = '\0';
-    assert_int_equal(mw_mkdirs(AT_FDCWD, folder, 0755, &err), MW_OK);
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
 }
 
 static struct mw_tree scan(const char *folder)
@@ -569,7 +535,7 @@ static void p18_an_approval_holds_for_these_bytes_only(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, leave_own_folder)
     const struct CMUnitTest tests[] = {
         TEST(a_manifest_is_sorted_and_its_text_is_canonical),
         TEST(p17_links_and_devices_are_refused_by_name),
