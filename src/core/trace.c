@@ -469,7 +469,7 @@ static void decide_terminate(const struct mw_core *core, const struct mw_request
     if (trace == NULL || !trace->cancelled)
         return;
     for (const struct mw_item *item = trace->newest_item;
-         item != NULL && out->event_count + 4 < MW_OUT_EVENTS_MAX; item = item->older)
+         item != NULL && out->event_count + 4 < MW_OUT_EVENTS_ENOUGH; item = item->older)
         if (item->outcome == MW_OUTCOME_OPEN)
             terminate_item(core, trace, item, out);
     struct mw_event *event =

@@ -11,7 +11,7 @@
 #include "defs/rules.h"
 
 #define MW_GROUP_DEPTH_MAX 8         /* groups inside groups */
-#define MW_MEMBERS_MAX 256           /* written members of one group */
+#define MW_MEMBERS_MAX 256           /* members of one group, as written and as made */
 #define MW_STATES_MAX 64             /* of a coordinator */
 #define MW_TRANSITIONS_MAX 32        /* of a state */
 #define MW_ROLES_MAX 64              /* of a workflow */

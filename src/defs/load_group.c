@@ -250,6 +250,10 @@ static bool read_members(struct loader *l, uint32_t list, unsigned roots,
     if (members.written == NULL || !read_ids(l, list, &members) ||
         !read_after(l, &members, group->sequential))
         return false;
+    if (members.made_count > MW_MEMBERS_MAX)
+        return load_refuse(l, list,
+                           "more than %d members, one for each place that a route leads to",
+                           MW_MEMBERS_MAX);
     members.made = load_array(l, struct mw_member_def, members.made_count);
     if (members.made == NULL)
         return false;

@@ -124,7 +124,9 @@ struct mw_world {
     struct mw_arena *scratch; /* STEP memory for apply's reading of lists */
 };
 
-#define MW_OUT_EVENTS_MAX 96
+#define MW_OUT_EVENTS_MAX 384 /* a group of the most members that all are left out says one each */
+#define MW_OUT_EVENTS_ENOUGH                                                                       \
+    96 /* where any number could be said: the rest comes in another decide */
 #define MW_OUT_FOLLOWS_MAX 256
 #define MW_OUT_BLOCKED_MAX 1024
 

@@ -8,6 +8,7 @@
  */
 
 #define TOLD_AT_ONCE 64u
+#define SKIP_VALUE_BYTES 1024u /* of what a condition looked at; a prompt may be much longer */
 
 enum {
 #define MW_LIMIT(name, standard, maximum, why) limit_##name = standard,
@@ -375,7 +376,7 @@ void mw_coordinator_cancel_inside(const struct mw_world *world, const struct mw_
          !trace->cancelled && item != NULL && item->id > outer->id; item = item->older) {
         if (item->outcome != MW_OUTCOME_OPEN || !is_inside(world, item, outer->id))
             continue;
-        if (out->event_count + 8 >= MW_OUT_EVENTS_MAX) {
+        if (out->event_count + 8 >= MW_OUT_EVENTS_ENOUGH) {
             mw_out_follow(out, MW_REQ_CANCEL_INSIDE, outer->id);
             return;
         }
@@ -485,6 +486,7 @@ void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw
         mw_eval_text(world, out->arena, order->trace, &order->place, shown, &value, &why)) {
         struct mw_buf buf;
         struct mw_json json;
+        value = mw_str_sub(value, 0, SKIP_VALUE_BYTES);
         size_t cap = value.len * 6 + 8;
         char *memory = mw_arena_alloc(out->arena, cap);
         mw_buf_init(&buf, memory, memory != NULL ? cap : 0);

@@ -5,6 +5,7 @@
 #define LAYOUT_BYTES (64u * 1024)
 #define PART_BYTES (24u * 1024)
 #define PART_MEMBERS_MAX 256u
+#define PARTS_MAX 90u
 #define COMPLETED_TOLD_MAX 256u
 
 static void tell_plan(const struct mw_world *world, const struct mw_order *order,
@@ -255,7 +256,7 @@ struct plan_writer {
     mw_seq group;
     struct mw_buf buf;
     struct mw_json json;
-    uint32_t count;
+    uint32_t count, part_count;
 };
 
 static void begin_part(struct plan_writer *writer)
@@ -271,8 +272,9 @@ static void begin_part(struct plan_writer *writer)
 static void end_part(struct plan_writer *writer)
 {
     mw_json_array_end(&writer->json);
-    if (writer->count == 0 || writer->out->event_count + 2 > MW_OUT_EVENTS_MAX)
+    if (writer->count == 0 || writer->part_count == PARTS_MAX)
         return; /* what a plan of more than 20,000 lines does not tell here, its tasks tell when they start */
+    writer->part_count++;
     struct mw_event *event = mw_out_event(writer->out, MW_EVT_PLAN_PART);
     event->trace = writer->order->trace->id;
     event->scope_item = writer->order->scope;

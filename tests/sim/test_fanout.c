@@ -202,6 +202,24 @@ static void more_than_a_step_changes_is_cancelled_at_once(void **state)
     rig_free(rig);
 }
 
+/* Each member that is left out is told, however many there are. */
+static void a_group_of_members_that_are_all_left_out_ends_well(void **state)
+{
+    struct rig *rig = rig_new();
+    (void)state;
+    rig_begin(rig, "skips");
+    rig_register_all(rig);
+    (void)rig_do(
+        rig, MW_REQ_START_LONE_COORDINATOR,
+        "{\"coordinator\":\"WideCoordinator\",\"payload\":{\"name\":\"w\",\"wide\":false}}", 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_PATH_SKIPPED], 256);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_ENDED], 1);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
 /* A fact of the whole trace reaches every coordinator, however many, over full steps and a kill. */
 static void a_thousand_coordinators_hear_one_fact(void **state)
 {
@@ -292,6 +310,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_are_cancelled_in_bounded_steps),
         cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
         cmocka_unit_test(more_than_a_step_changes_is_cancelled_at_once),
+        cmocka_unit_test(a_group_of_members_that_are_all_left_out_ends_well),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),

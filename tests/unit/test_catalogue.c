@@ -649,6 +649,36 @@ static void without_policies_the_decided_defaults_hold(void **state)
     assert_int_equal(catalogue->workflows[0].iterations_max, 50);
 }
 
+/* A plan of so many members, each with a route that leads to two places. */
+static enum mw_rc load_routed(uint32_t member_count, struct mw_err *err)
+{
+    static const char rules[] = "if:\n  metadata.auth == \"JWT\"\nthen:\n  route: MakeThis\n"
+                                "else:\n  route: MakeThat\n";
+    struct mw_buf plan = mw_heap_buf();
+    const struct mw_catalogue *catalogue;
+    empty();
+    mw_buf_put_z(&plan, "plan: Wide\ngroup: wide\nmembers:\n");
+    for (uint32_t i = 0; i < member_count; i++)
+        mw_buf_printf(&plan, "  - {id: m%u, route: two, task: {expects: ThingReady}}\n", i);
+    enum mw_rc rc = add_text(MW_STR("two.yaml"), MW_STR(rules), err);
+    if (rc == MW_OK)
+        rc = add_text(MW_STR("wide.yaml"), mw_buf_str(&plan), err);
+    if (rc == MW_OK)
+        rc = mw_catalogue_load(&set.arena, set.files, set.count, MW_STR("0"), &catalogue, err);
+    mw_heap_buf_free(&plan);
+    return rc;
+}
+
+static void members_that_routes_make_count_as_members(void **state)
+{
+    struct mw_err err;
+    (void)state;
+    if (load_routed(128, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(load_routed(129, &err), MW_E_CONFIG);
+    assert_non_null(strstr(err.text, "more than 256 members"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -661,6 +691,7 @@ int main(void)
         TEST(the_coordinator_goes_through_the_decided_states),
         TEST(the_plan_has_one_coordinator_a_service_and_what_follows_it),
         TEST(a_route_becomes_a_member_for_each_place_it_leads_to),
+        TEST(members_that_routes_make_count_as_members),
         TEST(no_definition_of_the_factory_names_an_agent),
         TEST(every_expression_of_the_factory_has_a_value_for_a_small_app),
         TEST(every_invalid_file_is_refused_with_its_place),
