@@ -86,6 +86,8 @@ void mw_core_init(struct mw_core *core, const struct mw_core_config *config);
 /* Decides and applies; appends the step's lines to frame. */
 void mw_core_step(struct mw_core *core, const struct mw_request *request, struct mw_buf *frame,
                   struct mw_step_result *ret_result);
+/* A caller's request with this id was taken: said again (P05) it needs nothing of the world that may be gone by now. */
+bool mw_core_knows(const struct mw_core *core, struct mw_str message_id);
 /* One line of the journal. MW_E_CORRUPT when it cannot be what this release wrote at this place. */
 MW_MUST enum mw_rc mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err);
 /* Canonical text of the whole state; its digest is the state hash. buf must be able to grow or be large enough. */

@@ -15,6 +15,11 @@ const struct mw_remembered *mw_remembered_find(const struct mw_core *core, struc
     return mw_table_get(&core->remembered_index, id_hash(message_id));
 }
 
+bool mw_core_knows(const struct mw_core *core, struct mw_str message_id)
+{
+    return message_id.len > 0 && mw_remembered_find(core, message_id) != NULL;
+}
+
 struct mw_remembered *mw_remembered_at(const struct mw_core *core, uint32_t index)
 {
     MW_ASSERT(index < MW_REMEMBERED_MAX);

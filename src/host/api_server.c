@@ -353,7 +353,9 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
     struct mw_buf rest = mw_heap_buf(), document = mw_heap_buf();
     struct mw_str actor = mw_node_get_text(tape, 0, "actor");
     struct mw_post *made = NULL;
-    if ((kind != MW_REQ_REPLAY_TASK || mw_host_has_inputs(host, tape, err) == MW_OK) &&
+    bool anew = kind == MW_REQ_REPLAY_TASK &&
+                !mw_core_knows(&host->core, mw_node_get_text(tape, 0, "messageId"));
+    if ((!anew || mw_host_has_inputs(host, tape, err) == MW_OK) &&
         request_text(host, kind, tape, &rest, err) == MW_OK)
         made = mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(tape, 0, "messageId"),
                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
@@ -432,20 +434,22 @@ static void post_files(struct mw_host *host, struct mw_str body, const char *sha
     struct mw_err err = {0};
     if (refuse_closed(host, call))
         return;
-    if (failed != NULL) {
-        refuse(call, failed, "/files");
-        return;
-    }
     struct mw_post *made = make_post(host, MW_REQ_ANSWER_ITEM, body, &err);
     if (made == NULL) {
         refuse(call, &err, "");
+        return;
+    }
+    /* The same answer may have been taken while the folder was looked at. */
+    if (failed != NULL && !mw_core_knows(&host->core, made->request.message_id)) {
+        mw_post_discard(host, made);
+        refuse(call, failed, "/files");
         return;
     }
     made->request.files_sha256 = mw_arena_copy(&made->arena, mw_str_of(sha256));
     mw_host_post(host, made, on_answered, call);
 }
 
-/* An answer that names a folder is posted when its files are there. False: it names none. */
+/* An answer that names a folder is posted when its files are there. False: it names none, or is said again. */
 static bool take_files(struct mw_host *host, struct mw_str body, struct mw_api_call *call)
 {
     struct mw_arena arena;
@@ -453,7 +457,8 @@ static bool take_files(struct mw_host *host, struct mw_str body, struct mw_api_c
     mw_host_arena_take(host, body.len * 40 + 65536, &arena);
     bool named = mw_json_parse(&arena, body, &tape, NULL) == MW_OK &&
                  mw_node_type(&tape, 0) == MW_NODE_OBJECT &&
-                 mw_node_get_text(&tape, 0, "files").len > 0;
+                 mw_node_get_text(&tape, 0, "files").len > 0 &&
+                 !mw_core_knows(&host->core, mw_node_get_text(&tape, 0, "messageId"));
     if (named)
         mw_answer_files_begin(host, item_of(&tape), mw_node_get_text(&tape, 0, "files"), body, call,
                               post_files);

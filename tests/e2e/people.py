@@ -134,6 +134,22 @@ def answered_again(worlds):
     world.verify()
 
 
+def asked_for_another_try_again(worlds):
+    """P05: what let it wait again is known when it is said once more, whatever its folder is like by then."""
+    world, item = carving(worlds)
+    brought = folder(world, stone__arch__head_txt="a head")
+    body = {"messageId": "m-retry", "item": item, "action": "retry", "files": brought}
+    first = world.post("AnswerItem", **body)
+    want(first[0] == 200 and not first[1]["duplicate"], f"{first}")
+    until(lambda: len([r for r in world.kinds("task.dispatched") if r["taskType"] == "CarveStone"]) == 2, 20, "the item in the inbox again")
+    shutil.rmtree(brought)
+    again = world.post("AnswerItem", **body)
+    want(again[0] == 200 and again[1]["duplicate"] and again[1]["first"] == first[1]["first"], f"{again}")
+    status, answer = world.post("AnswerItem", **{**body, "messageId": "m-new"})
+    want(status == 400 and "brought" in json.dumps(answer), f"an answer of its own with a folder that is gone: {status} {answer}")
+    world.verify()
+
+
 EVERYTHING = "SketchPlan, PaintWall, CheckSite, DigHole, FillHole, MarkSite, AskForeman, CheckWork"
 PLAN = """\
 plan: SitesPlan
@@ -197,6 +213,7 @@ def nothing_to_draft(worlds):
 prove("FH11_what_a_person_brings_is_taken_as_an_agents_files_are", files_of_a_person)
 prove("FH11_an_answer_without_the_files_that_a_task_makes_is_refused", answers_that_are_refused)
 prove("P05_an_answer_with_files_is_taken_once", answered_again)
+prove("P05_another_try_that_was_asked_for_with_files_is_asked_for_once", asked_for_another_try_again)
 prove("AG22_a_build_by_people_is_drafted_accepted_and_promoted", app_by_hand)
 prove("AR05_a_build_without_any_file_is_no_draft_that_could_be_accepted", nothing_to_draft)
 finish()
