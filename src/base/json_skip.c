@@ -41,7 +41,7 @@ static const char *skip_digits(const char *at, const char *end)
 
 static const char *skip_number(const char *at, const char *end)
 {
-    if (at < end && *at == '-')
+    if (*at == '-')
         at++;
     const char *digits = at;
     at = skip_digits(at, end);
@@ -66,8 +66,7 @@ static const char *skip_word(const char *at, const char *end, struct mw_str word
 
 static const char *skip_scalar(const char *at, const char *end)
 {
-    if (at == end)
-        return NULL;
+    MW_ASSERT(at < end);
     switch (*at) {
     case '"':
         return skip_string(at, end);

@@ -44,8 +44,7 @@ enum mw_rc mw_archive_add(const char *journal_dir, const char *dir,
     size_t from = 0;
     enum mw_rc rc = mw_archive_journal_id(journal_dir, options, id, err);
     if (rc == MW_OK)
-        rc = mw_folder_open(&journal, journal_dir, NULL, options != NULL ? options->sys : NULL,
-                            false, err);
+        rc = mw_folder_look(&journal, journal_dir, options, err);
     if (rc != MW_OK)
         return rc;
     rc = mw_archive_open(&archive, dir, journal.sys, id, &lock_fd, &manifest, err);
@@ -80,7 +79,7 @@ enum mw_rc mw_archive_seal(const char *journal_dir, const struct mw_journal_opti
     struct mw_journal_opened opened;
     struct mw_folder folder;
     void *journal;
-    enum mw_rc rc = mw_folder_open(&folder, journal_dir, NULL, with.sys, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, journal_dir, options, err);
     if (rc != MW_OK)
         return rc;
     rc = mw_journal_files.open(journal_dir, &with, &journal, &opened, err);

@@ -79,7 +79,7 @@ enum mw_rc mw_archive_check(const char *dir, const char *journal_dir,
             MW_FAIL(err, MW_E_DENIED, "'%s' is the archive of another journal (%s; this one is %s)",
                     dir, manifest.journal, id);
     if (rc == MW_OK && journal_dir != NULL)
-        rc = mw_folder_open(&check.journal, journal_dir, NULL, sys, false, err);
+        rc = mw_folder_look(&check.journal, journal_dir, options, err);
     check.piece = mw_heap_alloc(PIECE_BYTES);
     for (size_t i = 0; i < manifest.count && rc == MW_OK; i++) {
         rc = check_segment(&check, &manifest.segments[i], &chain, err);

@@ -41,8 +41,7 @@ enum mw_rc mw_journal_verify(const char *dir, const struct mw_journal_options *o
     struct mw_err unheard;
     err = err != NULL ? err : &unheard;
     struct mw_folder folder;
-    enum mw_rc rc = mw_folder_open(&folder, dir, options != NULL ? options->side_dir : NULL,
-                                   options != NULL ? options->sys : NULL, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     struct mw_survey survey;
@@ -65,8 +64,7 @@ enum mw_rc mw_journal_repair(const char *dir, const struct mw_journal_options *o
     struct mw_err unheard;
     err = err != NULL ? err : &unheard;
     struct repair repair = {.say = say_line, .context = context, .dry_run = dry_run};
-    enum mw_rc rc = mw_folder_open(&repair.folder, dir, options != NULL ? options->side_dir : NULL,
-                                   options != NULL ? options->sys : NULL, false, err);
+    enum mw_rc rc = mw_folder_look(&repair.folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     int lock_fd = -1;

@@ -35,8 +35,7 @@ enum mw_rc mw_journal_frames(const char *dir, const struct mw_journal_options *o
     err = err != NULL ? err : &unheard;
     struct mw_folder folder;
     struct mw_scan scan;
-    enum mw_rc rc = mw_folder_open(&folder, dir, options != NULL ? options->side_dir : NULL,
-                                   options != NULL ? options->sys : NULL, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     rc = mw_scan_open(&scan, folder.sys, folder.dir_fd, 1, err);
@@ -72,8 +71,7 @@ uint64_t mw_journal_settled(const char *dir, const struct mw_journal_options *op
     struct mw_folder folder;
     struct mw_head head = {0};
     enum mw_journal_head state = MW_JOURNAL_HEAD_ABSENT;
-    if (mw_folder_open(&folder, dir, options != NULL ? options->side_dir : NULL,
-                       options != NULL ? options->sys : NULL, false, NULL) != MW_OK)
+    if (mw_folder_look(&folder, dir, options, NULL) != MW_OK)
         return UINT64_MAX;
     mw_autoclose int fd =
         folder.sys->openat(folder.side_fd, MW_LOCK_FILE, O_RDONLY | O_NOFOLLOW, 0);

@@ -53,6 +53,14 @@ enum mw_rc mw_folder_open(struct mw_folder *folder, const char *dir, const char 
     return MW_OK;
 }
 
+enum mw_rc mw_folder_look(struct mw_folder *folder, const char *dir,
+                          const struct mw_journal_options *options, struct mw_err *err)
+{
+    static const struct mw_journal_options defaults = {0};
+    options = options != NULL ? options : &defaults;
+    return mw_folder_open(folder, dir, options->side_dir, options->sys, false, err);
+}
+
 void mw_folder_close(struct mw_folder *folder)
 {
     (void)close(folder->dir_fd);  /* was only read */

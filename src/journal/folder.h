@@ -34,6 +34,9 @@ struct mw_survey {
 MW_MUST enum mw_rc mw_folder_open(struct mw_folder *folder, const char *dir, const char *side_dir,
                                   const struct mw_journal_sys *sys, bool create,
                                   struct mw_err *err);
+/* For who only looks, as options say (may be NULL): nothing is made. */
+MW_MUST enum mw_rc mw_folder_look(struct mw_folder *folder, const char *dir,
+                                  const struct mw_journal_options *options, struct mw_err *err);
 void mw_folder_close(struct mw_folder *folder);
 
 /* Reads and checks every frame, and the head against them. Damage is a finding, not a failure. err: not NULL. */

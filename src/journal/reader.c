@@ -21,10 +21,8 @@ static enum mw_rc next_frame(struct reader *reader, uint64_t until_seq, bool *re
 enum mw_rc mw_reader_open(const char *dir, const struct mw_journal_options *options,
                           uint64_t from_seq, void **ret_reader, struct mw_err *err)
 {
-    static const struct mw_journal_options defaults = {0};
-    options = options != NULL ? options : &defaults;
     struct mw_folder folder;
-    enum mw_rc rc = mw_folder_open(&folder, dir, options->side_dir, options->sys, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     struct reader *reader = mw_heap_alloc(sizeof *reader);

@@ -54,8 +54,7 @@ enum mw_rc mw_journal_position(const char *dir, const struct mw_journal_options 
     struct mw_err unheard;
     err = err != NULL ? err : &unheard;
     struct mw_folder folder;
-    enum mw_rc rc = mw_folder_open(&folder, dir, options != NULL ? options->side_dir : NULL,
-                                   options != NULL ? options->sys : NULL, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     struct mw_journal_position found = {0};
@@ -127,8 +126,7 @@ enum mw_rc mw_snapshot_belongs(const char *dir, const struct mw_journal_options 
 {
     struct mw_folder folder;
     bool same;
-    enum mw_rc rc = mw_folder_open(&folder, dir, options != NULL ? options->side_dir : NULL,
-                                   options != NULL ? options->sys : NULL, false, err);
+    enum mw_rc rc = mw_folder_look(&folder, dir, options, err);
     if (rc != MW_OK)
         return rc;
     rc = read_frame_at(&folder, &snapshot->at, &same, err);

@@ -5,12 +5,23 @@
 #include "own_folder.h"
 #include "stage/promote.h"
 
+#include <errno.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
 static char outside[64];
 static int ws_fd;
 static char v1[MW_SHA256_HEX], v2[MW_SHA256_HEX];
+
+static int realpath_errno; /* 0: the real answer */
+
+char *__real_realpath(const char *path, char *ret_path);
+char *__wrap_realpath(const char *path, char *ret_path);
+char *__wrap_realpath(const char *path, char *ret_path)
+{
+    errno = realpath_errno;
+    return realpath_errno != 0 ? NULL : __real_realpath(path, ret_path);
+}
 
 static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
 {
@@ -131,6 +142,7 @@ static void p23_every_target_has_its_answer(void **state)
     long_name[strlen(outside) + 257] = '\0';
     for (size_t i = 0; i + 2 < sizeof deep; i += 2)
         memcpy(deep + i, "/d", 3);
+    mw_autofree char *in_long = mw_heap_format("%s/live", long_name);
     mw_autofree char *file = mw_heap_format("%s/file", outside);
     mw_autofree char *in_loop = mw_heap_format("%s/loop/live", outside);
     mw_autofree char *loop = mw_heap_format("%s/loop", outside);
@@ -151,6 +163,7 @@ static void p23_every_target_has_its_answer(void **state)
         {"./app", MW_E_USAGE},    {upwards, MW_E_USAGE},
         {control, MW_E_USAGE},    {long_name, MW_E_USAGE},
         {deep, MW_E_USAGE},       {in_loop, MW_E_USAGE},
+        {in_long, MW_E_USAGE},
     };
     everything(before);
     for (size_t i = 0; i < MW_COUNT(targets); i++) {
@@ -167,6 +180,11 @@ static void p23_every_target_has_its_answer(void **state)
     mw_autoclose int root_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_equal(look_at(root_fd, live, &err), MW_E_DENIED); /* all lies in that workspace */
     assert_int_equal(look_at(-1, live, &err), MW_E_IO);
+    realpath_errno = EIO;
+    assert_int_equal(look_at(ws_fd, live, &err), MW_E_IO);
+    assert_non_null(strstr(err.text, outside));
+    realpath_errno = 0;
+    assert_int_equal(look_at(ws_fd, live, &err), MW_OK);
 }
 
 /* What stands at the place is looked at before anything is read, and what would be right is said. */
