@@ -241,10 +241,13 @@ enum mw_rc mw_snapshot_newest(int dir_fd, char ret_name[MW_SNAPSHOT_NAME_BYTES],
             (void)close(fd); /* the failure is reported already */
         return rc;
     }
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+    for (const struct dirent *entry; (errno = 0, entry = readdir(dir)) != NULL;)
         if (parse_name(entry->d_name, &seq) && seq > newest)
             newest = seq;
+    enum mw_rc rc = errno == 0 ? MW_OK : MW_FAIL_SYS(err, MW_E_IO, "list the folder of snapshots");
     (void)closedir(dir); /* was only read */
+    if (rc != MW_OK)
+        return rc;
     if (newest == 0)
         return MW_FAIL(err, MW_E_MISSING, "there is no snapshot");
     mw_snapshot_name(newest, ret_name);

@@ -142,13 +142,15 @@ static void p16_an_older_snapshot_is_removed_when_it_can_be_and_nothing_else_is(
     for (size_t i = 0; i < MW_COUNT(strange); i++)
         touch(strange[i]);
     touch(OLDER);
-    /* A folder that cannot be opened once more or listed: for the one who writes after the lock, for the one who reads first. */
-    for (long at = 1; at <= 2; at++) {
+    /* A folder that cannot be opened once more, or listed, or not to its end: for the one who writes after the lock, for the one who reads
+     * first. */
+    for (long at = 1; at <= 3; at++) {
         strike_outside_at(at + 1, ENOMEM);
         assert_int_equal(write_snapshot(1, 50), MW_OK);
         assert_true(outside.hit && mw_exists(dir_fd, OLDER));
         strike_outside_at(at, ENOMEM);
         assert_int_equal(mw_snapshot_newest(dir_fd, name, &err), MW_E_IO);
+        assert_non_null(strstr(err.text, "list the folder of snapshots"));
     }
     assert_int_equal(write_snapshot(1, 50), MW_OK);
     assert_false(mw_exists(dir_fd, OLDER));
