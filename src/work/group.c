@@ -7,6 +7,13 @@
 #define PART_MEMBERS_MAX 256u
 #define PARTS_MAX 90u
 #define COMPLETED_TOLD_MAX 256u
+#define SCRATCH_BYTES ((size_t)4 << 20) /* what telling one line of a plan needs */
+
+enum {
+#define MW_LIMIT(name, standard, maximum, why) limit_##name = standard,
+#include "work/limits.def"
+#undef MW_LIMIT
+};
 
 static void tell_plan(const struct mw_world *world, const struct mw_order *order,
                       const struct mw_group_def *def, mw_seq group, const struct mw_group_row *rows,
@@ -23,9 +30,11 @@ static const struct mw_group_def *def_of(const struct mw_world *world, const str
 
 /* How many positions each row has. A row whose condition is false has none, and the skip is told. */
 static bool lay_out(const struct mw_world *world, const struct mw_order *order,
-                    const struct mw_group_def *def, struct mw_group_row *rows, struct mw_out *out)
+                    const struct mw_group_def *def, struct mw_group_row *rows, struct mw_out *out,
+                    struct mw_str *ret_why)
 {
     uint32_t first = 0;
+    *ret_why = MW_STR("the list that it goes over is not there");
     for (uint32_t i = 0; i < def->member_count; i++) {
         const struct mw_member_def *member = &def->members[i];
         rows[i] = (struct mw_group_row){.first = first, .node = MW_NODE_NONE};
@@ -40,6 +49,12 @@ static bool lay_out(const struct mw_world *world, const struct mw_order *order,
                            member->for_each_pointer, &rows[i].document, &rows[i].node,
                            &rows[i].count))
             return false;
+        if (rows[i].count > limit_members_max - first) {
+            *ret_why =
+                mw_arena_format(out->arena, "members_max: it would have more than %u members",
+                                (unsigned)limit_members_max);
+            return false;
+        }
         first += rows[i].count;
     }
     return true;
@@ -79,7 +94,8 @@ void mw_group_start(const struct mw_world *world, const struct mw_work *work,
         mw_arena_array(out->arena, struct mw_group_row, def->member_count + 1);
     MW_ASSERT(rows != NULL);
     (void)work; /* members start by DISPATCH */
-    bool laid_out = lay_out(world, order, def, rows, out);
+    struct mw_str why;
+    bool laid_out = lay_out(world, order, def, rows, out, &why);
     mw_seq id = mw_out_next_seq(world, out);
     struct mw_event *event = mw_out_event(out, MW_EVT_GROUP_STARTED);
     event->trace = order->trace->id;
@@ -100,7 +116,7 @@ void mw_group_start(const struct mw_world *world, const struct mw_work *work,
     if (!laid_out) {
         event->layout = MW_STR("[]");
         event->expected_count = 0;
-        event->reason = MW_STR("the list that it goes over is not there");
+        event->reason = why;
     }
     if (def->opens_scope) {
         struct mw_event *scope = mw_out_event(out, MW_EVT_SCOPE_OPENED);
@@ -253,6 +269,7 @@ struct plan_writer {
     const struct mw_world *world;
     const struct mw_order *order;
     struct mw_out *out;
+    struct mw_arena scratch; /* of the line that is told: nothing of it is kept */
     mw_seq group;
     struct mw_buf buf;
     struct mw_json json;
@@ -296,7 +313,7 @@ static void plan_line(struct plan_writer *writer, const struct mw_task_def *task
         mw_json_kstr(&writer->json, "task", task->skill);
         mw_json_kstr(&writer->json, "expects", task->expects[0]);
         if (task->subject != NULL &&
-            mw_eval_text(writer->world, writer->out->arena, writer->order->trace, place,
+            mw_eval_text(writer->world, &writer->scratch, writer->order->trace, place,
                          task->subject, &subject, &why))
             mw_json_kstr(&writer->json, "purpose", mw_str_sub(subject, 0, 256));
     }
@@ -318,12 +335,13 @@ static void plan_group(struct plan_writer *writer, const struct mw_group_def *de
                        const struct mw_place *place, struct mw_str stage)
 {
     struct mw_group_row *rows =
-        mw_arena_array(writer->out->arena, struct mw_group_row, def->member_count + 1);
-    MW_ASSERT(rows != NULL);
+        mw_arena_array(&writer->scratch, struct mw_group_row, def->member_count + 1);
+    if (rows == NULL)
+        return; /* what is not told here, its tasks tell */
     for (uint32_t i = 0; i < def->member_count; i++) {
         const struct mw_member_def *member = &def->members[i];
         rows[i] = (struct mw_group_row){.node = MW_NODE_NONE};
-        if (!mw_eval_test(writer->world, writer->out->arena, writer->order->trace, place,
+        if (!mw_eval_test(writer->world, &writer->scratch, writer->order->trace, place,
                           member->when))
             continue;
         rows[i].count = 1;
@@ -340,15 +358,15 @@ static void plan_coordinator(struct plan_writer *writer, const struct mw_coordin
                              const struct mw_place *place, struct mw_str after)
 {
     struct mw_str key = def->name, why;
-    (void)mw_eval_text(writer->world, writer->out->arena, writer->order->trace, place, def->key,
-                       &key, &why); /* the name stands for a key that cannot be had */
+    (void)mw_eval_text(writer->world, &writer->scratch, writer->order->trace, place, def->key, &key,
+                       &why); /* the name stands for a key that cannot be had */
     struct mw_str receiver =
-        mw_arena_format(writer->out->arena, "%.*s %.*s", MW_STR_ARG(def->name), MW_STR_ARG(key));
+        mw_arena_format(&writer->scratch, "%.*s %.*s", MW_STR_ARG(def->name), MW_STR_ARG(key));
     plan_line(writer, NULL, receiver, MW_STR_NONE, after, place);
     for (uint32_t s = 0; s < def->state_count; s++)
         for (uint32_t a = 0; a < def->states[s].ask_count; a++) {
             const struct mw_ask_def *ask = &def->states[s].asks[a];
-            if (!mw_eval_test(writer->world, writer->out->arena, writer->order->trace, place,
+            if (!mw_eval_test(writer->world, &writer->scratch, writer->order->trace, place,
                               ask->when))
                 continue;
             struct mw_str stage = def->states[s].name;
@@ -364,11 +382,17 @@ static void plan_members(struct plan_writer *writer, const struct mw_group_def *
                          const struct mw_place *outer, const struct mw_group_row *rows,
                          struct mw_str stage)
 {
-    for (uint32_t i = 0; i < def->member_count; i++)
-        for (uint32_t nth = 0; nth < rows[i].count; nth++) {
+    for (uint32_t i = 0; i < def->member_count; i++) {
+        size_t row_mark = writer->scratch.used_bytes;
+        const struct mw_tape *tape =
+            mw_world_document(writer->world, writer->order->trace, rows[i].document);
+        struct mw_place place =
+            member_place(writer->world, writer->order->trace, outer, &rows[i], 0);
+        for (uint32_t nth = 0; nth < rows[i].count && writer->part_count < PARTS_MAX; nth++) {
             const struct mw_member_def *member = &def->members[i];
-            struct mw_place place =
-                member_place(writer->world, writer->order->trace, outer, &rows[i], nth);
+            size_t mark = writer->scratch.used_bytes;
+            if (nth > 0 && rows[i].node != MW_NODE_NONE && tape != NULL)
+                place.node = mw_node_after(tape, rows[i].node, place.node);
             struct mw_str after =
                 member->after != UINT32_MAX ? def->members[member->after].id : MW_STR_NONE;
             if (member->kind == MW_MEMBER_TASK)
@@ -379,14 +403,24 @@ static void plan_members(struct plan_writer *writer, const struct mw_group_def *
                 plan_coordinator(writer,
                                  &writer->order->catalogue->coordinators[member->coordinator],
                                  &place, after);
+            writer->scratch.used_bytes = mark;
+            writer->scratch.exhausted = false;
         }
+        writer->scratch.used_bytes = row_mark;
+    }
 }
 
 static void tell_plan(const struct mw_world *world, const struct mw_order *order,
                       const struct mw_group_def *def, mw_seq group, const struct mw_group_row *rows,
                       struct mw_out *out)
 {
-    struct plan_writer writer = {.world = world, .order = order, .out = out, .group = group};
+    struct mw_world looked_at =
+        *world; /* it is only read, and documents are opened in our scratch */
+    struct plan_writer writer = {.world = &looked_at, .order = order, .out = out, .group = group};
+    void *memory = mw_arena_alloc_unset(out->arena, SCRATCH_BYTES);
+    MW_ASSERT(memory != NULL);
+    mw_arena_init(&writer.scratch, memory, SCRATCH_BYTES);
+    looked_at.scratch = &writer.scratch;
     begin_part(&writer);
     plan_members(&writer, def, &order->place, rows, MW_STR_NONE);
     end_part(&writer);

@@ -29,6 +29,7 @@
 #define RIG_ARENA_BYTES ((size_t)64 << 20)
 #define RIG_DOCUMENTS_MAX 8192
 #define RIG_RUNS_MAX 65536
+#define RIG_IN_RECORD_BYTES_MAX 4096
 #define RIG_CATALOGUES_MAX 4
 
 struct rig_document {
@@ -98,6 +99,8 @@ struct rig {
     char last_trace_id[128];
     bool relaxed_limits;
     size_t region_bytes; /* 0: RIG_REGION_BYTES */
+    bool
+        small_in_record; /* as the host does it: small documents stand in the record that opens their trace */
     const char *program; /* for the command that plays a seed again */
     bool is_worker;      /* seeds.h */
     FILE *stderr_was;
@@ -391,9 +394,12 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
         hash);
     request.body_sha256 = mw_str_of(sha256);
     request.body_hash = mw_str_of(hash);
-    if (kind == MW_REQ_SUBMIT_INTENT || kind == MW_REQ_START_LONE_RUN ||
-        kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT ||
-        kind == MW_REQ_START_LONE_CHAIN)
+    bool has_document = kind == MW_REQ_SUBMIT_INTENT || kind == MW_REQ_START_LONE_RUN ||
+                        kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT ||
+                        kind == MW_REQ_START_LONE_CHAIN;
+    request.body_in_record = rig->small_in_record && has_document && kind != MW_REQ_SUBMIT_INTENT &&
+                             text.len <= RIG_IN_RECORD_BYTES_MAX;
+    if (has_document && !request.body_in_record)
         (void)rig_keep_document(rig, text);
     size_t from = rig->journal.len, first = rig->line_count;
     mw_core_step(&rig->core, &request, &rig->journal, &rig->result);

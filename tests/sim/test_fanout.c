@@ -220,6 +220,57 @@ static void a_group_of_members_that_are_all_left_out_ends_well(void **state)
     rig_free(rig);
 }
 
+/* A herd of so many, each written so. */
+static struct rig *call_home(uint32_t cows, const char *cow, bool small_in_record)
+{
+    struct rig *rig = rig_new();
+    char *body = mw_heap_alloc(cows * 20 + 200);
+    size_t len = (size_t)sprintf(body, "{\"workflow\":\"CallHome\",\"blueprint\":{\"cows\":[");
+    rig->quiet_dump = true;
+    rig->small_in_record = small_in_record;
+    rig_begin(rig, "herd");
+    rig_register_all(rig);
+    for (uint32_t i = 0; i < cows; i++)
+        len += (size_t)sprintf(body + len, "%s%s", i > 0 ? "," : "", cow);
+    (void)strcpy(body + len, "]}}");
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    mw_heap_free(body);
+    return rig;
+}
+
+/* Telling a plan looks at each of its items, however long the list, and keeps nothing of what it looked at. */
+static void a_plan_of_the_most_members_is_told_in_one_bounded_step(void **state)
+{
+    enum { MOST = 32768 };
+    (void)state;
+    struct rig *rig = call_home(MOST - 1, "{\"name\":\"c\"}", false); /* and the bell */
+    assert_true(rig->kind_count[MW_EVT_PLAN_PART] > 80);
+    assert_true(rig->core.world.traces.count == 1);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    (void)go_on(rig);
+    nothing_is_left(rig);
+    rig_free(rig);
+    rig = call_home(MOST, "{\"name\":\"c\"}", false);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_STARTED], 0);
+    assert_int_equal(rig->kind_count[MW_EVT_GROUP_ENDED], 1);
+    assert_non_null(memmem(rig->journal.ptr, rig->journal.len, "members_max", 11));
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+/* A small document stands in the record and is read from there each time: two thousand times for each of two thousand items. */
+static void a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step(void **state)
+{
+    (void)state;
+    struct rig *rig = call_home(1900, "1", true);
+    assert_true(rig->kind_count[MW_EVT_PLAN_PART] >= 1900 / 256);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    (void)go_on(rig);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
 /* A fact of the whole trace reaches every coordinator, however many, over full steps and a kill. */
 static void a_thousand_coordinators_hear_one_fact(void **state)
 {
@@ -311,6 +362,8 @@ int main(void)
         cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
         cmocka_unit_test(more_than_a_step_changes_is_cancelled_at_once),
         cmocka_unit_test(a_group_of_members_that_are_all_left_out_ends_well),
+        cmocka_unit_test(a_plan_of_the_most_members_is_told_in_one_bounded_step),
+        cmocka_unit_test(a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
