@@ -88,6 +88,7 @@ DETECTORS = [
     unit("test_json", 1, "src/base/json"),
     unit("test_expr", 1, "src/rules/expr"),
     unit("test_mask", 1),
+    unit("test_blob_durable", 1, "src/stage/blob", "src/posix"),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
     unit("test_journal_chain", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),

@@ -1,0 +1,220 @@
+/*
+ * test_blob_durable.c - P22: when a body is said to be kept, its bytes and every name that leads to it are on the disk: also when it was there
+ * already, when many are put at once, and when it is put again after a sync that failed.
+ */
+#include "base/mem.h"
+#include "posix/file.h"
+#include "stage/blob.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LEFT_MAX 1024
+#define MANY 60u
+
+/* A file whose bytes, or a folder's name for it, the disk need not have. */
+struct unsynced {
+    ino_t file;
+    ino_t folder; /* 0: it is the bytes, not the name */
+    char name[100];
+};
+
+static struct {
+    bool watches;
+    struct unsynced left[LEFT_MAX];
+    int left_count;
+    int fails_at; /* the n-th sync from here on, from 1; 0: none */
+    int syncs;
+} disk;
+
+int __real_fsync(int fd);
+int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __real_mkdirat(int at_fd, const char *path, mode_t mode);
+ssize_t __real_write(int fd, const void *memory, size_t size);
+int __wrap_fsync(int fd);
+int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __wrap_mkdirat(int at_fd, const char *path, mode_t mode);
+ssize_t __wrap_write(int fd, const void *memory, size_t size);
+
+static void now_unsynced(ino_t file, ino_t folder, const char *name)
+{
+    assert_true(disk.left_count < LEFT_MAX);
+    struct unsynced *entry = &disk.left[disk.left_count++];
+    *entry = (struct unsynced){.file = file, .folder = folder};
+    (void)snprintf(entry->name, sizeof entry->name, "%s", name);
+}
+
+static void named(int at_fd, const char *path)
+{
+    char parent[300];
+    struct stat file, folder;
+    (void)snprintf(parent, sizeof parent, "%s", path);
+    char *slash = strrchr(parent, '/');
+    (void)snprintf(slash != NULL ? slash : parent, 3, slash != NULL ? "" : ".");
+    assert_int_equal(fstatat(at_fd, path, &file, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(fstatat(at_fd, parent, &folder, 0), 0);
+    now_unsynced(file.st_ino, folder.st_ino, path);
+}
+
+int __wrap_fsync(int fd)
+{
+    struct stat file;
+    int kept = 0;
+    if (!disk.watches)
+        return __real_fsync(fd);
+    if (++disk.syncs == disk.fails_at) {
+        errno = EIO;
+        return -1;
+    }
+    assert_int_equal(fstat(fd, &file), 0);
+    for (int i = 0; i < disk.left_count; i++) {
+        const struct unsynced *entry = &disk.left[i];
+        if (entry->folder != 0 ? entry->folder != file.st_ino : entry->file != file.st_ino)
+            disk.left[kept++] = *entry;
+    }
+    disk.left_count = kept;
+    return 0;
+}
+
+int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    int rc = __real_renameat(from_fd, from, to_fd, to);
+    if (rc == 0 && disk.watches)
+        named(to_fd, to);
+    return rc;
+}
+
+int __wrap_mkdirat(int at_fd, const char *path, mode_t mode)
+{
+    int rc = __real_mkdirat(at_fd, path, mode);
+    if (rc == 0 && disk.watches)
+        named(at_fd, path);
+    return rc;
+}
+
+ssize_t __wrap_write(int fd, const void *memory, size_t size)
+{
+    struct stat file;
+    ssize_t wrote = __real_write(fd, memory, size);
+    if (disk.watches && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
+        now_unsynced(file.st_ino, 0, "what was written");
+    return wrote;
+}
+
+static void nothing_is_left(const char *when)
+{
+    for (int i = 0; i < disk.left_count; i++)
+        fail_msg("P22: %s: %s of '%s' not synced", when,
+                 disk.left[i].folder == 0 ? "the bytes are" : "the name is", disk.left[i].name);
+}
+
+/* ---- a folder of blobs ---- */
+
+static char top[64];
+static int top_fd;
+static struct mw_blobs blobs;
+
+static void begin(void)
+{
+    struct mw_err err = {0};
+    (void)strcpy(top, "/tmp/mw-blobs-XXXXXX");
+    assert_non_null(mkdtemp(top));
+    top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkdirat(top_fd, "side", 0700), 0);
+    disk.left_count = 0;
+    disk.fails_at = 0;
+    disk.watches = true;
+    if (mw_blobs_open(top_fd, "side", &blobs, &err) != MW_OK)
+        fail_msg("%s", err.text);
+}
+
+static void end(void)
+{
+    disk.watches = false;
+    mw_blobs_close(&blobs);
+    (void)close(top_fd);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, top, NULL), MW_OK);
+}
+
+static enum mw_rc put_many(uint32_t first, uint32_t count)
+{
+    static char texts[MANY][40];
+    struct mw_blob_item items[MANY];
+    struct mw_err err = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        int len = snprintf(texts[i], sizeof texts[i], "body %u", first + i);
+        items[i] = (struct mw_blob_item){.bytes = {texts[i], (size_t)len}};
+    }
+    return mw_blob_put_many(&blobs, items, count, &err);
+}
+
+static void p22_the_folder_of_blobs_has_its_name_when_it_is_opened(void **state)
+{
+    (void)state;
+    begin();
+    nothing_is_left("it was opened");
+    end();
+}
+
+static void p22_what_was_put_is_on_the_disk_with_every_name(void **state)
+{
+    (void)state;
+    begin();
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(put_many(i, 1), MW_OK);
+        nothing_is_left("one was put");
+    }
+    assert_int_equal(put_many(100, MANY), MW_OK);
+    nothing_is_left("many were put at once");
+    assert_int_equal(put_many(90, MANY), MW_OK);
+    nothing_is_left("some of them were there already");
+    end();
+}
+
+/* Whichever of its syncs fails: it is not kept, and when it is put again and said to be kept, it is. */
+static void p22_what_is_put_again_after_a_failed_sync_is_on_the_disk(void **state)
+{
+    (void)state;
+    for (uint32_t count = 1; count <= 7; count += 3)
+        for (int at = 1;; at++) {
+            begin();
+            nothing_is_left("it was opened");
+            disk.syncs = 0;
+            disk.fails_at = at;
+            enum mw_rc rc = put_many(0, count);
+            bool failed = disk.syncs >= at;
+            disk.fails_at = 0;
+            if (failed)
+                assert_int_equal(rc, MW_E_IO);
+            /* What lies in a file that was thrown away is nobody's. */
+            for (int i = 0; i < disk.left_count; i++)
+                if (disk.left[i].folder == 0)
+                    disk.left[i--] = disk.left[--disk.left_count];
+            assert_int_equal(put_many(0, count), MW_OK);
+            nothing_is_left("put again after a sync that failed");
+            end();
+            if (!failed)
+                break;
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(p22_the_folder_of_blobs_has_its_name_when_it_is_opened),
+        cmocka_unit_test(p22_what_was_put_is_on_the_disk_with_every_name),
+        cmocka_unit_test(p22_what_is_put_again_after_a_failed_sync_is_on_the_disk),
+    };
+    return cmocka_run_group_tests_name("test_blob_durable", tests, NULL, NULL);
+}
