@@ -96,20 +96,22 @@ void mw_mask_add(struct mw_mask *mask, struct mw_str name, struct mw_str value)
     __atomic_store_n(&mask->secrets, secret, __ATOMIC_RELEASE);
 }
 
-/* The secret whose form begins at this place; *ret_len: how much of the text it is. */
+/* The secret whose form begins at this place, the longest of them: one may begin like another. *ret_len: how much of the text it is. */
 static const struct secret *secret_at(const struct mw_mask *mask, struct mw_str rest,
                                       size_t *ret_len)
 {
+    const struct secret *found = NULL;
     const struct secret *secret = __atomic_load_n(&mask->secrets, __ATOMIC_ACQUIRE);
+    *ret_len = 0;
     for (; secret != NULL; secret = secret->next)
         for (int form = 0; form < FORM_COUNT; form++) {
             struct mw_str shape = mw_buf_str(&secret->forms[form]);
-            if (!mw_str_starts(rest, shape))
+            if (shape.len <= *ret_len || !mw_str_starts(rest, shape))
                 continue;
             *ret_len = shape.len;
-            return secret;
+            found = secret;
         }
-    return NULL;
+    return found;
 }
 
 bool mw_mask_text(const struct mw_mask *mask, struct mw_str text, struct mw_buf *out)

@@ -475,6 +475,14 @@ static void look_at_deadline(const struct mw_host *host, const struct mw_ask *as
     const struct loop_timer *timer = look_timer(&all->timer);
     WORLD_CHECK(times == 1 && timer != NULL && timer->active,
                 "P07: ask %lu has a deadline and no timer", (unsigned long)ask->seq);
+    /* It rings when the soonest is due, or the clock is seen to have been set since it was armed. */
+    int64_t moved_us = world_utc_us() - world.now_ns / 1000 - all->clock_offset_us;
+    int64_t left_us = all->heap[0].due_us - world_utc_us();
+    int64_t rings_us = (int64_t)timer->due_ms * 1000 - world.now_ns / 1000;
+    bool seen = moved_us > 240000 || moved_us < -240000;
+    WORLD_CHECK(seen || rings_us <= (left_us > 0 ? left_us : 0) + 1500000,
+                "P07: what is due in %ld ms rings in %ld ms", (long)(left_us / 1000),
+                (long)(rings_us / 1000));
 }
 
 /* What runs is what is asked, once everything decided is durable. */

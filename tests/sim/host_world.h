@@ -75,6 +75,8 @@ struct world {
     uint32_t tried_count;
     bool opened;         /* the journal, in this life */
     bool compared;       /* the replayed state with the shadow's, in this life */
+    int64_t undo_us;     /* what the clock is to be set back by, or forth */
+    uint32_t undo_turns; /* when; 0: it stays as it is */
     int64_t utc_most_us; /* the latest that the clock was ever set to */
     uint64_t drained;    /* settled turns since all is calm */
     uint32_t rests;      /* how often everything has come to its end */

@@ -18,13 +18,26 @@ static void world_set_clock(void)
 {
     static const int64_t jumps[] = {1000000, 60000000, 3600000000, WORLD_YEAR_US,
                                     10 * WORLD_YEAR_US};
-    int64_t jump = jumps[world_below(MW_COUNT(jumps))];
-    world.utc_us += world_chance(50) ? jump : -jump;
+    int64_t jump = jumps[world_below(MW_COUNT(jumps))] * (world_chance(50) ? 1 : -1);
+    /* Who set it wrong by mistake sets it right a moment later. */
+    world.undo_turns = world_chance(50) ? 1 + world_below(12) : 0;
+    world.undo_us = -jump;
+    world.utc_us += jump;
     if (world.utc_us < -20 * WORLD_YEAR_US || world.utc_us > 20 * WORLD_YEAR_US)
         world.utc_us = 0;
     if (world.utc_us > world.utc_most_us)
         world.utc_most_us = world.utc_us;
     world_note("the clock is set", (uint64_t)world.utc_us, 0);
+}
+
+static void world_set_clock_right(void)
+{
+    if (world.undo_turns == 0 || --world.undo_turns > 0)
+        return;
+    world.utc_us += world.undo_us;
+    if (world.utc_us > world.utc_most_us)
+        world.utc_most_us = world.utc_us;
+    world_note("the clock is set right", (uint64_t)world.utc_us, 0);
 }
 
 static void world_fill_disk(void)
@@ -78,6 +91,7 @@ static void world_weather(void)
         world_calm();
         return;
     }
+    world_set_clock_right();
     if (world_rarely(mood->clock_permille))
         world_set_clock();
     if (world_rarely(mood->full_permille))
