@@ -86,6 +86,8 @@ DETECTORS = [
     unit("test_journal", 1, "src/journal"),
     unit("test_journal_durable", 1, "src/journal"),
     unit("test_json", 1, "src/base/json"),
+    unit("test_json_escapes", 1, "src/base/json"),
+    unit("test_file_beneath", 1, "src/posix/file", "src/stage/tree"),
     unit("test_expr", 1, "src/rules/expr"),
     unit("test_mask", 1),
     unit("test_blob_durable", 1, "src/stage/blob", "src/posix"),
@@ -218,6 +220,8 @@ def chosen_patches(args):
         paths += patches_in(path) if path.is_dir() else [path]
     seen = {}
     for path in paths:
+        if not path.is_file():
+            sys.exit(f"planted.py: there is no '{path}'")
         seen.setdefault(path.resolve(), None)
     return [read_patch(path) for path in seen if args.only in path.stem]
 

@@ -264,6 +264,21 @@ static bool look_is_late(const struct mw_core *core, const struct mw_request *re
            mw_table_get(&core->world.asks, request->fence) == NULL;
 }
 
+/* P12: a promotion that is told as done stands. */
+static void look_at_app(const char *wanted);
+
+static void look_at_promotion(const struct mw_request *request)
+{
+    char sha256[MW_SHA256_HEX] = "";
+    struct mw_str told = mw_node_get_text(request->body, request->body_node, "sha256");
+    if (mw_node_get(request->body, request->body_node, "error") != MW_NODE_NONE)
+        return;
+    WORLD_CHECK(told.len == sizeof sha256 - 1, "P12: version '%.*s' is told as promoted",
+                MW_STR_ARG(told));
+    memcpy(sha256, told.ptr, told.len);
+    look_at_app(sha256);
+}
+
 WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *request,
            struct mw_buf *frame, struct mw_step_result *ret_result)
 {
@@ -281,6 +296,8 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     }
     if (request->kind == MW_REQ_RING_TIMER)
         look_at_ring(core, request);
+    if (request->kind == MW_REQ_RECORD_PROMOTION)
+        look_at_promotion(request);
     bool late = look_is_late(core, request);
     struct mw_str before = late ? look_state(core, &rig->dump_a) : MW_STR_NONE;
     size_t start = frame->len, first = rig->line_count, from = rig->journal.len;
@@ -370,6 +387,8 @@ WORLD_WRAP(enum mw_rc, mw_promote_run, const struct mw_promote *promote,
     assert_true(look.bundle_count < LOOK_BUNDLES_MAX);
     snprintf(look.bundles[look.bundle_count++], MW_SHA256_HEX, "%s", promote->source_sha256);
     look.promotions++;
+    if (world_chance(15)) /* also when all is calm otherwise: most are asked for then */
+        disk.sync_fails = 1 + world_below(12);
     return __real_mw_promote_run(promote, ret_promoted, err);
 }
 
