@@ -97,6 +97,7 @@ DETECTORS = [
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
     unit("test_follow", 1, "src/api"),
     unit("test_api", 1, "src/api"),
+    unit("test_api_guard", 1, "src/api", "src/host/tcp"),
     unit("test_core", 9, "src/core", "src/work", "src/loop"),
     unit("test_promote", 1, "src/stage"),
     unit("test_journal_processes", 2, "src/journal/lock"),

@@ -471,6 +471,16 @@ static bool disk_is_durable(const char *path)
     return true;
 }
 
+/* Its name, whatever is in it. */
+static bool disk_is_named(const char *path)
+{
+    const struct disk_node *node = disk_find(path);
+    bool named = node != NULL;
+    for (uint32_t i = 0; i < disk.change_count; i++)
+        named = named && disk.changes[i].after != node;
+    return named;
+}
+
 /* ---- descriptors ---- */
 
 static struct disk_fd *disk_fd(int fd)

@@ -447,6 +447,9 @@ static void look_at_answer(const struct mw_api_call *call, unsigned status,
     WORLD_CHECK(world.latched || call->saw <= world.sure_seq,
                 "P01: %s is answered (%u) by record %lu, which is not durable", kind, status,
                 (unsigned long)call->saw);
+    WORLD_CHECK(status != 200 || (disk_is_named(DISK_ROOT "/ws/.millwright") &&
+                                  disk_is_named(DISK_ROOT "/ws/.millwright/journal")),
+                "P01: %s is acknowledged and the folders of the journal have no name", kind);
     if (!call->again)
         return;
     if (call->changed) {

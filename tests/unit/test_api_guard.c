@@ -1,0 +1,323 @@
+/*
+ * test_api_guard.c - P21 P09 P10: who may come in over a port, by every byte of the token and every way to spell host and origin; which bodies
+ * are read; and that each refusal has the status, and the time to come back, that docs/api.md says.
+ */
+#include "api/api.h"
+#include "host/tcp.h"
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char token[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+static struct mw_api *api;
+static char folder[64], path[96];
+static enum mw_rc refusal; /* of the host; MW_OK: it answers 200 */
+static unsigned posted;
+
+static unsigned hello(void *host, struct mw_buf *out)
+{
+    (void)host;
+    mw_buf_put(out, MW_STR("{}"));
+    return 200;
+}
+
+static void post(void *host, enum mw_request_kind kind, struct mw_str body,
+                 struct mw_str caller_path, struct mw_api_call *call)
+{
+    (void)host;
+    (void)kind;
+    (void)body;
+    (void)caller_path;
+    posted++;
+    mw_api_answer(call, mw_api_status_of(refusal), MW_STR("{}"));
+}
+
+static const struct mw_api_ops ops = {.hello = hello, .post = post};
+
+static void begin(bool guarded)
+{
+    const struct mw_api_limits limits = {.connections_max = 16};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct mw_api_guard guard = {.hosts = {"127.0.0.1:7000", "localhost:7000"}};
+    struct mw_err err = {0};
+    refusal = MW_OK;
+    posted = 0;
+    (void)strcpy(folder, "/tmp/mw-guard-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    (void)snprintf(path, sizeof path, "%s/socket", folder);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(mw_api_start(fd, &limits, &ops, NULL, &api, &err), MW_OK);
+    memcpy(guard.token, token, sizeof token);
+    if (guarded)
+        mw_api_guard(api, &guard);
+}
+
+static void end(void)
+{
+    mw_api_stop(api);
+    (void)unlink(path);
+    (void)rmdir(folder);
+}
+
+/* The status, and what else was said with it. */
+static int ask(struct mw_str request, char answer[4096])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t sent = 0, got = 0;
+    int status = 0;
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    answer[0] = '\0';
+    for (int turns = 0; turns < 100000 && strstr(answer, "\r\n\r\n") == NULL; turns++) {
+        struct pollfd ready = {.fd = mw_api_fd(api), .events = POLLIN};
+        ssize_t count =
+            sent < request.len ? send(fd, request.ptr + sent, request.len - sent, MSG_NOSIGNAL) : 0;
+        sent += count > 0 ? (size_t)count : 0;
+        (void)poll(&ready, 1, 1);
+        mw_api_run(api);
+        count = recv(fd, answer + got, 4095 - got, 0);
+        got += count > 0 ? (size_t)count : 0;
+        answer[got] = '\0';
+        if (count == 0)
+            break;
+    }
+    (void)close(fd);
+    for (int i = 0; i < 3; i++)
+        mw_api_run(api);
+    (void)sscanf(answer, "HTTP/1.1 %d", &status);
+    return status;
+}
+
+static void get_is(int expected, const char *headers)
+{
+    char request[1024], answer[4096];
+    int length = snprintf(request, sizeof request, "GET /v1/hello HTTP/1.1\r\n%s\r\n", headers);
+    int status = ask((struct mw_str){request, (size_t)length}, answer);
+    if (status != expected)
+        fail_msg("%d, not %d, for:\n%s", status, expected, headers);
+}
+
+static void with_token(int expected, const char *scheme, const char *said)
+{
+    char headers[512];
+    (void)snprintf(headers, sizeof headers, "Host: localhost:7000\r\nAuthorization: %s%s\r\n",
+                   scheme, said);
+    get_is(expected, headers);
+}
+
+static void p21_every_byte_of_the_token_counts(void **state)
+{
+    char said[80];
+    (void)state;
+    begin(true);
+    with_token(200, "Bearer ", token);
+    with_token(200, "bearer ", token);
+    for (size_t i = 0; i < sizeof token - 1; i++) {
+        memcpy(said, token, sizeof token);
+        said[i] = said[i] == 'f' ? 'e' : 'f';
+        with_token(401, "Bearer ", said);
+        memcpy(said, token, sizeof token);
+        said[i] = '\0';
+        with_token(401, "Bearer ", said);
+    }
+    (void)snprintf(said, sizeof said, "%s0", token);
+    with_token(401, "Bearer ", said);
+    with_token(401, "Basic ", token);
+    with_token(401, "", token);
+    get_is(401, "Host: localhost:7000\r\n");
+    end();
+}
+
+static void p21_host_and_origin_are_compared_exactly(void **state)
+{
+    static const struct {
+        int status;
+        const char *headers;
+    } cases[] = {
+        {200, "Host: 127.0.0.1:7000\r\n"},
+        {200, "Host: LOCALHOST:7000\r\n"},
+        {200, "Host: localhost:7000\r\nOrigin: http://localhost:7000\r\n"},
+        {403, "Host: localhost\r\n"},
+        {403, "Host: localhost:70000\r\n"},
+        {403, "Host: localhost:7000.evil.example\r\n"},
+        {403, "Host: evil.example:7000\r\n"},
+        {403, "Host: 127.0.0.1:700\r\n"},
+        {403, "Host: localhost:7000\r\nOrigin: http://localhost:7001\r\n"},
+        {403, "Host: localhost:7000\r\nOrigin: http://localhost:7000.evil.example\r\n"},
+        {403, "Host: localhost:7000\r\nOrigin: https://localhost:7000\r\n"},
+        {403, "Host: localhost:7000\r\nOrigin: null\r\n"},
+        {403, "Host: localhost:7000\r\nOrigin: \r\n"},
+        {400, "Host: localhost:7000\r\nHost: localhost:7000\r\n"},
+        {400, "Host: localhost:7000\r\nOrigin: http://localhost:7000\r\nOrigin: null\r\n"}};
+    (void)state;
+    begin(true);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        char headers[512];
+        (void)snprintf(headers, sizeof headers, "%sAuthorization: Bearer %s\r\n", cases[i].headers,
+                       token);
+        get_is(cases[i].status, headers);
+    }
+    end();
+}
+
+/* ---- bodies ---- */
+
+static int post_with(const char *headers, struct mw_str body, char answer[4096])
+{
+    struct mw_buf request = mw_heap_buf();
+    mw_buf_printf(&request, "POST /v1/intents HTTP/1.1\r\nHost: x\r\n%s\r\n", headers);
+    mw_buf_put(&request, body);
+    int status = ask(mw_buf_str(&request), answer);
+    mw_heap_buf_free(&request);
+    return status;
+}
+
+static void p21_a_body_is_json_and_says_its_length_once(void **state)
+{
+    static const struct {
+        int status;
+        const char *headers;
+    } cases[] = {{200, "Content-Type: application/json\r\nContent-Length: 2\r\n"},
+                 {200, "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n"},
+                 {415, "Content-Type: application/jsonp\r\nContent-Length: 2\r\n"},
+                 {415, "Content-Type: text/plain\r\nContent-Length: 2\r\n"},
+                 {415, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2\r\n"},
+                 {415, "Content-Length: 2\r\n"}};
+    char answer[4096];
+    (void)state;
+    begin(false);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        posted = 0;
+        int status = post_with(cases[i].headers, MW_STR("{}"), answer);
+        if (status != cases[i].status || posted != (status == 200 ? 1 : 0))
+            fail_msg("%d, not %d, for:\n%s", status, cases[i].status, cases[i].headers);
+    }
+    posted = 0;
+    (void)post_with("Content-Type: application/json\r\nContent-Length: 2\r\nContent-Length: 2\r\n",
+                    MW_STR("{}"), answer);
+    assert_int_equal(posted, 0);
+    (void)post_with(
+        "Content-Type: application/json\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        MW_STR("2\r\n{}\r\n0\r\n\r\n"), answer);
+    assert_int_equal(posted, 0);
+    end();
+}
+
+static void p09_a_body_of_any_transfer_has_its_limit(void **state)
+{
+    static const char head[] = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    char answer[4096];
+    (void)state;
+    begin(false);
+    for (size_t over = 0; over < 2; over++) {
+        struct mw_buf body = mw_heap_buf();
+        size_t size = MW_API_BODY_BYTES_MAX + over;
+        mw_buf_printf(&body, "%zx\r\n", size);
+        for (size_t i = 0; i < size; i++)
+            mw_buf_put_c(&body, ' ');
+        mw_buf_put(&body, MW_STR("\r\n0\r\n\r\n"));
+        posted = 0;
+        assert_int_equal(post_with(head, mw_buf_str(&body), answer), over == 0 ? 200 : 413);
+        assert_int_equal(posted, 1 - over);
+        mw_heap_buf_free(&body);
+    }
+    assert_int_equal(post_with("Content-Type: application/json\r\nContent-Length: 4194305\r\n",
+                               MW_STR_NONE, answer),
+                     413);
+    end();
+}
+
+/* docs/api.md: what callers act upon. */
+static void p09_p10_each_refusal_has_its_status_and_says_when_to_come_back(void **state)
+{
+    static const struct {
+        enum mw_rc rc;
+        int status;
+        bool later;
+    } cases[] = {
+        {MW_E_INPUT, 400, false},    {MW_E_DENIED, 403, false},  {MW_E_MISSING, 404, false},
+        {MW_E_CONFLICT, 409, false}, {MW_E_TIMEOUT, 410, false}, {MW_E_CONFIG, 422, false},
+        {MW_E_CORRUPT, 423, false},  {MW_E_LIMIT, 429, true},    {MW_E_FULL, 507, true},
+        {MW_E_IO, 500, false},       {MW_OK, 200, false}};
+    char answer[4096];
+    (void)state;
+    begin(false);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        refusal = cases[i].rc;
+        int status = post_with("Content-Type: application/json\r\nContent-Length: 2\r\n",
+                               MW_STR("{}"), answer);
+        bool later = strcasestr(answer, "\r\nretry-after: ") != NULL;
+        if (status != cases[i].status || later != cases[i].later)
+            fail_msg("%s is answered %d%s", mw_rc_name(cases[i].rc), status,
+                     later ? " with retry-after" : "");
+    }
+    end();
+}
+
+/* ---- the token's file ---- */
+
+static void p21_a_token_that_others_can_read_is_refused(void **state)
+{
+    static const struct {
+        mode_t mode;
+        enum mw_rc expected;
+    } cases[] = {{0600, MW_OK},       {0400, MW_OK},       {0640, MW_E_CONFIG},
+                 {0604, MW_E_CONFIG}, {0660, MW_E_CONFIG}, {0666, MW_E_CONFIG},
+                 {0620, MW_E_CONFIG}, {0601, MW_E_CONFIG}};
+    char top[] = "/tmp/mw-token-XXXXXX";
+    struct mw_err err = {0};
+    (void)state;
+    assert_non_null(mkdtemp(top));
+    int top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mw_mkdirs(top_fd, ".millwright", 0700, &err), MW_OK);
+    assert_int_equal(mw_file_replace(top_fd, ".millwright/token", mw_str_of(token), 0600, &err),
+                     MW_OK);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        struct mw_api_guard guard;
+        int fd = -1;
+        assert_int_equal(fchmodat(top_fd, ".millwright/token", cases[i].mode, 0), 0);
+        enum mw_rc rc = mw_host_tcp_listen(top_fd, "127.0.0.1:0", &fd, &guard, &err);
+        if (rc != cases[i].expected)
+            fail_msg("a token of mode %o: %s", (unsigned)cases[i].mode, mw_rc_name(rc));
+        if (rc == MW_OK)
+            assert_string_equal(guard.token, token);
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    (void)close(top_fd);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(p21_every_byte_of_the_token_counts),
+        cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
+        cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),
+        cmocka_unit_test(p09_a_body_of_any_transfer_has_its_limit),
+        cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
+        cmocka_unit_test(p21_a_token_that_others_can_read_is_refused),
+    };
+    return cmocka_run_group_tests_name("test_api_guard", tests, NULL, NULL);
+}
