@@ -112,6 +112,7 @@ static void after_replay(uv_work_t *work, int status)
     (void)uv_timer_start(&host->idle, on_idle, idle_ms(), 0);
     mw_host_log(host, "info", "host.ready", "%lu records",
                 (unsigned long)host->core.world.last_seq);
+    mw_host_api_look(host); /* who came to follow while the journal was read is waiting for it */
     tell_starter("ready\n");
 }
 

@@ -5,10 +5,12 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 import uuid
 
-from crash_lib import World, alive, finish, prove, until, want
+from crash_lib import Unix, World, alive, finish, prove, until, want
 
 AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
 
@@ -342,6 +344,39 @@ def port_stays(worlds):
     until(lambda: not alive(host), 10, "it leaves when it is told to")
 
 
+def early_follower(worlds):
+    """Who asks for the records while the host is still starting hears all of them, though nothing new happens."""
+    world = World(worlds)
+    host = world.serve()
+    want(world.post("RegisterAgent", messageId=uuid7(), agent=AGENT)[0] == 200, "an agent")
+    count = world.count()
+    host.kill()
+    host.wait()
+    # What a killed host left has a second to end by itself: so long the next one is not ready.
+    left = subprocess.Popen([sys.executable, "-c", "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"],
+                            stdout=subprocess.PIPE)
+    world.started.append(left)
+    left.stdout.readline()
+    stat_line = open(f"/proc/{left.pid}/stat", encoding="utf-8").read()
+    boot = open("/proc/sys/kernel/random/boot_id", encoding="ascii").read().strip()
+    world.write(".millwright/work/t-1.1/pid", json.dumps({"pid": left.pid, "start": int(stat_line[stat_line.rindex(")") + 2:].split()[19]), "boot": boot}) + "\n")
+    world.started.append(subprocess.Popen([world.program, "__host", world.folder], env=world.env, stderr=subprocess.DEVNULL, start_new_session=True))
+
+    def state():
+        try:
+            return json.loads(world.ask("GET", "/v1/hello")[1])["state"]
+        except OSError:
+            return None
+
+    want(until(state, 10, "a host") == "replaying", "the host was ready too soon for this proof")
+    line = Unix(world.path("millwright.sock"))
+    line.request("GET", "/v1/journal?follow=1")
+    answer = line.getresponse()
+    for seq in range(1, count + 1):
+        want(json.loads(answer.readline())["seq"] == seq, f"record {seq} did not come")
+    line.close()
+
+
 def port_flood(worlds):
     """Who connects without a word and without a token takes neither the host's descriptors nor the owner's place, however few there are."""
     world = World(worlds)
@@ -389,5 +424,6 @@ prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
 prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
 prove("life_a_host_with_a_port_stays", port_stays)
+prove("life_who_follows_a_host_that_starts_hears_all_records", early_follower)
 prove("life_connections_without_a_token_take_nothing_from_the_host_P21_P09", port_flood)
 finish()
