@@ -6,6 +6,8 @@
 
 /* A request of 4 MiB has a tape of this size; reserved, backed when touched, given back after a large one. */
 #define ARENA_BYTES ((size_t)256 << 20)
+#define LEASED_BYTES_MAX                                                                           \
+    ((size_t)4 << 20) /* of one answer, and what the last task is longer; as for a request */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -273,7 +275,7 @@ uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_
 {
     struct mw_host *host = call->host;
     uint32_t leased = 0;
-    while (leased < count) {
+    while (leased < count && json->buf->len < LEASED_BYTES_MAX) {
         struct mw_offer *offer = take_oldest(host, call->agent);
         if (offer == NULL)
             break;

@@ -86,7 +86,7 @@ void mw_worker_holds_only(struct mw_host *host, struct mw_worker *worker, const 
                           uint32_t count);
 /* Everything that it sent is done: it is told, with tasks when there are some, or waits for one. */
 void mw_worker_call_done(struct mw_worker_call *call);
-/* Up to `count` of the oldest offers, leased; texts appended to an open JSON list. */
+/* Up to `count` of the oldest offers, leased, at least one and fewer when they are large; texts appended to an open JSON list. */
 uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_json *json);
 void mw_workers_arm(struct mw_host *host);
 /* workers_ask.c: answers the request and frees it. */

@@ -293,6 +293,41 @@ def large(w):
     assert found and json.loads(found[0].read_bytes())["text"] == text, f"no body {digest}"
 
 
+@case("P09", "an answer with large tasks is bounded, and the next one has the rest")
+def heavy(w):
+    w.file("coordinators/heavy.yaml", """coordinator: Heavy
+version: "1.0.0"
+command: StartHeavy
+completes_with: HeavyCompleted
+key: scope.traceId
+initial: Working
+states:
+  Working:
+    timeout: 1h
+    enter:
+      - group:
+          id: tasks
+          members:
+            - {id: each, for_each: item.parts, task: {skill: EchoThing, expects: ThingEchoed, payload: {part: item, text: outer.text}}}
+    on:
+      - {group: tasks, go: Done}
+  Done: {final: true}
+""")
+    text = "x" * 300000
+    w.post("StartCoordinator", {"coordinator": "Heavy", "payload": {"text": text, "parts": list(range(40))}})
+    asked, one, parts = [], Worker(w, "one"), []
+    w.until(lambda r: r["kind"] == "task.dispatched" and (asked.append(r) or len(asked) == 40))
+    while len(parts) < 40:
+        answer = one.good("lease", max=1024, waitMs=20000, holds=[], answers=[])
+        took = answer["tasks"]
+        assert took, "a lease without a task"
+        assert len(json.dumps(answer)) < 5 << 20, f"an answer of {len(json.dumps(answer))} bytes"
+        assert all(task["payload"]["text"] == text for task in took), "another text"
+        parts += [task["payload"]["part"] for task in took]
+        equal({a["status"] for a in one.good("answers", answers=[dict(reply(task), payload={}) for task in took])["answers"]}, {"recorded"}, "answers")
+    equal(sorted(parts), list(range(40)), "parts")
+
+
 @case("CL-05", "the example worker does its work, and goes on after its host was killed")
 def example(w):
     w.file("agents/worker.yaml", (TOP / "examples" / "worker.yaml").read_text())
@@ -334,7 +369,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        for lease, folder, rows in (("30s", long_, (serves, long_poll, shares, host_killed, answered_twice, forgot, cancelled, hostile, large)),
+        for lease, folder, rows in (("30s", long_, (serves, long_poll, shares, host_killed, answered_twice, forgot, cancelled, hostile, large, heavy)),
                                     ("4s", short, (killed, heartbeats, health))):
             used = factory(folder, lease)
             for row in rows:
