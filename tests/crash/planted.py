@@ -89,6 +89,7 @@ DETECTORS = [
     unit("test_json_escapes", 1, "src/base/json"),
     unit("test_file_beneath", 1, "src/posix/file", "src/stage/tree"),
     unit("test_expr", 1, "src/rules/expr"),
+    unit("test_expr_equal", 1),
     unit("test_mask", 1),
     unit("test_blob_durable", 1, "src/stage/blob", "src/posix"),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),

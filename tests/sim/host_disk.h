@@ -49,6 +49,8 @@ struct disk_node {
     struct disk_bytes kept; /* as it would be after a power cut */
     size_t dirty_from, dirty_to, cut_to;
     bool dirty, mapped;
+    bool
+        named; /* its folder was synced itself since it has a name there, whatever else orders names */
     bool unkept;         /* a sync failed: what was to be written then is in the cache only */
     size_t blocks_bytes; /* asked for by fallocate */
     int64_t changed_us;  /* UTC */
@@ -471,14 +473,11 @@ static bool disk_is_durable(const char *path)
     return true;
 }
 
-/* Its name, whatever is in it. */
+/* Its name, whatever is in it: on a disk that keeps no names together but those of one folder. */
 static bool disk_is_named(const char *path)
 {
     const struct disk_node *node = disk_find(path);
-    bool named = node != NULL;
-    for (uint32_t i = 0; i < disk.change_count; i++)
-        named = named && disk.changes[i].after != node;
-    return named;
+    return node != NULL && node->named;
 }
 
 /* ---- descriptors ---- */
@@ -603,6 +602,9 @@ static int disk_fsync(struct disk_fd *fd)
     disk_sync(fd->node);
     if (fd->node->folder)
         disk_sync_names(fd->node);
+    for (uint32_t i = 0; i < fd->node->count; i++)
+        if (fd->node->entries[i].node != NULL)
+            fd->node->entries[i].node->named = true;
     world_point();
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * test_json_escapes.c - P14: every escape of four digits, and every border of the surrogates, against the definitions of JSON (RFC 8259) and of
- * UTF-8 (RFC 3629), written here once more.
+ * UTF-8 (RFC 3629), written here once more; and keys that are there twice, in objects of every size.
  */
 #include "base/json.h"
 #include "posix/heap.h"
@@ -92,12 +92,38 @@ static void p14_a_pair_that_is_cut_is_refused(void **state)
         check(cut[i], 0);
 }
 
+/* However many keys an object has, and wherever the two stand that are the same. */
+static void p14_a_key_that_is_there_twice_is_refused_in_an_object_of_any_size(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count <= 36; count++)
+        for (unsigned second = 0; second <= count; second++) {
+            struct mw_buf json = mw_heap_buf();
+            struct mw_tape tape;
+            struct mw_err err = {0};
+            /* The key at `second` is that of the place half as far; at the end none is. */
+            mw_buf_put_c(&json, '{');
+            for (unsigned i = 0; i < count; i++)
+                mw_buf_printf(&json, "%s\"k%u\":%u", i > 0 ? "," : "",
+                              i == second && i > 0 ? i / 2 : i, i);
+            mw_buf_put_c(&json, '}');
+            mw_arena_reset(&arena);
+            bool twice = second > 0 && second < count;
+            enum mw_rc rc = mw_json_parse(&arena, mw_buf_str(&json), &tape, &err);
+            if (rc != (twice ? MW_E_INPUT : MW_OK))
+                fail_msg("%u keys, the one at %u is %s: %s", count, second,
+                         twice ? "there twice" : "its own", mw_rc_name(rc));
+            mw_heap_buf_free(&json);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p14_each_escape_is_the_character_that_it_names_or_is_refused),
         cmocka_unit_test(p14_two_escapes_are_one_character_only_as_a_pair_of_surrogates),
         cmocka_unit_test(p14_a_pair_that_is_cut_is_refused),
+        cmocka_unit_test(p14_a_key_that_is_there_twice_is_refused_in_an_object_of_any_size),
     };
     mw_heap_arena(&arena, (size_t)1 << 20);
     int failed = cmocka_run_group_tests_name("test_json_escapes", tests, NULL, NULL);
