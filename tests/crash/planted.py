@@ -91,6 +91,7 @@ DETECTORS = [
     unit("test_expr", 1, "src/rules/expr"),
     unit("test_expr_equal", 1),
     unit("test_mask", 1),
+    unit("test_time", 1, "src/base/time"),
     unit("test_blob_durable", 1, "src/stage/blob", "src/posix"),
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
     unit("test_journal_chain", 1, "src/journal"),

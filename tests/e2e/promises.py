@@ -365,6 +365,8 @@ def config_review(worlds):
     services = version("audit=true", "Build a TaskService with File storage")
     want(os.path.exists(os.path.join(services, os.listdir(services)[0], ".npmrc")), "the agent's file is in the bundle")
     digest = refused()
+    for mode in ("--adopt-edits", "--discard-edits"):
+        want(refused(mode) == digest, f"another digest with {mode}")
     want(not os.path.exists(os.path.join(world.folder, "app", "services")), "refused, and yet something was promoted")
     want(refused("--approve-config", "0" * 64) == digest, "another digest for the same bytes")
     code, _, err = world.run("promote", "--approve-config", digest)

@@ -92,6 +92,20 @@ def long_poll(w):
     equal(Worker(w, "poll").take(wait_ms=1), [], "a poll that ends empty")
 
 
+@case("P06", "what one worker holds another does not: it hears that, and the holder's answer is the one that counts")
+def one_holder(w):
+    one, two = Worker(w, "one"), Worker(w, "two")
+    trace = flow(w)
+    task = one.take()[0]
+    equal(two.good("heartbeat", holds=[task["fence"]])["gone"], [task["fence"]], "held by two (heartbeat)")
+    said = two.good("lease", max=1, waitMs=1, holds=[task["fence"]])
+    equal((said["gone"], said["tasks"]), ([task["fence"]], []), "held by two (lease)")
+    equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [], "it is the holder's")
+    one.answer(task)
+    w.until(ended(trace))
+    equal(len(results(w, trace)), 1, "results")
+
+
 @case("AG-09", "two workers share what there is")
 def shares(w):
     one, two = Worker(w, "one"), Worker(w, "two")
@@ -369,7 +383,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        for lease, folder, rows in (("30s", long_, (serves, long_poll, shares, host_killed, answered_twice, forgot, cancelled, hostile, large, heavy)),
+        for lease, folder, rows in (("30s", long_, (serves, long_poll, one_holder, shares, host_killed, answered_twice, forgot, cancelled, hostile, large, heavy)),
                                     ("4s", short, (killed, heartbeats, health))):
             used = factory(folder, lease)
             for row in rows:

@@ -220,6 +220,12 @@ static enum mw_rc look_reader_read(void *reader, uint64_t until_seq, mw_journal_
                                                err);
 }
 
+static enum mw_rc look_close(void *self, struct mw_err *err)
+{
+    WORLD_CHECK(!world.host->writer_started, "P02: the journal is closed and its writer is not");
+    return __real_mw_journal_files.close(self, err);
+}
+
 /* What the host calls: the real journal, and a look at what it says. */
 static void look_begin(void)
 {
@@ -229,6 +235,7 @@ static void look_begin(void)
     __wrap_mw_journal_files.check = look_check;
     __wrap_mw_journal_files.append = look_append;
     __wrap_mw_journal_files.reader_read = look_reader_read;
+    __wrap_mw_journal_files.close = look_close;
 }
 
 /* ---- steps ---- */

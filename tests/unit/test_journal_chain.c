@@ -3,6 +3,7 @@
  * was not the last, of another place in the chain, of another journal. What a torn write can leave is cut off; these are refused.
  */
 #include "../crash/journal_rig.h"
+#include "journal/extract.h"
 #include "journal/frame.h"
 #include "posix/file.h"
 
@@ -194,6 +195,24 @@ static void p01_a_reader_hands_out_what_is_durable_and_no_more(void **state)
     end(&hand);
 }
 
+/* A snapshot beside a writer is made of what the writer has said to be committed. */
+static void p01_what_is_settled_beside_a_writer_is_what_its_head_says(void **state)
+{
+    struct hand hand;
+    struct mw_err err = {0};
+    struct mw_journal_opened opened = {0};
+    void *journal = NULL;
+    (void)state;
+    begin(&hand);
+    put_some(&hand, 1, 3);
+    assert_int_equal(ops->open(hand.dir, &quick, &journal, &opened, &err), MW_OK);
+    assert_int_equal(rig_append(journal, 4, 2, &err), MW_OK);
+    assert_int_equal(mw_journal_settled(hand.dir, &quick), 5);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    assert_true(mw_journal_settled(hand.dir, &quick) == UINT64_MAX); /* nobody writes */
+    end(&hand);
+}
+
 /* The same half frame is damage when its record was acknowledged. */
 static void p03_a_reader_tells_damage_from_what_is_being_written(void **state)
 {
@@ -216,6 +235,7 @@ int main(void)
         cmocka_unit_test(p11_a_frame_of_a_writer_before_the_last_is_refused),
         cmocka_unit_test(p03_a_frame_with_another_number_is_refused),
         cmocka_unit_test(p01_a_reader_hands_out_what_is_durable_and_no_more),
+        cmocka_unit_test(p01_what_is_settled_beside_a_writer_is_what_its_head_says),
         cmocka_unit_test(p03_a_reader_tells_damage_from_what_is_being_written),
         cmocka_unit_test(p03_half_a_frame_is_cut_off_only_where_it_belongs),
     };
