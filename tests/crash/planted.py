@@ -96,6 +96,7 @@ DETECTORS = [
     unit("test_blob", 1, "src/stage/blob", "src/posix"),
     unit("test_journal_chain", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),
+    unit("test_deadlines", 1, "src/host/deadlines"),
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
     unit("test_follow", 1, "src/api"),
     unit("test_api", 1, "src/api"),
