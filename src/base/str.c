@@ -7,6 +7,15 @@ struct mw_str mw_str_of(const char *terminated)
     return terminated != NULL ? (struct mw_str){terminated, strlen(terminated)} : MW_STR_NONE;
 }
 
+struct mw_str mw_str_fit(struct mw_str s, size_t len_max)
+{
+    if (s.len <= len_max)
+        return s;
+    while (len_max > 0 && ((unsigned char)s.ptr[len_max] & 0xc0) == 0x80)
+        len_max--;
+    return (struct mw_str){s.ptr, len_max};
+}
+
 struct mw_str mw_str_sub(struct mw_str s, size_t from, size_t len)
 {
     if (from >= s.len)

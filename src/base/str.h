@@ -17,6 +17,8 @@ struct mw_str {
 
 struct mw_str mw_str_of(const char *terminated); /* NULL gives the empty string */
 struct mw_str mw_str_sub(struct mw_str s, size_t from, size_t len); /* clamped */
+/* The whole characters of the first len_max bytes. */
+struct mw_str mw_str_fit(struct mw_str s, size_t len_max);
 bool mw_str_eq(struct mw_str a, struct mw_str b);
 bool mw_str_is(struct mw_str a, const char *terminated);
 int mw_str_cmp(struct mw_str a, struct mw_str b); /* bytewise; <0 0 >0 */

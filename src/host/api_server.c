@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define BODY_IN_RECORD_BYTES_MAX 4096u
+#define NAME_BYTES_MAX 256u /* messageId, actor */
+#define TEXT_BYTES_MAX                                                                             \
+    16384u /* any other member that is a text, but the prompt, whose limit is core's */
 #define CALLERS_MAX 1024u /* connections on the socket */
 #define PORT_CALLERS_MAX 256u
 #define PORT_SILENT_S                                                                              \
@@ -347,6 +350,23 @@ static enum mw_rc request_text(struct mw_host *host, enum mw_request_kind kind,
     return rc;
 }
 
+/* A line of the journal is bounded (P14), and whatever a caller says beside its document stands in one. */
+static bool fits_in_lines(const struct mw_tape *tape, struct mw_err *err)
+{
+    for (uint32_t key = mw_node_first(tape, 0); key != MW_NODE_NONE;
+         key = mw_node_after(tape, 0, key)) {
+        struct mw_str name = tape->nodes[key].text;
+        bool is_name = mw_str_is(name, "messageId") || mw_str_is(name, "actor");
+        size_t most = is_name ? NAME_BYTES_MAX : TEXT_BYTES_MAX;
+        if (mw_node_type(tape, key + 1) != MW_NODE_STRING || mw_str_is(name, "prompt") ||
+            tape->nodes[key + 1].text.len <= most)
+            continue;
+        (void)MW_FAIL(err, MW_E_INPUT, "'%.*s' has more than %zu bytes", MW_STR_ARG(name), most);
+        return false;
+    }
+    return true;
+}
+
 static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind kind,
                                     const struct mw_tape *tape, struct mw_err *err)
 {
@@ -394,7 +414,7 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         err->rc = MW_E_INPUT; /* too deep now is too deep later: it is not to be tried again */
     if (rc == MW_OK) {
         if (mw_node_type(&tape, 0) == MW_NODE_OBJECT)
-            made = make_of_tape(host, kind, &tape, err);
+            made = fits_in_lines(&tape, err) ? make_of_tape(host, kind, &tape, err) : NULL;
         else
             (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
     }

@@ -63,6 +63,12 @@ static void decide_register(const struct mw_work *work, const struct mw_request 
     }
     const struct mw_agent *known = mw_work_agent(work, def.id);
     struct mw_str text = request->body->nodes[node].text;
+    if (text.len > MW_AGENT_TEXT_MAX) {
+        mw_out_refuse(out, MW_E_LIMIT, "/agent",
+                      mw_arena_format(out->arena, "an agent's definition has at most %u bytes",
+                                      MW_AGENT_TEXT_MAX));
+        return;
+    }
     if (known != NULL && !known->removed && mw_str_eq(known->definition, text))
         return; /* said again: nothing changes */
     if (known == NULL && work->agent_count >= MW_AGENTS_MAX) {

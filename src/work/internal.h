@@ -9,6 +9,8 @@
 #define MW_AGENT_NONE UINT32_MAX
 #define MW_DISPATCH_BYTES_MAX (512u * 1024)
 #define MW_RESULT_INLINE_MAX 8192u
+#define MW_WORDS_MAX 16384u /* of what an agent says for people: a record's line is bounded (P14) */
+#define MW_AGENT_TEXT_MAX 65536u /* of an agent's definition; its memory is some fifty times that */
 #define MW_LETTER_INPUTS_BYTES_MAX (512u * 1024) /* with the payload less than a line may have */
 
 /* One thing to be started: from a definition row, for an owner, about an item. */

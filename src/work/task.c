@@ -387,11 +387,13 @@ static void put_result(const struct mw_world *world, const struct mw_work *work,
     event->files_sha256 = request->kind == MW_REQ_ANSWER_ITEM
                               ? request->files_sha256
                               : mw_node_get_text(body, request->body_node, "filesSha256");
-    event->rationale = mw_node_get_text(body, request->body_node, "rationale");
+    event->rationale =
+        mw_str_fit(mw_node_get_text(body, request->body_node, "rationale"), MW_WORDS_MAX);
     event->actor = request->actor;
     event->outcome = MW_STR("completed"); /* one record says the result and that its task is over */
     uint32_t usage = mw_node_get(body, request->body_node, "usage");
-    if (mw_node_type(body, usage) == MW_NODE_OBJECT)
+    if (mw_node_type(body, usage) == MW_NODE_OBJECT &&
+        body->nodes[usage].text.len <= MW_RESULT_INLINE_MAX)
         event->usage = body->nodes[usage].text;
     event->body = body->nodes[payload].text;
     if (event->body.len > MW_RESULT_INLINE_MAX) {
@@ -458,7 +460,7 @@ static void decide_failure(const struct mw_world *world, const struct mw_request
     const struct mw_tape *body = request->body;
     struct mw_event *event = attempt_event(world, task, MW_EVT_TASK_FAILED, request, out);
     event->error_class = mw_node_get_text(body, request->body_node, "class");
-    event->reason = mw_node_get_text(body, request->body_node, "message");
+    event->reason = mw_str_fit(mw_node_get_text(body, request->body_node, "message"), MW_WORDS_MAX);
     event->no_retry = !mw_node_bool(body, mw_node_get(body, request->body_node, "retryable"), true);
     event->inputs_sha256 = mw_node_get_text(body, request->body_node, "inputSha256");
     uint32_t evidence = mw_node_get(body, request->body_node, "evidence");
@@ -466,7 +468,8 @@ static void decide_failure(const struct mw_world *world, const struct mw_request
         body->nodes[evidence].text.len <= MW_RESULT_INLINE_MAX)
         event->evidence = body->nodes[evidence].text;
     uint32_t usage = mw_node_get(body, request->body_node, "usage");
-    if (mw_node_type(body, usage) == MW_NODE_OBJECT)
+    if (mw_node_type(body, usage) == MW_NODE_OBJECT &&
+        body->nodes[usage].text.len <= MW_RESULT_INLINE_MAX)
         event->usage = body->nodes[usage].text;
 }
 

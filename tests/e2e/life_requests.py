@@ -161,6 +161,11 @@ def hostile(worlds):
     want(status == 400, f"not UTF-8: {status} {answer}")
     status, answer = world.ask("POST", post, b'{"agent":"\x00"}')
     want(status == 400, f"a NUL: {status} {answer}")
+    long = "x" * 17000
+    for request, body in (("Cancel", {"traceId": "t", "why": long}), ("SubmitIntent", {"prompt": "a", "source": long}), ("AddMemory", {"text": long}),
+                          ("RegisterAgent", {"agent": AGENT, "messageId": "m" * 300}), ("RegisterAgent", {"agent": AGENT, "actor": "user:" + "m" * 300})):
+        status, answer = world.post(request, **body)
+        want(status == 400 and "more than" in answer["error"]["message"], f"{request} with a long text: {status} {answer}")
     for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 100000, b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1000):
         raw_quietly(world, junk)
     for query in ("after=-1", "after=x", "after=99999999999999999999"):

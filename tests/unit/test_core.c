@@ -135,6 +135,42 @@ static void the_largest_agents_fit_their_block(void **state)
     rig_free(rig);
 }
 
+/* P14: what a record holds is bounded, whoever says it. */
+static void P14_a_definition_that_is_too_long_and_long_words_stay_out_of_records(void **state)
+{
+    struct rig *rig = begin("small");
+    enum { LONG = 70000 };
+    char *body = mw_heap_alloc(3 * LONG);
+    (void)state;
+    size_t len = (size_t)sprintf(body, "{\"agent\":{\"agent_id\":\"long\",\"agent_type\":\"Long "
+                                       "Agent\",\"skills\":[\"DoIt\"],\"backend\":{\"kind\":"
+                                       "\"command\",\"argv\":[\"");
+    memset(body + len, 'x', LONG);
+    (void)strcpy(body + len + LONG, "\"]}}}");
+    (void)rig_step(rig, MW_REQ_REGISTER_AGENT, body, NULL, 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_LIMIT);
+    assert_true(mw_str_is(rig->result.pointer, "/agent"));
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", 0, 0);
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == MW_OPENS_AGENT) {
+            len = (size_t)sprintf(body, "{\"class\":\"tool\",\"retryable\":false,\"message\":\"x");
+            for (uint32_t n = 0; n < LONG; n++)
+                len += (size_t)sprintf(body + len,
+                                       "\xc3\xa4"); /* the limit cuts through one of them */
+            (void)strcpy(body + len, "\"}");
+            (void)rig_do(rig, MW_REQ_RECORD_FAILURE, body, rig->runs[i].item, rig->runs[i].seq);
+            RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+            break;
+        }
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_FAILED], 1);
+    for (size_t i = 0; i < rig->line_count; i++)
+        assert_in_range(rig->lines[i].len, 1, 40000);
+    assert_null(memmem(rig->journal.ptr, rig->journal.len, "\xef\xbf\xbd", 3));
+    rig_crash(rig, rig->durable); /* the same state comes back */
+    rig_free(rig);
+    mw_heap_free(body);
+}
+
 static bool ring_next(struct rig *rig)
 {
     struct rig_run *next = NULL;
@@ -346,6 +382,7 @@ int main(void)
         cmocka_unit_test(P05_an_id_older_than_the_window_is_never_run),
         cmocka_unit_test(P05_a_refusal_is_not_remembered),
         cmocka_unit_test(the_largest_agents_fit_their_block),
+        cmocka_unit_test(P14_a_definition_that_is_too_long_and_long_words_stay_out_of_records),
         cmocka_unit_test(missing_definitions_are_events_and_no_crash),
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
