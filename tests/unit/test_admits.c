@@ -3,11 +3,13 @@
  * memory is. What ends, pauses or answers something is taken as long as the queue is not full; what the world reports, always.
  */
 #include "host/internal.h"
+#include "host/mask.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -135,6 +137,69 @@ static void p09_a_full_memory_refuses_what_begins_something(void **state)
     each_is(MW_E_LIMIT, is_taken_when_short, "less than one step's memory is left");
 }
 
+/* ---- what waits for a place in the frame ---- */
+
+#define WAITING 40u
+
+static uint32_t answers[WAITING], answer_count;
+
+static void on_answer(void *user, const struct mw_host_answer *answer)
+{
+    assert_int_equal(answer->rc, MW_E_MISSING);
+    assert_true(answer_count < WAITING);
+    answers[answer_count++] = *(uint32_t *)user;
+}
+
+static void *reserve(size_t size_bytes)
+{
+    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
+/* While the frame that fills is long enough, requests wait; when there is place, all of them are decided, in order, and counted no more. */
+static void p09_what_waited_is_decided_in_order_and_counted_no_more(void **state)
+{
+    static uint32_t numbers[WAITING];
+    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+                                          .region_bytes = (size_t)1 << 30,
+                                          .region_zeroed = true,
+                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena_bytes = MW_STEP_ARENA_BYTES};
+    (void)state;
+    begin();
+    mw_core_init(&host.core, &config);
+    (void)uv_loop_init(&host.loop);
+    host.mask = mw_mask_make();
+    mw_host_commit_start(&host);
+    for (uint32_t round = 0; round < 3; round++) {
+        answer_count = 0;
+        mw_host_hold(&host);
+        while (host.filling->lines.len <= MW_FRAME_SOFT_MAX)
+            mw_buf_put(&host.filling->lines, MW_STR("{\"kind\":\"filler\"}\n"));
+        for (uint32_t i = 0; i < WAITING; i++) {
+            struct mw_err err = {0};
+            struct mw_post *post =
+                mw_post_make(&host, MW_REQ_CANCEL_TRACE, MW_STR("{\"traceId\":\"none\"}"),
+                             MW_STR_NONE, MW_STR("user:test"), &err);
+            assert_non_null(post);
+            numbers[i] = i;
+            mw_host_post(&host, post, on_answer, &numbers[i]);
+            assert_int_equal(host.pending_count, i + 1);
+        }
+        assert_int_equal(answer_count, 0);
+        mw_buf_reset(&host.filling->lines);
+        mw_host_release(&host);
+        assert_int_equal(answer_count, WAITING);
+        for (uint32_t i = 0; i < WAITING; i++)
+            assert_int_equal(answers[i], i);
+        assert_int_equal(host.pending_count, 0);
+        assert_null(host.pending);
+    }
+    mw_host_commit_stop(&host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +207,7 @@ int main(void)
         cmocka_unit_test(p10_a_full_disk_refuses_what_begins_something),
         cmocka_unit_test(p10_when_there_is_room_again_work_goes_on_by_itself),
         cmocka_unit_test(p09_a_full_memory_refuses_what_begins_something),
+        cmocka_unit_test(p09_what_waited_is_decided_in_order_and_counted_no_more),
     };
     return cmocka_run_group_tests_name("test_admits", tests, NULL, NULL);
 }
