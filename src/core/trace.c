@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define TAKEN_UP_AT_ONCE 128u
+
 static void decide_intent(const struct mw_core *core, const struct mw_request *request,
                           struct mw_out *out);
 static void decide_lone(const struct mw_core *core, const struct mw_request *request,
@@ -524,20 +526,35 @@ static void decide_continue(const struct mw_core *core, const struct mw_request 
     mw_out_follow(out, MW_REQ_TAKE_UP, 0);
 }
 
-/* Looks for what a full step left, one trace after the other by number; the addressee is the trace before. */
+/* Those that come next after this number, in their order: found in one walk through all of them, since there may be ten thousand. */
+static uint32_t next_traces(const struct mw_core *core, mw_seq after,
+                            const struct mw_trace *ret_next[TAKEN_UP_AT_ONCE])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < core->world.traces.cap; i++) {
+        const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
+        if (trace == NULL || trace->id <= after ||
+            (count == TAKEN_UP_AT_ONCE && trace->id > ret_next[count - 1]->id))
+            continue;
+        uint32_t at = count < TAKEN_UP_AT_ONCE ? count++ : count - 1;
+        for (; at > 0 && ret_next[at - 1]->id > trace->id; at--)
+            ret_next[at] = ret_next[at - 1];
+        ret_next[at] = trace;
+    }
+    return count;
+}
+
+/* Looks for what a full step left, some traces after the others by number; the addressee is the trace before. */
 static void decide_take_up(const struct mw_core *core, const struct mw_request *request,
                            struct mw_out *out)
 {
-    const struct mw_trace *next = NULL;
-    for (uint32_t i = 0; i < core->world.traces.cap; i++) {
-        const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
-        if (trace != NULL && trace->id > request->item && (next == NULL || trace->id < next->id))
-            next = trace;
-    }
-    if (next == NULL)
-        return;
-    mw_out_follow(out, next->cancelled ? MW_REQ_TERMINATE : MW_REQ_TAKE_UP_INSIDE, next->id);
-    mw_out_follow(out, MW_REQ_TAKE_UP, next->id);
+    const struct mw_trace *next[TAKEN_UP_AT_ONCE];
+    uint32_t count = next_traces(core, request->item, next);
+    for (uint32_t i = 0; i < count; i++)
+        mw_out_follow(out, next[i]->cancelled ? MW_REQ_TERMINATE : MW_REQ_TAKE_UP_INSIDE,
+                      next[i]->id);
+    if (count > 0)
+        mw_out_follow(out, MW_REQ_TAKE_UP, next[count - 1]->id);
 }
 
 static void decide_definition(const struct mw_core *core, const struct mw_request *request,

@@ -271,6 +271,55 @@ static void a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step(voi
     rig_free(rig);
 }
 
+static void start_named(struct rig *rig, const char *name, uint32_t parts)
+{
+    char *body = parts_body(parts),
+         *whole = mw_heap_format("{\"traceId\":\"%s\",%s", name, body + 1);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, whole, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    mw_heap_free(whole);
+    mw_heap_free(body);
+}
+
+static void cancel_named(struct rig *rig, const char *name)
+{
+    char body[100];
+    snprintf(body, sizeof body, "{\"traceId\":\"%s\"}", name);
+    (void)rig_do(rig, MW_REQ_CANCEL_TRACE, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+}
+
+/* Two that could not end in one step, the oldest and the youngest of three hundred. */
+static void what_full_steps_left_is_found_among_many_traces(void **state)
+{
+    enum { QUIET = 300, LARGE = 5000 };
+    struct rig *rig = rig_new();
+    char name[20];
+    (void)state;
+    rig->quiet_dump = true;
+    rig_begin(rig, "fanout");
+    start_named(rig, "first", LARGE);
+    for (unsigned i = 0; i < QUIET; i++) {
+        snprintf(name, sizeof name, "quiet-%u", i);
+        start_named(rig, name, 1);
+    }
+    start_named(rig, "last", LARGE);
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_AGENT_NOT_FOUND], 2 * LARGE + QUIET);
+    cancel_named(rig, "first");
+    cancel_named(rig, "last");
+    assert_int_equal(rig->core.world.traces.count, QUIET + 2);
+    rig_crash(rig, rig->durable);
+    (void)go_on(rig);
+    assert_int_equal(rig->core.world.traces.count, QUIET);
+    for (unsigned i = 0; i < QUIET; i++) {
+        snprintf(name, sizeof name, "quiet-%u", i);
+        cancel_named(rig, name);
+    }
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
 /* A fact of the whole trace reaches every coordinator, however many, over full steps and a kill. */
 static void a_thousand_coordinators_hear_one_fact(void **state)
 {
@@ -364,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_group_of_members_that_are_all_left_out_ends_well),
         cmocka_unit_test(a_plan_of_the_most_members_is_told_in_one_bounded_step),
         cmocka_unit_test(a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step),
+        cmocka_unit_test(what_full_steps_left_is_found_among_many_traces),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
