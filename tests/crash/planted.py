@@ -157,10 +157,16 @@ LAST = [
 ]
 
 
+# What the other unit tests of these names are about.
+NAMED = (("test_journal", "src/journal"), ("test_frame", "src/journal"), ("test_archive", "src/journal"), ("test_promote", "src/stage"),
+         ("test_json", "src/base/json"), ("test_expr", "src/rules"))
+
+
 def all_detectors():
     """Those above, and every other unit test and simulation: a patch may break anything."""
     known = {d.target for d in DETECTORS}
-    rest = [unit(path.stem, 8) for path in sorted((TOP / "tests/unit").glob("test_*.c")) if path.stem not in known]
+    rest = [unit(path.stem, 8, *(part for start, part in NAMED if path.stem.startswith(start)))
+            for path in sorted((TOP / "tests/unit").glob("test_*.c")) if path.stem not in known]
     rest += [sim(path.stem, 8) for path in sorted((TOP / "tests/sim").glob("test_*.c")) if path.stem not in known]
     return DETECTORS + rest + LAST
 

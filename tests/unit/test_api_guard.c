@@ -29,6 +29,8 @@ static struct mw_api *api;
 static char folder[64], path[96];
 static enum mw_rc refusal; /* of the host; MW_OK: it answers 200 */
 static unsigned posted;
+static bool holds; /* the host answers later */
+static struct mw_api_call *held[16];
 
 static unsigned hello(void *host, struct mw_buf *out)
 {
@@ -44,6 +46,10 @@ static void post(void *host, enum mw_request_kind kind, struct mw_str body,
     (void)kind;
     (void)body;
     (void)caller_path;
+    if (holds) {
+        held[posted++ % MW_COUNT(held)] = call;
+        return;
+    }
     posted++;
     mw_api_answer(call, mw_api_status_of(refusal), MW_STR("{}"));
 }
@@ -248,6 +254,56 @@ static void p09_a_body_of_any_transfer_has_its_limit(void **state)
     end();
 }
 
+#define FULL (MW_API_BODIES_BYTES_MAX / MW_API_BODY_BYTES_MAX) /* so many of the largest fit */
+
+/* Bodies that wait for their answers hold memory: the one that is over what all of them may hold is refused, and what is answered makes room. */
+static void p09_all_bodies_together_have_their_limit(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct mw_buf request = mw_heap_buf();
+    int fds[FULL];
+    char answer[4096];
+    (void)state;
+    begin(false);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    mw_buf_printf(&request,
+                  "POST /v1/intents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                  "Content-Length: %zu\r\n\r\n",
+                  MW_API_BODY_BYTES_MAX);
+    for (size_t i = 0; i < MW_API_BODY_BYTES_MAX; i++)
+        mw_buf_put_c(&request, ' ');
+    holds = true;
+    for (size_t i = 0; i < FULL; i++) {
+        fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(fds[i], (const struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
+        size_t sent = 0;
+        for (int turns = 0; turns < 100000 && posted <= i; turns++) {
+            ssize_t count = sent < request.len
+                                ? send(fds[i], request.ptr + sent, request.len - sent, MSG_NOSIGNAL)
+                                : 0;
+            sent += count > 0 ? (size_t)count : 0;
+            mw_api_run(api);
+        }
+        assert_int_equal(posted, i + 1);
+    }
+    holds = false;
+    assert_int_equal(ask(mw_buf_str(&request), answer), 429);
+    assert_int_equal(posted, FULL);
+    for (size_t i = 0; i < FULL; i++)
+        mw_api_answer(held[i], 200, MW_STR("{}"));
+    for (size_t i = 0; i < FULL; i++) {
+        for (int turns = 0; turns < 1000; turns++)
+            mw_api_run(api);
+        (void)close(fds[i]);
+    }
+    for (int turns = 0; turns < 1000; turns++)
+        mw_api_run(api);
+    assert_int_equal(ask(mw_buf_str(&request), answer), 200);
+    mw_heap_buf_free(&request);
+    end();
+}
+
 /* docs/api.md: what callers act upon. */
 static void p09_p10_each_refusal_has_its_status_and_says_when_to_come_back(void **state)
 {
@@ -316,6 +372,7 @@ int main(void)
         cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
         cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),
         cmocka_unit_test(p09_a_body_of_any_transfer_has_its_limit),
+        cmocka_unit_test(p09_all_bodies_together_have_their_limit),
         cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
         cmocka_unit_test(p21_a_token_that_others_can_read_is_refused),
     };
