@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -288,6 +289,21 @@ static void p09_all_bodies_together_have_their_limit(void **state)
         assert_int_equal(posted, i + 1);
     }
     holds = false;
+    /* Not kept while it comes in, either. */
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    size_t most = 0, sent = 0;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    for (int turns = 0; turns < 100000 && sent < request.len - 1; turns++) {
+        ssize_t count = send(fd, request.ptr + sent, request.len - 1 - sent, MSG_NOSIGNAL);
+        sent += count > 0 ? (size_t)count : 0;
+        mw_api_run(api);
+        size_t now = mallinfo2().uordblks + mallinfo2().hblkhd;
+        most = now > before + most ? now - before : most;
+    }
+    assert_true(sent == request.len - 1 && most < MW_API_BODY_BYTES_MAX / 4);
+    (void)close(fd);
     assert_int_equal(ask(mw_buf_str(&request), answer), 429);
     assert_int_equal(posted, FULL);
     for (size_t i = 0; i < FULL; i++)

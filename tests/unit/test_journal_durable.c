@@ -34,6 +34,8 @@ static struct {
     const char *no_room_for; /* the end of a name that no byte can be written to */
     bool fails;              /* every sync of a file */
     bool no_new_files;       /* there is no room for another name */
+    bool interrupts;         /* every other write, by a signal, before a byte is written */
+    bool interrupted;        /* the last one was */
     bool replaces_lock;      /* somebody does, between its opening and its taking; once */
 } disk;
 
@@ -152,6 +154,11 @@ static ssize_t on_pwrite(int fd, const void *memory, size_t size, off_t offset)
         errno = ENOSPC;
         return -1;
     }
+    disk.interrupted = disk.interrupts && !disk.interrupted;
+    if (disk.interrupted) {
+        errno = EINTR;
+        return -1;
+    }
     wrote(fd);
     return pwrite(fd, memory, size, offset);
 }
@@ -186,6 +193,7 @@ static void begin_life(void)
     disk.fails = false;
     disk.no_new_files = false;
     disk.replaces_lock = false;
+    disk.interrupts = false;
 }
 
 /* `but` is not asked for; NULL: everything is. */
@@ -372,6 +380,24 @@ static void p02_p10_without_room_for_a_copy_it_is_written_over_itself_and_synced
     (void)state;
     after_a_death(true, false, ".fresh");
     after_a_death(true, true, ".fresh");
+}
+
+/* A signal is no fault of the disk: what it interrupted is done again, and nothing latches. */
+static void p02_a_write_that_was_interrupted_is_made_again(void **state)
+{
+    struct place place;
+    struct mw_journal_stats stats;
+    (void)state;
+    new_place(&place, true);
+    void *journal = open_journal(&place);
+    disk.interrupts = true;
+    append_some(journal, 9);
+    ops->stats(journal, &stats);
+    assert_false(stats.latched);
+    assert_true(stats.reserve_held);
+    disk.interrupts = false;
+    close_journal(journal);
+    leave_place(&place);
 }
 
 static void p02_a_journal_whose_sync_failed_is_not_closed_as_clean(void **state)
@@ -620,6 +646,7 @@ int main(void)
         cmocka_unit_test(p01_p04_nothing_is_unsynced_when_it_is_promised),
         cmocka_unit_test(p02_after_a_death_the_last_segment_is_synced_afresh),
         cmocka_unit_test(p02_p10_without_room_for_a_copy_it_is_written_over_itself_and_synced),
+        cmocka_unit_test(p02_a_write_that_was_interrupted_is_made_again),
         cmocka_unit_test(p02_a_journal_whose_sync_failed_is_not_closed_as_clean),
         cmocka_unit_test(p04_the_head_is_synced_with_the_first_frame_after_a_second),
         cmocka_unit_test(p03_a_repair_leaves_nothing_to_sync),
