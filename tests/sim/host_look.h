@@ -20,6 +20,7 @@ struct look {
     uint32_t rung_count;
     mw_seq began[LOOK_RINGS_MAX]; /* asks whose effect began in this life */
     uint32_t began_count;
+    uint32_t fulls; /* appends in a row that found no room */
     uint64_t rings, steps, quiet_turns, blobs, late, promotions;
     char bundles[LOOK_BUNDLES_MAX][MW_SHA256_HEX]; /* that were ever to be promoted in this seed */
     uint32_t bundle_count;
@@ -31,6 +32,7 @@ static void look_begin_life(void)
 {
     look.rung_count = 0;
     look.began_count = 0;
+    look.fulls = 0;
 }
 
 /* ---- the journal ---- */
@@ -198,6 +200,7 @@ static enum mw_rc look_append(void *self, uint64_t first, uint32_t count, struct
     WORLD_CHECK(rc == MW_OK || rc == MW_E_FULL || (rc == MW_E_IO && world.faulted),
                 "append of record %lu: %s", (unsigned long)first, err->text);
     world.latched = rc == MW_E_IO;
+    look.fulls = rc == MW_E_FULL ? look.fulls + 1 : 0;
     if (rc == MW_OK) {
         mw_buf_put(&world.sure, lines);
         world.sure_seq += count;
@@ -301,6 +304,10 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
         oracle_same(rig, "P16: after a restart");
         world.compared = true;
     }
+    /* A frame is tried twice, the second time without the reserve; a third time only after the host has heard of it. */
+    WORLD_CHECK(look.fulls < 3 || !mw_request_begins(request->kind),
+                "P10: %s is decided, and for what was decided before it there is no room",
+                mw_request_info(request->kind)->name);
     if (request->kind == MW_REQ_RING_TIMER)
         look_at_ring(core, request);
     if (request->kind == MW_REQ_RECORD_PROMOTION)
