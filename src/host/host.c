@@ -75,7 +75,9 @@ static void replay(uv_work_t *work)
         mw_host_log(host, "warning", "journal.torn",
                     "%lu bytes of an unfinished frame are kept in %s",
                     (unsigned long)opened.torn_bytes, opened.torn_file);
-    host->durable = host->core.world.last_seq;
+    if (host->start_rc ==
+        MW_OK) /* else what was read need not be on the disk, and nobody is shown it */
+        host->durable = host->core.world.last_seq;
     if (host->start_rc == MW_OK)
         host->start_rc = end_leftovers(host, &host->start_err);
     if (host->start_rc == MW_OK)
