@@ -599,6 +599,11 @@ static unsigned view(void *self, struct mw_str name, const struct mw_api_query *
 {
     struct mw_host *host = self;
     struct mw_view_query asked = {.name = name};
+    if (host->replaying) { /* what is read is not settled yet (P01) */
+        mw_api_error_body(out, MW_E_CONFLICT, MW_STR("the host is starting: ask again"),
+                          MW_STR_NONE);
+        return 503;
+    }
     if (mw_str_is(name, "state") && host->read_only_for == 0)
         return state(host, out);
     if (mw_str_is(name, "stats"))

@@ -258,11 +258,14 @@ static void note_changes(struct mw_host *host, struct mw_frame *frame)
 static void keep_asking_lines(struct mw_host *host, struct mw_str lines, mw_seq first)
 {
     mw_seq seq = first;
+    uint32_t i = 0; /* asks are opened in the order of their records */
     for (size_t at = 0; at < lines.len; seq++) {
         size_t end = mw_str_find(lines, '\n', at);
-        for (uint32_t i = 0; i < host->core.ask_change_count; i++)
-            if (host->core.ask_changes[i].opened && host->core.ask_changes[i].seq == seq)
-                mw_host_ask_opened(host, seq, mw_str_sub(lines, at, end - at));
+        while (i < host->core.ask_change_count &&
+               (!host->core.ask_changes[i].opened || host->core.ask_changes[i].seq < seq))
+            i++;
+        if (i < host->core.ask_change_count && host->core.ask_changes[i].seq == seq)
+            mw_host_ask_opened(host, seq, mw_str_sub(lines, at, end - at));
         at = end + 1;
     }
 }

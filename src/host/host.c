@@ -75,9 +75,6 @@ static void replay(uv_work_t *work)
         mw_host_log(host, "warning", "journal.torn",
                     "%lu bytes of an unfinished frame are kept in %s",
                     (unsigned long)opened.torn_bytes, opened.torn_file);
-    if (host->start_rc ==
-        MW_OK) /* else what was read need not be on the disk, and nobody is shown it */
-        host->durable = host->core.world.last_seq;
     if (host->start_rc == MW_OK)
         host->start_rc = end_leftovers(host, &host->start_err);
     if (host->start_rc == MW_OK)
@@ -105,6 +102,7 @@ static void after_replay(uv_work_t *work, int status)
         stop_at_start(host, host->start_rc, &host->start_err);
         return;
     }
+    host->durable = host->core.world.last_seq; /* of a start that failed nothing is believed */
     mw_poison_replay_over(host);
     host->core.world.mem.ceiling_bytes = host->memory_bytes; /* what is there already stays */
     mw_host_commit_start(host);

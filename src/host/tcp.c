@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HTTP_PORT 80u
 #define TOKEN_BYTES 32
 
 union address {
@@ -58,10 +59,10 @@ static bool read_address(struct mw_str text, union address *ret, socklen_t *ret_
            !IN6_IS_ADDR_UNSPECIFIED(&ret->v6.sin6_addr);
 }
 
-/* What requests have to call us: the address as it is bound, and localhost where it is that. */
+/* What requests have to call us: the address as it is bound, and localhost where it is that. The port that HTTP has by itself nobody names. */
 static void name_hosts(const union address *bound, struct mw_api_guard *guard)
 {
-    char text[INET6_ADDRSTRLEN] = "";
+    char text[INET6_ADDRSTRLEN] = "", colon[8] = "";
     bool v4 = bound->any.sa_family == AF_INET;
     unsigned port = ntohs(v4 ? bound->v4.sin_port : bound->v6.sin6_port);
     bool loopback = v4 ? (ntohl(bound->v4.sin_addr.s_addr) >> 24) == 127
@@ -69,9 +70,11 @@ static void name_hosts(const union address *bound, struct mw_api_guard *guard)
     (void)inet_ntop(bound->any.sa_family,
                     v4 ? (const void *)&bound->v4.sin_addr : (const void *)&bound->v6.sin6_addr,
                     text, sizeof(text));
-    snprintf(guard->hosts[0], sizeof(guard->hosts[0]), v4 ? "%s:%u" : "[%s]:%u", text, port);
+    if (port != HTTP_PORT)
+        snprintf(colon, sizeof(colon), ":%u", port);
+    snprintf(guard->hosts[0], sizeof(guard->hosts[0]), v4 ? "%s%s" : "[%s]%s", text, colon);
     if (loopback)
-        snprintf(guard->hosts[1], sizeof(guard->hosts[1]), "localhost:%u", port);
+        snprintf(guard->hosts[1], sizeof(guard->hosts[1]), "localhost%s", colon);
 }
 
 static enum mw_rc make_token(int folder, char token[MW_API_TOKEN_TEXT], struct mw_err *err)

@@ -36,15 +36,16 @@ struct remotes {
     mw_seq given[REMOTE_GIVEN_MAX]; /* fences, in this life */
     uint32_t given_count;
     uint64_t tasks, recorded, late, gone;
-    int64_t
-        return_ns; /* until then a task is kept for the worker who had it from a host that was killed; 0: not known to the next one */
+    mw_seq kept[REMOTE_GIVEN_MAX]; /* what the host before this one gave, if it was killed */
+    uint32_t kept_count;
+    int64_t return_ns; /* until then it is kept for those who have it */
 };
 
 static struct remotes remotes;
 
 static void remotes_begin(void)
 {
-    remotes.given_count = 0;
+    remotes.given_count = remotes.kept_count = 0;
     memset(remotes.all, 0, sizeof remotes.all);
     for (uint32_t i = 0; i < REMOTES; i++) {
         remotes.all[i].call.remote = &remotes.all[i];
@@ -70,8 +71,10 @@ static int64_t remotes_next_ns(void)
 /* kept: the next host knows what was leased (leases.h). */
 static void remotes_host_gone(bool kept)
 {
+    remotes.kept_count = kept ? remotes.given_count : 0;
+    memcpy(remotes.kept, remotes.given, remotes.kept_count * sizeof remotes.kept[0]);
     remotes.given_count = 0;
-    remotes.return_ns = kept ? world.now_ns + REMOTE_RETURN_NS : 0;
+    remotes.return_ns = world.now_ns + REMOTE_RETURN_NS;
     for (uint32_t i = 0; i < REMOTES; i++) {
         remotes.all[i].call.state = CALL_NONE;
         remotes.all[i].at_ns = loop_soon();
@@ -180,6 +183,14 @@ static bool remote_has(const struct remote *remote, mw_seq fence)
     return false;
 }
 
+static bool remote_is_kept(mw_seq fence)
+{
+    for (uint32_t i = 0; i < remotes.kept_count; i++)
+        if (remotes.kept[i] == fence)
+            return world.now_ns < remotes.return_ns;
+    return false;
+}
+
 /* P01: durable before it is handed out. P06: open, handed out once in a life of the host, and kept for whoever had it before. */
 static void remote_takes(struct remote *remote, const struct mw_tape *tape, uint32_t node)
 {
@@ -192,7 +203,7 @@ static void remote_takes(struct remote *remote, const struct mw_tape *tape, uint
         WORLD_CHECK(remotes.given[i] != fence, "P06: task %lu is given to two workers",
                     (unsigned long)fence);
     for (uint32_t i = 0; i < REMOTES; i++) {
-        WORLD_CHECK(!remote_has(&remotes.all[i], fence) || world.now_ns >= remotes.return_ns,
+        WORLD_CHECK(!remote_has(&remotes.all[i], fence) || !remote_is_kept(fence),
                     "P06: task %lu is given to another while its worker may come back",
                     (unsigned long)fence);
         remote_forgets(&remotes.all[i], fence);
