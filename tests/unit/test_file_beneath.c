@@ -74,8 +74,8 @@ static void p17_a_plain_path_does_not_climb(void **state)
                                         "a/../b",
                                         "a\\b",
                                         "a\nb",
-                                        "a\x7f"
-                                        "b",
+                                        ("a\x7f"
+                                         "b"),
                                         "\xff"};
     (void)state;
     for (size_t i = 0; i < MW_COUNT(plain); i++)
