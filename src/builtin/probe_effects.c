@@ -43,15 +43,15 @@ struct mw_str probe_record_field(struct probe *p, uint32_t record, struct mw_str
     return probe_node_json(&p->scratch, &tape, mw_node_get_str(&tape, 0, field));
 }
 
+/* passed_ns: from the answer before this one to when this was asked. How long the answer took says nothing: the service may have set its time at once. */
 static void check_moved(struct probe *p, uint32_t record, const struct probe_answer *answer,
-                        struct mw_str name)
+                        int64_t passed_ns, struct mw_str name)
 {
     struct mw_tape old;
     if (mw_json_parse(&p->scratch, p->records[record].json, &old, NULL) != MW_OK)
         return;
     struct mw_str before = mw_node_get_text(&old, 0, "updatedAt");
     struct mw_str after = mw_node_get_text(&answer->tape, 0, "updatedAt");
-    int64_t passed_ns = mw_now_monotonic_ns() - p->records[record].changed_ns;
     bool fine = mw_str_find(before, '.', 0) != SIZE_MAX;
     if (passed_ns > (fine ? FINE_CLOCK_NS : COARSE_CLOCK_NS))
         (void)probe_judge(p, !mw_str_eq(before, after),
@@ -69,6 +69,7 @@ bool probe_change_by(struct probe *p, uint32_t index, uint32_t record, struct mw
                             .path = probe_path(p, use_case, p->records[record].id),
                             .owner = p->records[record].owner,
                             .body = body};
+    int64_t passed_ns = mw_now_monotonic_ns() - p->records[record].changed_ns;
     if (!probe_expect(p, name, &ask, 200, &answer))
         return false;
     struct mw_str difference =
@@ -77,7 +78,7 @@ bool probe_change_by(struct probe *p, uint32_t index, uint32_t record, struct mw
                             "exactly its field and updatedAt change", difference);
     p->records[record].last = index;
     if (same)
-        check_moved(p, record, &answer, use_case->name);
+        check_moved(p, record, &answer, passed_ns, use_case->name);
     if (answer.tape.count > 0 && mw_node_get_text(&answer.tape, 0, "id").len > 0)
         probe_record_update(p, record, &answer.tape, 0);
     return same;
