@@ -52,7 +52,7 @@ under_valgrind() {
     for label in unit conformance sim; do
         env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label "$label" --tally "$total" --timeout 7200 \
             --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
-            --skip stage --skip promot --skip commit --skip beneath --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
+            --skip stage --skip promot --skip commit --skip beneath --skip api_guard --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
     done
 }
 

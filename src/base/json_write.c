@@ -80,8 +80,8 @@ static void put_control(struct mw_buf *buf, unsigned char c)
 
 static void put_quoted(struct mw_buf *buf, struct mw_str value)
 {
-    const char *at = value.ptr;
-    const char *end = value.ptr + value.len;
+    const char *at = value.len > 0 ? value.ptr : ""; /* nothing is added to no place at all */
+    const char *end = at + value.len;
     if (json_skip_plain(at, end) == end && mw_buf_room(buf, value.len + 2)) {
         char *to = buf->ptr + buf->len;
         to[0] = '"';

@@ -137,7 +137,9 @@ static uint64_t check_lines(const struct mw_buf *got, uint64_t after)
     for (size_t at = (size_t)(start - text.ptr) + 4; at < text.len;) {
         size_t size = 0;
         int digits = 0;
-        if (sscanf(text.ptr + at, "%zx%n", &size, &digits) != 1 || size == 0)
+        char number[24];
+        (void)snprintf(number, sizeof number, "%.*s", MW_STR_ARG(mw_str_sub(text, at, 20)));
+        if (sscanf(number, "%zx%n", &size, &digits) != 1 || size == 0)
             break;
         at += (size_t)digits + 2;
         mw_buf_put(&body, mw_str_sub(text, at, size));

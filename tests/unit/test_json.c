@@ -370,6 +370,19 @@ static void the_writer_puts_commas_and_escapes(void **state)
     assert_int_equal(mw_json_parse(&arena, mw_buf_str(&buf), &again, NULL), MW_OK);
 }
 
+/* Under UBSan: no place is counted from where there is no text. */
+static void a_text_that_is_nowhere_is_written_empty(void **state)
+{
+    char room[16];
+    struct mw_buf buf;
+    struct mw_json json;
+    (void)state;
+    mw_buf_init(&buf, room, sizeof room);
+    mw_json_init(&json, &buf);
+    mw_json_str(&json, MW_STR_NONE);
+    assert_str(mw_buf_str(&buf), "\"\"");
+}
+
 static void a_buffer_that_is_too_small_is_said_to_be_and_holds_the_beginning(void **state)
 {
     char all[512], room[512];
@@ -429,6 +442,7 @@ int main(void)
         cmocka_unit_test(numbers_are_ordered_exactly),
         cmocka_unit_test(numbers_give_their_whole_part),
         cmocka_unit_test(the_writer_puts_commas_and_escapes),
+        cmocka_unit_test(a_text_that_is_nowhere_is_written_empty),
         cmocka_unit_test(a_buffer_that_is_too_small_is_said_to_be_and_holds_the_beginning),
         cmocka_unit_test(special_bytes_are_found_at_every_offset),
     };
