@@ -47,12 +47,13 @@ under_valgrind() {
     echo "== valgrind"
     MW_TESTS=ON tools/build.sh release tests
     # Short forms: memcheck makes everything thirty times slower. Left out, each for a reason: what opens files with openat2, which Debian's valgrind
-    # does not know (the stage, promotion and what stands on them; they run under both sanitizers above); what watches its children's system
-    # calls, counts processes or lays rules on itself (crash, exec, sandbox); the simulated host, whose calls are answered by the test.
+    # does not know (the stage, promotion, templates, the port's token and what stands on them; they run under both sanitizers above); what watches
+    # its children's system calls, counts processes, lays rules on itself or gives them little time (crash, exec, sandbox, probe); the simulated
+    # host, whose calls are answered by the test.
     for label in unit conformance sim; do
         env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label "$label" --tally "$total" --timeout 7200 \
             --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
-            --skip stage --skip promot --skip commit --skip beneath --skip api_guard --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
+            --skip stage --skip promot --skip commit --skip beneath --skip api_guard --skip render --skip probe --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
     done
 }
 

@@ -97,6 +97,14 @@ static void remote_put_answer(const struct remote_task *task, struct mw_buf *bod
                       world_chance(50) ? "true" : "false");
 }
 
+static bool remote_has(const struct remote *remote, mw_seq fence)
+{
+    for (uint32_t i = 0; i < remote->count; i++)
+        if (remote->tasks[i].fence == fence)
+            return true;
+    return false;
+}
+
 /* Those that are done, and now and then one that was answered before. */
 static uint32_t remote_put_answers(struct remote *remote, struct mw_buf *body)
 {
@@ -109,7 +117,8 @@ static uint32_t remote_put_answers(struct remote *remote, struct mw_buf *body)
         remote_put_answer(task, body);
         task->sent = true;
     }
-    if (remote->before.fence != 0 && world_chance(10)) {
+    if (remote->before.fence != 0 && world_chance(10) &&
+        !remote_has(remote, remote->before.fence)) {
         mw_buf_put_z(body, count++ > 0 ? "," : "");
         remote_put_answer(&remote->before, body);
         remote->before.fence = 0;
@@ -173,14 +182,6 @@ static void remote_forgets(struct remote *remote, mw_seq fence)
             remote->before = remote->tasks[i];
             remote->tasks[i--] = remote->tasks[--remote->count];
         }
-}
-
-static bool remote_has(const struct remote *remote, mw_seq fence)
-{
-    for (uint32_t i = 0; i < remote->count; i++)
-        if (remote->tasks[i].fence == fence)
-            return true;
-    return false;
 }
 
 static bool remote_is_kept(mw_seq fence)
