@@ -95,12 +95,7 @@ static enum mw_rc read_given(struct brought *brought, struct mw_tree *ret_base)
     const struct mw_tree **list = mw_heap_alloc((brought->input_count + 1) * sizeof(*list));
     enum mw_rc rc = MW_OK;
     for (uint32_t i = 0; rc == MW_OK && i < brought->input_count; i++) {
-        struct mw_buf text = mw_heap_buf();
-        rc = mw_blob_get(&brought->host->blobs, brought->inputs[i], MW_BLOB_BYTES_MAX, &text,
-                         &brought->err);
-        if (rc == MW_OK)
-            rc = mw_tree_parse(mw_buf_str(&text), &trees[i], &brought->err);
-        mw_heap_buf_free(&text);
+        rc = mw_tree_load(&brought->host->blobs, brought->inputs[i], &trees[i], &brought->err);
         list[i] = &trees[i];
     }
     if (rc == MW_OK)
@@ -110,14 +105,6 @@ static enum mw_rc read_given(struct brought *brought, struct mw_tree *ret_base)
     free(trees);
     free(list);
     return rc;
-}
-
-static bool owns(const struct brought *brought, struct mw_str path)
-{
-    for (uint32_t i = 0; i < brought->owns_count; i++)
-        if (mw_glob_match(brought->owns[i], path))
-            return true;
-    return false;
 }
 
 static enum mw_rc refuse_others(struct brought *brought, const struct mw_buf *others)
@@ -149,7 +136,7 @@ static enum mw_rc choose(struct brought *brought, const struct mw_tree *base,
         const struct mw_tree_change *change = &diff.changes[i];
         if (change->after == NULL)
             continue;
-        if (owns(brought, change->path))
+        if (mw_tree_owns(brought->owns, brought->owns_count, change->path))
             mw_tree_add(ret_changed, change->after);
         else if (other_count++ < NAMES_MAX)
             mw_buf_printf(&others, "%s%.*s", other_count > 1 ? ", " : "", MW_STR_ARG(change->path));

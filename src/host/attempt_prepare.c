@@ -48,18 +48,6 @@ static enum mw_rc make_folder(struct mw_run_attempt *attempt)
     return make_new(tmp, 0700, &there, &attempt->err);
 }
 
-static enum mw_rc read_tree(struct mw_run_attempt *attempt, const char *sha256,
-                            struct mw_tree *ret_tree)
-{
-    struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc =
-        mw_blob_get(&attempt->host->blobs, sha256, MW_BLOB_BYTES_MAX, &text, &attempt->err);
-    if (rc == MW_OK)
-        rc = mw_tree_parse(mw_buf_str(&text), ret_tree, &attempt->err);
-    mw_heap_buf_free(&text);
-    return rc;
-}
-
 /* Nothing is given and nothing is taken: its folder is only a place to be, and serves as TMPDIR too. */
 bool mw_attempt_is_words(const struct mw_run_attempt *attempt)
 {
@@ -72,7 +60,8 @@ static enum mw_rc make_files(struct mw_run_attempt *attempt, struct mw_tree *tre
     const struct mw_tree **list = mw_heap_alloc((attempt->input_count + 1) * sizeof(*list));
     enum mw_rc rc = MW_OK;
     for (uint32_t i = 0; rc == MW_OK && i < attempt->input_count; i++) {
-        rc = read_tree(attempt, attempt->inputs[i].files_sha256, &trees[i]);
+        rc = mw_tree_load(&attempt->host->blobs, attempt->inputs[i].files_sha256, &trees[i],
+                          &attempt->err);
         list[i] = &trees[i];
     }
     if (rc == MW_OK)

@@ -47,12 +47,8 @@ static void assemble(struct effect *effect)
     struct mw_tree whole = {0};
     effect->rc = MW_OK;
     for (uint32_t i = 0; effect->rc == MW_OK && i < effect->file_list_count; i++) {
-        struct mw_buf text = mw_heap_buf();
-        effect->rc = mw_blob_get(&effect->host->blobs, effect->file_lists[i], MW_BLOB_BYTES_MAX,
-                                 &text, &effect->err);
-        if (effect->rc == MW_OK)
-            effect->rc = mw_tree_parse(mw_buf_str(&text), &trees[i], &effect->err);
-        mw_heap_buf_free(&text);
+        effect->rc =
+            mw_tree_load(&effect->host->blobs, effect->file_lists[i], &trees[i], &effect->err);
         list[i] = &trees[i];
     }
     if (effect->rc == MW_OK)

@@ -6,18 +6,14 @@
 /* The list of files, and every file of it. */
 static enum mw_rc has_tree(struct mw_host *host, struct mw_str sha256, struct mw_err *err)
 {
-    struct mw_buf text = mw_heap_buf();
     struct mw_tree tree = {0};
     mw_autofree char *name = mw_heap_copy(sha256);
-    enum mw_rc rc = mw_blob_get(&host->blobs, name, MW_BLOB_BYTES_MAX, &text, err);
-    if (rc == MW_OK)
-        rc = mw_tree_parse(mw_buf_str(&text), &tree, err);
+    enum mw_rc rc = mw_tree_load(&host->blobs, name, &tree, err);
     for (uint32_t i = 0; rc == MW_OK && i < tree.count; i++)
         if (!mw_blob_has(&host->blobs, tree.files[i].sha256))
             rc = MW_FAIL(err, MW_E_MISSING, "the body of '%.*s' (%s) is not there",
                          MW_STR_ARG(tree.files[i].path), tree.files[i].sha256);
     mw_tree_free(&tree);
-    mw_heap_buf_free(&text);
     return rc;
 }
 

@@ -325,17 +325,32 @@ void mw_tree_diff_words(const struct mw_tree_diff *diff, uint32_t names_max, str
         mw_buf_printf(buf, " (and %u more)", diff->count - names_max);
 }
 
+enum mw_rc mw_tree_load(const struct mw_blobs *blobs, const char *sha256, struct mw_tree *ret_tree,
+                        struct mw_err *err)
+{
+    struct mw_buf text = mw_heap_buf();
+    enum mw_rc rc = mw_blob_get(blobs, sha256, MW_BLOB_BYTES_MAX, &text, err);
+    if (rc == MW_OK)
+        rc = mw_tree_parse(mw_buf_str(&text), ret_tree, err);
+    mw_heap_buf_free(&text);
+    return rc;
+}
+
+bool mw_tree_owns(const struct mw_str *patterns, uint32_t pattern_count, struct mw_str path)
+{
+    for (uint32_t i = 0; i < pattern_count; i++)
+        if (mw_glob_match(patterns[i], path))
+            return true;
+    return false;
+}
+
 void mw_tree_violations(const struct mw_tree_diff *diff, const struct mw_str *patterns,
                         uint32_t pattern_count, struct mw_tree_diff *ret_diff)
 {
     struct mw_tree_diff found = {.changes = mw_heap_alloc(sizeof(*found.changes) * diff->count)};
-    for (uint32_t i = 0; i < diff->count; i++) {
-        bool owned = false;
-        for (uint32_t p = 0; p < pattern_count && !owned; p++)
-            owned = mw_glob_match(patterns[p], diff->changes[i].path);
-        if (!owned)
+    for (uint32_t i = 0; i < diff->count; i++)
+        if (!mw_tree_owns(patterns, pattern_count, diff->changes[i].path))
             found.changes[found.count++] = diff->changes[i];
-    }
     *ret_diff = found;
 }
 

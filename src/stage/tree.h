@@ -62,6 +62,9 @@ void mw_tree_text(const struct mw_tree *tree,
 void mw_tree_digest(const struct mw_tree *tree, char ret_sha256[MW_SHA256_HEX]);
 /* Reads a canonical text back; anything else is MW_E_INPUT. */
 MW_MUST enum mw_rc mw_tree_parse(struct mw_str text, struct mw_tree *ret_tree, struct mw_err *err);
+/* The canonical text that a blob holds. */
+MW_MUST enum mw_rc mw_tree_load(const struct mw_blobs *blobs, const char *sha256,
+                                struct mw_tree *ret_tree, struct mw_err *err);
 const struct mw_tree_file *mw_tree_find(const struct mw_tree *tree, struct mw_str path);
 
 enum mw_tree_change_kind { MW_TREE_ADDED, MW_TREE_CHANGED, MW_TREE_REMOVED };
@@ -85,6 +88,8 @@ void mw_tree_diff_words(const struct mw_tree_diff *diff, uint32_t names_max, str
 
 /* `*` stands for anything within one part, `**` as a whole part for any number of parts (at the end: at least one). */
 bool mw_glob_match(struct mw_str pattern, struct mw_str path);
+/* The path matches one of the patterns. */
+bool mw_tree_owns(const struct mw_str *patterns, uint32_t pattern_count, struct mw_str path);
 /* The changes whose path matches none of the patterns: what an agent had no right to touch. */
 void mw_tree_violations(const struct mw_tree_diff *diff, const struct mw_str *patterns,
                         uint32_t pattern_count, struct mw_tree_diff *ret_diff);

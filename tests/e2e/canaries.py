@@ -5,24 +5,13 @@ import json
 import os
 import urllib.parse
 
-from crash_lib import World, agent_text, finish, prove, until, want
+from crash_lib import WORKFLOW, World, agent_text, finish, prove, until, want
 
 CANARY = 'cn4ry/"7&S3cret+Value%42'
 FORMS = {"plain": CANARY, "json": json.dumps(CANARY)[1:-1], "url": urllib.parse.quote(CANARY, safe="-_.~"),
          "base64": base64.b64encode(CANARY.encode()).decode().rstrip("=")}
 # What is longer than 1 KiB is kept as a body of its own, what is shorter in the record.
 SIZES = {"short": 10, "long": 3000}
-WORKFLOW = """\
-workflow: {name}
-purpose: One task, on its own.
-roles:
-  maker: {{task: {{skill: {skill}, expects: ThingMade}}}}
-start:
-  - role: maker
-handoffs:
-  - {{on: ThingMade, complete: true}}
-limits: {{iterations: 2, timeout: 5m}}
-"""
 # Says everything that it was given, in every form, and how long the secret was: so it had it.
 BLAB = """#!/usr/bin/python3 -IS
 import base64, json, os, sys, urllib.parse

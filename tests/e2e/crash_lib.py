@@ -19,6 +19,18 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else str(TOP / "build/release/millwright")
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 NIGHT = bool(os.environ.get("MW_NIGHT"))
+# A workflow with one task of one skill.
+WORKFLOW = """\
+workflow: {name}
+purpose: One task, on its own.
+roles:
+  maker: {{task: {{skill: {skill}, expects: ThingMade}}}}
+start:
+  - role: maker
+handoffs:
+  - {{on: ThingMade, complete: true}}
+limits: {{iterations: 2, timeout: 5m}}
+"""
 PROMPT = "Build a TaskService with File storage"
 failed = 0
 

@@ -4,19 +4,8 @@ import json
 import os
 import subprocess
 
-from crash_lib import PROGRAM, Unix, World, alive, agent_text, finish, prove, until, want
+from crash_lib import PROGRAM, WORKFLOW, Unix, World, alive, agent_text, finish, prove, until, want
 
-WORKFLOW = """\
-workflow: {name}
-purpose: One task, on its own.
-roles:
-  maker: {{task: {{skill: {skill}, expects: ThingMade}}}}
-start:
-  - role: maker
-handoffs:
-  - {{on: ThingMade, complete: true}}
-limits: {{iterations: 2, timeout: 5m}}
-"""
 POLICY = """\
 policies:
   - {{name: quick, skills: [{skill}], attempts: {attempts}, reroutes: 0, timeout: {timeout}, backoff: {{base: {base}, factor: 1, cap: {base}}},
