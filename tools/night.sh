@@ -26,16 +26,17 @@ checked() {
 
 sanitized() {
     preset=$1
-    shift
+    seeds=$2
+    shift 2
     echo "== $preset"
     if ! MW_TESTS=ON tools/build.sh "$preset" tests millwright; then
         echo "0 1 0" >>"$total"
         return
     fi
-    # The long forms ran without it, and more of the same teaches a sanitizer nothing: short forms, but two thousand seeds. Programs need address
-    # space without limit and more time; leaks of a test's own set-up are not the product's.
+    # The long forms ran without it, and more of the same teaches a sanitizer nothing: short forms, with some seeds more ($seeds). Programs need
+    # address space without limit and more time; leaks of a test's own set-up are not the product's.
     for label in unit conformance sim; do
-        env -u MW_NIGHT MW_SUMMARY='' MW_SEEDS=2000 ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
+        env -u MW_NIGHT MW_SUMMARY='' MW_SEEDS="$seeds" ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
             UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
             tools/run_tests.py --build "build/$preset" --label "$label" --tally "$total" --timeout 7200 "$@" || true
     done
@@ -66,10 +67,11 @@ planted() {
 for part in "$@"; do
     case "$part" in
     check) checked ;;
-    asan) sanitized asan ;;
+    asan) sanitized asan 2000 ;;
     tsan)
-        # The sanitizer's own thread is one process more than test_exec counts; the simulated host's threads are none, and change stacks by themselves.
-        sanitized tsan --skip test_exec --skip sim_host
+        # The sanitizer's own thread is one process more than test_exec counts; the simulated host's threads are none, and change stacks by
+        # themselves; the simulated core is one thread, where a race has nobody to run against.
+        sanitized tsan 200 --skip test_exec --skip sim_host
         ;;
     valgrind) under_valgrind ;;
     planted) planted ;;
