@@ -71,8 +71,8 @@ def main():
             if done.returncode != 0:
                 raise SystemExit(f"bench: gen ended with {done.returncode}: {done.stderr[-2000:]}")
             records = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
-            begun = {record["seq"]: micros(record["timestamp"]) for record in records if record.get("kind") == "task.dispatched"}
-            busy = [(begun[record["fence"]], micros(record["timestamp"])) for record in records if record.get("fence") in begun and record.get("kind") == "task.result"]
+            asked = {record["messageId"]: micros(record["timestamp"]) for record in records if record.get("kind") == "task.dispatched"}
+            busy = [(asked[record["causationId"]], micros(record["timestamp"])) for record in records if record.get("kind") == "task.result" and record["causationId"] in asked]
             agents = covered(busy) / 1e6
             tell("build", "from prompt to draft", seconds, "s", f"{len(busy)} tasks by the first-party agents, checks included")
             tell("build", "of it no agent worked", seconds - agents, "s", "start of the host, control plane, staging")

@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "cli/render.h"
+#include "msg/msg.h"
 
 struct record {
     struct mw_trail *trail;
@@ -106,6 +107,8 @@ void mw_trail_take(struct mw_trail *trail, const struct mw_tape *tape)
     record.kind = mw_node_get_text(tape, 0, "kind");
     record.seq = number_of(&record, 0, "seq");
     record.scope = number_of(&record, 0, "scopeItem");
+    if (record.scope == 0)
+        record.scope = mw_scope_of_session(text_of(&record, 0, "sessionId"), record.seq);
     (void)mw_utc_us(mw_node_get_text(tape, 0, "timestamp"), &record.at_us);
     if (record.seq != 0 && record.seq <= trail->last_seq)
         return; /* a stream that was opened again may repeat */

@@ -407,7 +407,7 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
                                           : event->trace;
     follow(step, info->becomes, to, event);
     if (ended != NULL)
-        follow(step, MW_REQ_NOTE_ENDED, event->owner, ended);
+        follow(step, MW_REQ_NOTE_ENDED, mw_world_item(&core->world, item)->owner, ended);
 }
 
 /* ---- replay ---- */

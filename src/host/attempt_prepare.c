@@ -142,7 +142,10 @@ static void write_task(struct mw_run_attempt *attempt, const struct mw_tree *tre
     mw_json_object(&json);
     for (size_t i = 0; i < MW_COUNT(envelope); i++)
         copy_member(attempt, &json, envelope[i]);
-    mw_json_kstr(&json, "domain", mw_node_get_text(record, routing, "domain"));
+    mw_json_kstr(&json, "domain",
+                 mw_node_get(record, routing, "domain") != MW_NODE_NONE
+                     ? mw_node_get_text(record, routing, "domain")
+                     : MW_STR("*"));
     mw_json_kobject(&json, "payload");
     for (uint32_t key = mw_node_first(record, payload); key != MW_NODE_NONE;
          key = mw_node_after(record, payload, key)) {

@@ -353,14 +353,17 @@ void mw_worker_call_answer(struct mw_worker_call *call, uint32_t task_count)
     free(call);
 }
 
-/* The domain that it was routed for stands in the routing trail. */
+/* The domain that it was routed for stands in the routing trail, before the candidates, whose matches are called so too; "*" is left out. */
 static struct mw_str domain_of(struct mw_str line)
 {
-    static const char routing[] = "\"routing\":{", domain[] = "\"domain\":";
+    static const char routing[] = "\"routing\":{",
+                      domain[] = "\"domain\":", candidates[] = "\"candidates\":";
     const char *from = memmem(line.ptr, line.len, routing, sizeof(routing) - 1);
-    const char *end = line.ptr + line.len;
+    const char *end = from == NULL ? NULL
+                                   : memmem(from, (size_t)(line.ptr + line.len - from), candidates,
+                                            sizeof(candidates) - 1);
     const char *at =
-        from != NULL ? memmem(from, (size_t)(end - from), domain, sizeof(domain) - 1) : NULL;
+        end != NULL ? memmem(from, (size_t)(end - from), domain, sizeof(domain) - 1) : NULL;
     if (at == NULL)
         return MW_STR("\"*\"");
     size_t start = (size_t)(at - line.ptr) + sizeof(domain) - 1;

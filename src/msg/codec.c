@@ -3,6 +3,7 @@
 #include <string.h>
 
 static bool is_set(const struct field *field, const struct mw_event *event);
+static bool is_said(const struct field *field, const struct mw_event *event, uint8_t implies);
 static void write_value(const struct field *field, const struct mw_event *event,
                         struct mw_json *json);
 static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tape, uint32_t object,
@@ -13,9 +14,10 @@ static bool read_value(struct mw_arena *arena, const struct field *field,
 static void write_members(const struct mw_event *event, enum field_place place,
                           struct mw_json *json)
 {
+    uint8_t implies = event_implies(event->kind);
     for (size_t i = 0; i < MW_COUNT(fields); i++) {
         const struct field *field = &fields[i];
-        if (field->place != place || !is_set(field, event))
+        if (field->place != place || !is_said(field, event, implies))
             continue;
         mw_json_key_written(json, (struct mw_str){field->written, field->key_len + 3u});
         write_value(field, event, json);
@@ -43,6 +45,12 @@ void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
     }
     mw_json_object_end(&json);
     mw_buf_put_c(buf, '\n');
+}
+
+static bool is_said(const struct field *field, const struct mw_event *event, uint8_t implies)
+{
+    return (field->implied & implies) != 0 ? event_must_say(event, field->implied)
+                                           : is_set(field, event);
 }
 
 static bool is_set(const struct field *field, const struct mw_event *event)
@@ -110,6 +118,7 @@ enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_e
     struct mw_tape tape;
     struct mw_event event;
     if (event_read_quick(line, &event)) {
+        event_fill_implied(&event);
         *ret_event = event;
         return MW_OK;
     }
@@ -124,10 +133,13 @@ enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_e
     if (event.kind == MW_EVENT_COUNT)
         return MW_FAIL(err, MW_E_CORRUPT, "record kind '%.*s' is not known to this release",
                        MW_STR_ARG(kind));
+    event_begin_implied(&event);
     rc = read_members(arena, &tape, 0, PLACE_ENV, &event, err);
-    if (rc == MW_OK)
-        *ret_event = event;
-    return rc;
+    if (rc != MW_OK)
+        return rc;
+    event_fill_implied(&event);
+    *ret_event = event;
+    return MW_OK;
 }
 
 /* The JSON text of a value. Containers and numbers keep theirs on the tape; the others are written again. */

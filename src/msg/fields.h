@@ -1,5 +1,5 @@
 /*
- * fields.h - private to codec.c and quick.c: what an event's members are called, where they stand on the wire and where in memory.
+ * fields.h - private to codec.c, quick.c and implied.c: what an event's members are called, where they stand on the wire and where in memory.
  */
 #ifndef MW_MSG_FIELDS_H
 #define MW_MSG_FIELDS_H
@@ -9,18 +9,29 @@
 enum field_type { FIELD_STR, FIELD_RAW, FIELD_U64, FIELD_I64, FIELD_BOOL };
 enum field_place { PLACE_ENV, PLACE_PAYLOAD };
 
+/* What a line can leave out because other members of it say it; what a kind's lines do leave out is a set of these. */
+enum { IMPLIES_NOTHING, IMPLIES_SCOPE = 1, IMPLIES_ITEM = 2, IMPLIES_FENCE = 4, IMPLIES_ACTOR = 8 };
+
 struct field {
     const char *written; /* "key": with quotes and colon */
     const char *key;
     uint16_t key_len;
     uint8_t type;
     uint8_t place;
+    uint8_t implied; /* the one thing that it is of those above */
     uint32_t offset;
 };
 
+#define FIELD_IMPLIED(name)                                                                        \
+    (offsetof(struct mw_event, name) == offsetof(struct mw_event, scope_item) ? IMPLIES_SCOPE      \
+     : offsetof(struct mw_event, name) == offsetof(struct mw_event, item)     ? IMPLIES_ITEM       \
+     : offsetof(struct mw_event, name) == offsetof(struct mw_event, fence)    ? IMPLIES_FENCE      \
+     : offsetof(struct mw_event, name) == offsetof(struct mw_event, actor)    ? IMPLIES_ACTOR      \
+                                                                              : IMPLIES_NOTHING)
+
 #define FIELD_ROW(name, type, place, key)                                                          \
     {                                                                                              \
-        "\"" key "\":", key, sizeof(key) - 1, FIELD_##type, PLACE_##place,                         \
+        "\"" key "\":", key, sizeof(key) - 1, FIELD_##type, PLACE_##place, FIELD_IMPLIED(name),    \
             offsetof(struct mw_event, name)                                                        \
     }
 
@@ -48,7 +59,17 @@ static const struct field fields[] = {
 
 /* Kinds whose payload is the contract's or a definition's, kept as it is; all others have fields of PLACE_PAYLOAD. */
 bool event_payload_is_body(enum mw_event_kind kind);
-/* quick.c: a line spelt exactly as mw_event_write spells it, without escapes in its texts. False: nothing is said about it, ask the whole reader. */
+/* implied.c. What the lines of this kind leave out: a set. */
+uint8_t event_implies(enum mw_event_kind kind);
+/* One thing of that set: true when it is not so here, and has to be written, even if it is 0. */
+bool event_must_say(const struct mw_event *event, uint8_t what);
+/* Before a line is read, its kind being known, and after: what it did not say is what the others imply. */
+#define EVENT_NOT_SAID UINT64_MAX /* no number on the wire is as large */
+void event_begin_implied(struct mw_event *event);
+void event_fill_implied(struct mw_event *event);
+
+/* quick.c: a line spelt exactly as mw_event_write spells it, without escapes in its texts. What it implies is
+ * not filled in yet. False: nothing is said about it, ask the whole reader. */
 bool event_read_quick(struct mw_str line, struct mw_event *ret_event);
 
 #endif

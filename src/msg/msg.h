@@ -132,6 +132,11 @@ bool mw_type_is_well_formed(struct mw_str type);
 /* Its task ends with it: said by a result (which is TaskCompleted as well, under the same messageId) or by a record of its own. */
 bool mw_event_ends_task(const struct mw_event *event);
 
+/* The record that the name of one (m-…), of an item or a scope (t-, grp-, svc-, …) ends in; 0: it ends in none. */
+mw_seq mw_wire_number(struct mw_str id);
+/* `scopeItem` of a record with this sessionId and number where it is left out; 0: the trace, or the record itself. */
+mw_seq mw_scope_of_session(struct mw_str session_id, mw_seq seq);
+
 /* Appends the event's line, newline included. Overflow shows in buf. */
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf);
 /* Reads a line back. Strings point into the line or the arena. A field or kind that this release does not know is refused. */

@@ -130,6 +130,7 @@ bool event_read_quick(struct mw_str line, struct mw_event *ret_event)
         return false;
     memset(ret_event, 0, sizeof(*ret_event));
     ret_event->kind = kind;
+    event_begin_implied(ret_event);
     while (take(&quick, MW_STR(","))) {
         if (!take_key(&quick, &key))
             return false;

@@ -1,6 +1,7 @@
 #include "view/internal.h"
 
 #include "defs/catalogue.h"
+#include "rules/route.h"
 
 static struct mw_view_item *add_item(struct mw_view_detail *detail, const struct mw_event *event,
                                      enum mw_view_item_kind kind)
@@ -65,7 +66,8 @@ static void on_dispatched(struct mw_view_detail *detail, struct mw_view_item *it
     attempt->agent_id = mw_view_copy(view, event->agent_id);
     attempt->component_tag = mw_view_copy(view, event->component_tag);
     attempt->at = mw_view_copy(view, event->timestamp);
-    attempt->routing = mw_view_copy(view, event->routing);
+    attempt->routing =
+        mw_route_whole_trail(view->arena, event->routing, event->task_type, event->agent_id);
     attempt->due_us = event->due_us;
     attempt->person = event->agent_kind == MW_AGENT_HUMAN;
     *item->attempts_end = attempt;

@@ -1,3 +1,4 @@
+#include "rules/route.h"
 #include "view/internal.h"
 
 /* Records as they are, and anything by its id. */
@@ -19,6 +20,7 @@ struct stream {
 struct attempt {
     struct mw_view_text agent_id, tag;
     uint64_t number;
+    mw_seq owner;
 };
 
 /* Names of the contract that are no records of their own: a dispatch says both that it was routed and that the agent began, a result
@@ -88,7 +90,11 @@ static void put_implied(struct stream *stream, enum implied implied, const struc
     mw_json_kobject(json, "payload");
     if (implied == IMPLIED_ROUTED) {
         mw_json_kstr(json, "toAgent", agent_id);
-        mw_view_kraw(json, "routing", event->routing);
+        size_t used = stream->view->arena->used_bytes;
+        mw_view_kraw(json, "routing",
+                     mw_route_whole_trail(stream->view->arena, event->routing, event->task_type,
+                                          event->agent_id));
+        stream->view->arena->used_bytes = used; /* written already */
     } else if (implied == IMPLIED_COMPLETED) {
         mw_json_kstr(json, "outcome", mw_str_of(outcome));
         if (event->kind == MW_EVT_TASK_RESULT)
@@ -104,7 +110,7 @@ static void put_implied(struct stream *stream, enum implied implied, const struc
     if (implied == IMPLIED_TASK_COMPLETED) {
         mw_json_kstr(json, "outcome", event->outcome);
         mw_json_ku64(json, "item", event->item);
-        mw_json_ku64(json, "owner", event->owner);
+        mw_json_ku64(json, "owner", attempt->owner);
     }
     mw_json_object_end(json);
     stream->told++;
@@ -123,6 +129,7 @@ static void begin_attempt(struct stream *stream, const struct mw_event *event)
     mw_view_text_set(&attempt->agent_id, arena, event->agent_id);
     mw_view_text_set(&attempt->tag, arena, event->component_tag);
     attempt->number = event->attempt;
+    attempt->owner = event->owner;
     mw_view_table_put(&stream->attempts, arena, item, attempt);
     put_implied(stream, IMPLIED_ROUTED, event, attempt, NULL);
     put_implied(stream, IMPLIED_STARTED, event, attempt, NULL);

@@ -231,8 +231,8 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     mw_buf_init(&buf, memory, memory != NULL ? TRAIL_BYTES : 0);
     mw_json_init(&json, &buf);
     mw_json_object(&json);
-    mw_json_kstr(&json, "skill", skill);
-    mw_json_kstr(&json, "domain", domain);
+    if (!mw_str_is(domain, "*"))
+        mw_json_kstr(&json, "domain", domain);
     mw_json_karray(&json, "candidates");
     for (uint32_t i = 0; i < work->agent_count; i++) {
         const struct mw_agent *agent = &work->agents[i];
@@ -260,12 +260,12 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
         choice.agent = i;
     }
     mw_json_array_end(&json);
-    mw_route_put_filters(&json, &left);
+    bool filtered = left.domain < left.skill || left.healthy < left.skill || left.free < left.skill;
+    if (filtered || left.skill > TRAIL_CANDIDATES_MAX)
+        mw_route_put_filters(&json, &left);
     choice.fallback = choice.agent != MW_AGENT_NONE && best.domain == MW_DOMAIN_NONE;
     if (choice.fallback && in_domain)
         choice = (struct mw_choice){.agent = MW_AGENT_NONE, .exists = true};
-    if (choice.agent != MW_AGENT_NONE)
-        mw_json_kstr(&json, "chosen", best.id);
     mw_json_object_end(&json);
     choice.trail = buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
     return choice;

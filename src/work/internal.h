@@ -33,7 +33,7 @@ struct mw_choice {
     uint32_t agent;      /* index; MW_AGENT_NONE */
     bool exists;         /* somebody registered has the skill and may be asked */
     bool fallback;       /* only in another domain */
-    struct mw_str trail; /* JSON object: candidates, filters, scores */
+    struct mw_str trail; /* JSON object: candidates, filters, scores; shortened (rules/route.h) */
 };
 
 /* agent.c */

@@ -1,3 +1,4 @@
+#include "rules/route.h"
 #include "work/internal.h"
 
 #include <string.h>
@@ -216,7 +217,8 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
         fallback->scope_item = order->scope;
         fallback->task_type = order->def->skill;
         fallback->agent_id = agent->id;
-        fallback->routing = choice->trail;
+        fallback->routing =
+            mw_route_whole_trail(out->arena, choice->trail, order->def->skill, agent->id);
         fallback->reason = MW_STR("nobody with the skill has the domain");
     }
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_DISPATCHED);
@@ -245,7 +247,8 @@ static void queue_or_give_up(const struct mw_world *world, const struct mw_order
     uint32_t tried = (order->task != NULL ? order->task->routing_attempts : 0u) + 1;
     struct mw_event *event = mw_out_event(out, MW_EVT_AGENT_NOT_FOUND);
     describe(world, order, event, out);
-    event->routing = choice->trail;
+    event->routing =
+        mw_route_whole_trail(out->arena, choice->trail, order->def->skill, MW_STR_NONE);
     event->routing_attempt = tried;
     event->reason = mw_arena_format(out->arena, "no agent is registered with the skill %.*s",
                                     MW_STR_ARG(order->def->skill));
@@ -381,6 +384,7 @@ static void put_result(const struct mw_world *world, const struct mw_work *work,
     const struct mw_tape *body = request->body;
     sign_result(world, work, task, &order, request, event, out);
     event->type = type;
+    event->owner = 0; /* as when it was asked */
     event->duration_ms = event->elapsed_ms;
     event->elapsed_ms = 0; /* the payload is the agent's own */
     event->inputs_sha256 = mw_node_get_text(body, request->body_node, "inputSha256");
@@ -570,12 +574,16 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
 {
     struct mw_order order = mw_task_order(world, task, request);
     /* Somebody who reviews what others could not do; any other person only when nobody has said so. */
-    struct mw_choice choice =
-        mw_agents_choose(work, out->arena, MW_STR("ReviewTask"), MW_STR("*"), NULL, false);
-    if (choice.agent == MW_AGENT_NONE || work->agents[choice.agent].def.kind != MW_AGENT_HUMAN)
-        choice = mw_agents_choose(work, out->arena, order.def->skill, MW_STR("*"), NULL, true);
+    struct mw_str skill = MW_STR("ReviewTask");
+    struct mw_choice choice = mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, false);
+    if (choice.agent == MW_AGENT_NONE || work->agents[choice.agent].def.kind != MW_AGENT_HUMAN) {
+        skill = order.def->skill;
+        choice = mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, true);
+    }
     if (choice.agent == MW_AGENT_NONE)
         return false;
+    choice.trail =
+        mw_route_whole_trail(out->arena, choice.trail, skill, work->agents[choice.agent].id);
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_ESCALATED);
     mw_event_about(world, out, event, &task->item);
     event->task_type = order.def->skill;

@@ -38,9 +38,9 @@ def told(world, *words, limit_s=30):
 def asked(world, skill, count=1):
     """Who waits for a person's answer: the item of a task of this skill that is not answered yet."""
     def open_items():
-        over = {record.get("item") for record in world.records() if record["kind"] == "task.result"}
+        over = {record["taskId"] for record in world.records() if record["kind"] == "task.result"}
         return [record["taskId"] for record in world.kinds("task.dispatched")
-                if record["taskType"] == skill and (record.get("item") or record["seq"]) not in over]
+                if record["taskType"] == skill and record["taskId"] not in over]
     until(lambda: len(open_items()) >= count, 20, f"{skill} in somebody's inbox")
     return open_items()[0]
 

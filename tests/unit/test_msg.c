@@ -327,6 +327,7 @@ static bool reads_alike(struct mw_arena *arena, struct mw_str line)
     mw_arena_reset(arena);
     if (!event_read_quick(line, &quick))
         return false;
+    event_fill_implied(&quick);
     if (read_whole(arena, line, &whole, &err) != MW_OK) {
         if (strstr(err.text, "there twice") == NULL) /* in a payload that is kept as text */
             fail_msg("read quickly, but: %s: %.*s", err.text, MW_STR_ARG(line));
@@ -377,9 +378,98 @@ static void P16_the_quick_reader_reads_what_the_whole_one_reads(void **state)
     mw_heap_arena_free(&arena);
 }
 
+/* ---- what a line leaves out (msg/implied.c) ---- */
+
+static struct mw_event result_of_a_task(void)
+{
+    return (struct mw_event){.kind = MW_EVT_TASK_RESULT,
+                             .seq = 90,
+                             .session_id = MW_STR("svc-a1b2c3-70"),
+                             .causation_id = MW_STR("m-a1b2c3-88"),
+                             .task_id = MW_STR("t-a1b2c3-80"),
+                             .actor = MW_STR("host"),
+                             .scope_item = 70,
+                             .item = 80,
+                             .fence = 88,
+                             .trace = 60};
+}
+
+static void a_line_leaves_out_what_its_other_members_say_and_is_read_with_it(void **state)
+{
+    static const char *const left_out[] = {"scopeItem", "item", "fence", "actor"};
+    struct mw_arena arena = begin();
+    struct mw_err err;
+    (void)state;
+    struct mw_event event = result_of_a_task(), back;
+    struct mw_str line = write_to(line_memory, &event);
+    for (size_t i = 0; i < MW_COUNT(left_out); i++)
+        assert_null(strstr(line_memory, left_out[i]));
+    assert_int_equal(mw_event_read(&arena, line, &back, &err), MW_OK);
+    same_envelope(&event, &back);
+    same_fields(&event, &back, false);
+    /* Other readers and hands write it otherwise: it means the same. */
+    struct mw_str spaced =
+        mw_arena_format(&arena, "{ %.*s", MW_STR_ARG(mw_str_sub(line, 1, line.len)));
+    assert_int_equal(mw_event_read(&arena, spaced, &back, &err), MW_OK);
+    same_envelope(&event, &back);
+    same_fields(&event, &back, false);
+    mw_heap_arena_free(&arena);
+}
+
+static void a_line_says_what_its_other_members_would_say_wrongly(void **state)
+{
+    struct mw_arena arena = begin();
+    struct mw_err err;
+    (void)state;
+    struct mw_event others[4];
+    for (size_t i = 0; i < MW_COUNT(others); i++)
+        others[i] = result_of_a_task();
+    others[0].scope_item = 0;
+    others[1].item = 0;
+    others[2].fence =
+        7; /* a person's answer follows from what the person sent, not from what asked */
+    others[3].actor = MW_STR("agent:echo/one");
+    for (size_t i = 0; i < MW_COUNT(others); i++) {
+        struct mw_event back;
+        mw_arena_reset(&arena);
+        struct mw_str line = write_to(line_memory, &others[i]);
+        assert_int_equal(mw_event_read(&arena, line, &back, &err), MW_OK);
+        same_envelope(&others[i], &back);
+        same_fields(&others[i], &back, false);
+        same_str(line, write_to(again_memory, &back), "written again");
+    }
+    mw_heap_arena_free(&arena);
+}
+
+static void a_name_without_a_number_implies_none(void **state)
+{
+    static const struct {
+        const char *name;
+        mw_seq number;
+    } rows[] = {{"t-a1b2c3-80", 80},
+                {"", 0},
+                {"80", 0},
+                {"t-", 0},
+                {"workspace", 0},
+                {"-80", 80},
+                {"t-8x", 0},
+                {"t-123456789012345678", 123456789012345678},
+                {"t-1234567890123456789", 0}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++)
+        assert_int_equal(mw_wire_number(mw_str_of(rows[i].name)), rows[i].number);
+    assert_int_equal(mw_scope_of_session(MW_STR("s-a1b2c3-80"), 90), 0); /* the trace's own */
+    assert_int_equal(mw_scope_of_session(MW_STR("grp-a1b2c3-90"), 90),
+                     0); /* opened by this record */
+    assert_int_equal(mw_scope_of_session(MW_STR("grp-a1b2c3-80"), 90), 80);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_leaves_out_what_its_other_members_say_and_is_read_with_it),
+        cmocka_unit_test(a_line_says_what_its_other_members_would_say_wrongly),
+        cmocka_unit_test(a_name_without_a_number_implies_none),
         cmocka_unit_test(P13_every_kind_with_every_field_reads_back),
         cmocka_unit_test(P13_an_empty_record_of_every_kind_reads_back),
         cmocka_unit_test(an_empty_text_is_kept_and_an_unset_one_is_not_written),

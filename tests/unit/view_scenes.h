@@ -53,10 +53,9 @@ static inline mw_seq story_dispatch(struct story *story, const struct story_task
         .agent_kind = task->person ? MW_AGENT_HUMAN : MW_AGENT_BUILTIN, .attempt = 1,
         .member = task->member, .document = task->document, .node = task->node,
         .ask_index = task->ask, .component_tag = FORMAT(story, "%s:%s", "Agent", task->subject),
-        .routing = FORMAT(story,
-                          "{\"skill\":\"%s\",\"domain\":\"*\",\"candidates\":[{\"agentId\":"
-                          "\"%s\",\"score\":120}],\"chosen\":\"%s\"}",
-                          task->skill, task->agent, task->agent),
+        /* As it is written: the view says what is left out of it. */
+        .routing =
+            FORMAT(story, "{\"candidates\":[{\"agentId\":\"%s\",\"score\":120}]}", task->agent),
         .body = mw_str_of(task->payload != NULL ? task->payload : "{}"));
 }
 
@@ -64,14 +63,19 @@ static inline mw_seq story_dispatch(struct story *story, const struct story_task
 static inline mw_seq story_dispatch_again(struct story *story, mw_seq item,
                                           const struct story_task *task, uint64_t attempt)
 {
-    return TELL_TRACE(story, TASK_DISPATCHED, .owner = task->owner, .item = item,
-                      .scope_item = task->scope, .task_type = mw_str_of(task->skill),
-                      .agent_id = mw_str_of(task->agent), .target_agent = mw_str_of(task->agent),
-                      .agent_kind = task->person ? MW_AGENT_HUMAN : MW_AGENT_BUILTIN,
-                      .attempt = attempt,
-                      .component_tag = FORMAT(story, "%s:%s", "Agent", task->subject),
-                      .routing = MW_STR("{\"chosen\":\"again\"}"),
-                      .body = mw_str_of(task->payload != NULL ? task->payload : "{}"));
+    return TELL_TRACE(
+        story, TASK_DISPATCHED, .owner = task->owner, .item = item, .scope_item = task->scope,
+        .task_type = mw_str_of(task->skill), .agent_id = mw_str_of(task->agent),
+        .target_agent = mw_str_of(task->agent),
+        .agent_kind = task->person ? MW_AGENT_HUMAN : MW_AGENT_BUILTIN, .attempt = attempt,
+        .component_tag = FORMAT(story, "%s:%s", "Agent", task->subject),
+        /* As releases before wrote it, and as it is where somebody was filtered. */
+        .routing = FORMAT(story,
+                          "{\"skill\":\"%s\",\"domain\":\"Notes\",\"candidates\":["
+                          "{\"agentId\":\"%s\",\"score\":130}],\"filters\":{\"skill\":2,"
+                          "\"domain\":1,\"healthy\":1,\"free\":1},\"chosen\":\"%s\"}",
+                          task->skill, task->agent, task->agent),
+        .body = mw_str_of(task->payload != NULL ? task->payload : "{}"));
 }
 
 struct story_result {
