@@ -74,7 +74,7 @@ enum mw_rc mw_trial_pid(struct mw_trial *trial, pid_t *ret_pid, struct mw_err *e
 
 enum mw_rc mw_trial_kill(struct mw_trial *trial, struct mw_err *err)
 {
-    pid_t pid;
+    pid_t pid = 0;
     enum mw_rc rc = mw_trial_pid(trial, &pid, err);
     if (rc != MW_OK)
         return rc;

@@ -213,7 +213,7 @@ static bool before(const struct mw_value *a, const struct mw_value *b)
 /* By the order of the keys, each found as the next after the one before. */
 static bool put_map(struct format *format, const struct mw_value *map, unsigned depth)
 {
-    struct mw_value last, key, value, next, next_value;
+    struct mw_value last = {0}, key, value, next = {0}, next_value = {0};
     char buffer[24];
     mw_buf_put_c(&format->buf, '{');
     for (uint32_t i = 0; i < map->count; i++) {
