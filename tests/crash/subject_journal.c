@@ -20,7 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES 2048
+#define LINE_MAX_BYTES 32768
+#define LONG_SEED                                                                                  \
+    (UINT64_C(1) << 40) /* of lines so long that a frame of one is written in two steps */
+#define LONG_LINE_BYTES 20000
 #define FRAME_RECORDS_MAX 3
 #define RESUME_SEED 7777777
 #define RESUME_MEMBER ",\"seed\":7777777,"
@@ -63,7 +66,7 @@ static size_t make_line(uint64_t seed, uint64_t seq, const char *blob, char *ret
         length +=
             snprintf(ret_line + length, LINE_MAX_BYTES - (size_t)length, ",\"blob\":\"%s\"", blob);
     length += snprintf(ret_line + length, LINE_MAX_BYTES - (size_t)length, ",\"text\":\"");
-    size_t pad = mixed % 1200;
+    size_t pad = mixed % 1200 + (seed >= LONG_SEED ? LONG_LINE_BYTES : 0);
     memset(ret_line + length, (int)('a' + (mixed >> 20) % 20), pad);
     memcpy(ret_line + (size_t)length + pad, "\"}\n", 4);
     return (size_t)length + pad + 3;
@@ -188,7 +191,7 @@ static int run_append(uint64_t seed)
 
 int subject_append_until_it_fails(uint64_t seed)
 {
-    return run_frames(&subject_journal_plain, seed, UINT64_MAX);
+    return run_frames(&subject_journal_plain, LONG_SEED + seed, UINT64_MAX);
 }
 
 static int run_rotate(uint64_t seed)
