@@ -1,7 +1,7 @@
 #!/bin/sh
 # make check: everything that must hold before a change lands. MW_NIGHT=1: the long forms of the same tests.
 #
-#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e planted; default: all
+#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e planted; default: all. tests: unit, conformance, sim and crash at once
 # Ends with 'N passed, N failed' alone on a line; exit 1 when something failed.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -34,12 +34,15 @@ part() {
     [ "$result" = ok ]
 }
 tests() {
-    tools/run_tests.py --build build/release --label "$1" --tally "$tally"
+    labels=''
+    for label in "$@"; do labels="$labels --label $label"; done
+    # shellcheck disable=SC2086 # words
+    tools/run_tests.py --build build/release $labels --tally "$tally"
 }
 
 # A few of the planted defects, others every day. The night plants all of them, after everything else.
 if [ $# -eq 0 ]; then
-    set -- build clang lint unit conformance sim crash e2e
+    set -- build clang lint tests e2e
     [ -n "${MW_NIGHT:-}" ] || set -- "$@" planted
 fi
 for wanted in "$@"; do
@@ -52,6 +55,7 @@ for wanted in "$@"; do
         ;;
     clang) part clang no tools/check_clang.py build/release || true ;;
     lint) part lint yes tools/lint.sh build/release || true ;;
+    tests) part tests yes tests unit conformance sim crash || true ;;
     unit | conformance | sim | crash) part "$wanted" yes tests "$wanted" || true ;;
     planted) part planted no tests/crash/planted.py --seconds "${PLANTED_SECONDS:-60}" || true ;;
     e2e) part e2e yes tests/e2e/run.sh --tally "$tally" || true ;;

@@ -35,11 +35,9 @@ sanitized() {
     fi
     # The long forms ran without it, and more of the same teaches a sanitizer nothing: short forms, with some seeds more ($seeds). Programs need
     # address space without limit and more time; leaks of a test's own set-up are not the product's.
-    for label in unit conformance sim; do
-        env -u MW_NIGHT MW_SUMMARY='' MW_SEEDS="$seeds" ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
-            UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
-            tools/run_tests.py --build "build/$preset" --label "$label" --tally "$total" --timeout 7200 "$@" || true
-    done
+    env -u MW_NIGHT MW_SUMMARY='' MW_SEEDS="$seeds" ASAN_OPTIONS=detect_leaks=0:detect_stack_use_after_return=1 \
+        UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 \
+        tools/run_tests.py --build "build/$preset" --label unit --label conformance --label sim --tally "$total" --timeout 7200 "$@" || true
     # The whole program, host and agents and all: one app, twice checked.
     if tools/host_smoke.sh "build/$preset/millwright"; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
 }
@@ -51,11 +49,9 @@ under_valgrind() {
     # does not know (the stage, promotion, templates, the port's token and what stands on them; they run under both sanitizers above); what watches
     # its children's system calls, counts processes, lays rules on itself or gives them little time (crash, exec, sandbox, probe); the simulated
     # host, whose calls are answered by the test.
-    for label in unit conformance sim; do
-        env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label "$label" --tally "$total" --timeout 7200 \
-            --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
-            --skip stage --skip promot --skip commit --skip beneath --skip api_guard --skip render --skip probe --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
-    done
+    env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label unit --label conformance --label sim --tally "$total" \
+        --timeout 7200 --under "valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
+        --skip stage --skip promot --skip commit --skip beneath --skip api_guard --skip render --skip probe --skip exec --skip sandbox --skip crash --skip leftovers --skip sim_host || true
 }
 
 planted() {

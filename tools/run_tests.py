@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test programs, a few at once, and counts the single tests in them.
 
-run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/
+run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/; several labels at once: again
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
     [--only TEXT]     those whose name holds TEXT
     [--skip TEXT]     but not those whose name holds TEXT; may be said several times
@@ -75,17 +75,20 @@ def programs(args):
                 yield script.stem, ["sh" if not os.access(script, os.X_OK) else str(script.resolve())] + (
                     [] if os.access(script, os.X_OK) else [str(script.resolve())]) + [str(pathlib.Path(args.program).resolve())], None
         return
+    found = []
     listing = subprocess.run(["ctest", "--test-dir", args.build, "--show-only=json-v1"], check=True, capture_output=True, text=True)
     for test in json.loads(listing.stdout)["tests"]:
         properties = {prop["name"]: prop["value"] for prop in test.get("properties", [])}
-        if args.label in properties.get("LABELS", []) and "command" in test:
-            yield test["name"], test["command"], properties.get("WORKING_DIRECTORY")
+        if set(args.label) & set(properties.get("LABELS", [])) and "command" in test:
+            found.append((-float(properties.get("COST", 0)), test["name"], test["command"], properties.get("WORKING_DIRECTORY")))
+    for _, name, command, folder in sorted(found, key=lambda entry: entry[0]):  # the long ones first
+        yield name, command, folder
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build")
-    parser.add_argument("--label", default="unit")
+    parser.add_argument("--label", action="append", default=[])
     parser.add_argument("--scripts")
     parser.add_argument("--program")
     parser.add_argument("--only", default="")

@@ -145,7 +145,7 @@ static void p01_killed_at_each_system_call_keeps_what_was_acknowledged(void **st
 static void p01_killed_at_random_moments_keeps_what_was_acknowledged(void **state)
 {
     (void)state;
-    const int lives = rig_night() ? 2000 : 60;
+    const int lives = rig_night() ? 500 : 60;
     uint64_t acked = 0;
     rig_reset(99);
     for (int i = 0; i < lives; i++) { /* one journal, many lives */
@@ -175,7 +175,7 @@ static void p01_killed_at_random_moments_keeps_what_was_acknowledged(void **stat
 static void a_reader_beside_a_running_writer_sees_whole_records_only(void **state)
 {
     (void)state;
-    const uint64_t wanted = rig_night() ? 1000000 : 20000;
+    const uint64_t wanted = rig_night() ? 100000 : 20000;
     uint64_t *durable = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(durable != MAP_FAILED);
     const struct mw_journal_options options = {.segment_bytes = 100000, .sys = &rig_quick};
