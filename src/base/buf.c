@@ -37,14 +37,19 @@ void mw_buf_put_z(struct mw_buf *buf, const char *terminated)
     mw_buf_put(buf, mw_str_of(terminated));
 }
 
+/* Two digits a division. */
 void mw_buf_put_u64(struct mw_buf *buf, uint64_t value)
 {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
     char digits[20];
     size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
+    for (; value > 9; value /= 100)
+        memcpy(digits + (at -= 2), pairs + value % 100 * 2, 2);
+    if (value > 0 || at == sizeof(digits))
+        digits[--at] = (char)('0' + value);
     mw_buf_put(buf, (struct mw_str){digits + at, sizeof(digits) - at});
 }
 

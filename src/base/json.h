@@ -92,7 +92,7 @@ void mw_json_object_end(struct mw_json *json); /* } */
 void mw_json_array(struct mw_json *json);
 void mw_json_array_end(struct mw_json *json);
 void mw_json_key(struct mw_json *json, struct mw_str key);
-/* The same for `"key":` as it stands on the wire, which nobody has to look through again. */
+/* The same for `,"key":` as it stands on the wire behind another member, which nobody has to look through again. */
 void mw_json_key_written(struct mw_json *json, struct mw_str written);
 void mw_json_str(struct mw_json *json,
                  struct mw_str value); /* a value; escapes what must be escaped */

@@ -11,38 +11,48 @@
 #include <emmintrin.h>
 #endif
 
+/* All from first to at are plain. Eight bytes at once, then the last eight, some of them for the second time: most texts are short. What is left
+ * may be plain, too. */
+static inline const char *json_skip_words(const char *first, const char *at, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    while (at < end && end - first >= 8) {
+        const char *block_at = end - at >= 8 ? at : end - 8;
+        uint64_t block;
+        memcpy(&block, block_at, sizeof block);
+        uint64_t quote = block ^ (ones * '"');
+        uint64_t backslash = block ^ (ones * '\\');
+        uint64_t special = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
+                           ((block - ones * ' ') & ~block) | block;
+        if ((special & (ones << 7)) != 0)
+            return at;
+        at = block_at + 8;
+    }
+    return at;
+}
+
 /* The first byte at or after at that is '"', '\\', below 0x20 or above 0x7f; end when there is none. */
 static inline const char *json_skip_plain(const char *at, const char *end)
 {
+    const char *first = at;
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"');
     const __m128i backslash = _mm_set1_epi8('\\');
     const __m128i space = _mm_set1_epi8(' ');
-    while (end - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+    while (at < end && end - first >= 16) {
+        const char *block_at = end - at >= 16 ? at : end - 16; /* as above */
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)block_at);
         /* Bytes above 0x7f are negative, so one signed compare finds them and the control characters. */
         __m128i special = _mm_or_si128(
             _mm_cmplt_epi8(block, space),
             _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
         int mask = _mm_movemask_epi8(special);
         if (mask != 0)
-            return at + __builtin_ctz((unsigned)mask);
-        at += 16;
-    }
-#else
-    const uint64_t ones = 0x0101010101010101u;
-    while (end - at >= 8) {
-        uint64_t block;
-        memcpy(&block, at, sizeof block);
-        uint64_t quote = block ^ (ones * '"');
-        uint64_t backslash = block ^ (ones * '\\');
-        uint64_t special = ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) |
-                           ((block - ones * ' ') & ~block) | block;
-        if ((special & (ones << 7)) != 0)
-            break; /* the loop below finds which byte it was */
-        at += 8;
+            return block_at + __builtin_ctz((unsigned)mask);
+        at = block_at + 16;
     }
 #endif
+    at = json_skip_words(first, at, end);
     while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&
            *at != '\\')
         at++;

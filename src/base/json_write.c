@@ -124,8 +124,7 @@ void mw_json_key(struct mw_json *json, struct mw_str key)
 
 void mw_json_key_written(struct mw_json *json, struct mw_str written)
 {
-    begin_value(json);
-    mw_buf_put(json->buf, written);
+    mw_buf_put(json->buf, json->comma ? written : mw_str_sub(written, 1, written.len));
     json->comma = false;
 }
 

@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-struct mw_str mw_str_of(const char *terminated)
-{
-    return terminated != NULL ? (struct mw_str){terminated, strlen(terminated)} : MW_STR_NONE;
-}
-
 struct mw_str mw_str_fit(struct mw_str s, size_t len_max)
 {
     if (s.len <= len_max)
@@ -22,16 +17,6 @@ struct mw_str mw_str_sub(struct mw_str s, size_t from, size_t len)
         return MW_STR_NONE;
     size_t rest = s.len - from;
     return (struct mw_str){s.ptr + from, len < rest ? len : rest};
-}
-
-bool mw_str_eq(struct mw_str a, struct mw_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool mw_str_is(struct mw_str a, const char *terminated)
-{
-    return mw_str_eq(a, mw_str_of(terminated));
 }
 
 int mw_str_cmp(struct mw_str a, struct mw_str b)

@@ -6,6 +6,8 @@
 
 #include "base/base.h"
 
+#include <string.h>
+
 struct mw_str {
     const char *ptr; /* borrowed; NULL only when len is 0 */
     size_t len;
@@ -15,12 +17,22 @@ struct mw_str {
 #define MW_STR_NONE ((struct mw_str){NULL, 0})
 #define MW_STR_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""
 
-struct mw_str mw_str_of(const char *terminated); /* NULL gives the empty string */
+/* NULL gives the empty string. Here, as the next two, so that of a constant nothing is counted when it runs. */
+static inline struct mw_str mw_str_of(const char *terminated)
+{
+    return terminated != NULL ? (struct mw_str){terminated, strlen(terminated)} : MW_STR_NONE;
+}
 struct mw_str mw_str_sub(struct mw_str s, size_t from, size_t len); /* clamped */
 /* The whole characters of the first len_max bytes. */
 struct mw_str mw_str_fit(struct mw_str s, size_t len_max);
-bool mw_str_eq(struct mw_str a, struct mw_str b);
-bool mw_str_is(struct mw_str a, const char *terminated);
+static inline bool mw_str_eq(struct mw_str a, struct mw_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+static inline bool mw_str_is(struct mw_str a, const char *terminated)
+{
+    return mw_str_eq(a, mw_str_of(terminated));
+}
 int mw_str_cmp(struct mw_str a, struct mw_str b); /* bytewise; <0 0 >0 */
 bool mw_str_starts(struct mw_str s, struct mw_str prefix);
 bool mw_str_ends(struct mw_str s, struct mw_str suffix);

@@ -252,7 +252,7 @@ static void run_whole(struct probe *p)
 
 static void run_smoke(struct probe *p)
 {
-    static const char *const pages[] = {"/health", "/ready"};
+    static const char pages[][16] = {"/health", "/ready"};
     if (!probe_start(p, "and says that it listens"))
         return;
     for (size_t i = 0; i < MW_COUNT(pages); i++) {

@@ -245,8 +245,9 @@ static void finish(struct step *step, struct mw_step_result *ret_result)
 
 static void decide(const struct mw_core *core, const struct mw_request *request, struct mw_out *out)
 {
-    const struct mw_item *item = mw_world_item(&core->world, request->item);
     enum mw_room room = mw_request_info(request->kind)->decider;
+    const struct mw_item *item =
+        room == MW_ROOM_OWNER ? mw_world_item(&core->world, request->item) : NULL;
     if (room == MW_ROOM_OWNER)
         room = item == NULL                    ? MW_ROOM_CORE
                : item->kind == MW_ITEM_RUN     ? MW_ROOM_WORKFLOW

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-static bool is_set(const struct field *field, const struct mw_event *event);
-static bool is_said(const struct field *field, const struct mw_event *event, uint8_t implies);
 static void write_value(const struct field *field, const struct mw_event *event,
                         struct mw_json *json);
 static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tape, uint32_t object,
@@ -11,15 +9,38 @@ static enum mw_rc read_members(struct mw_arena *arena, const struct mw_tape *tap
 static bool read_value(struct mw_arena *arena, const struct field *field,
                        const struct mw_tape *tape, uint32_t node, struct mw_event *event);
 
-static void write_members(const struct mw_event *event, enum field_place place,
-                          struct mw_json *json)
+static bool is_set(const struct field *field, const struct mw_event *event)
+{
+    const char *at = (const char *)event + field->told_by;
+    uint64_t word;
+    if (field->type == FIELD_BOOL)
+        return *(const bool *)(const void *)at;
+    memcpy(&word, at, sizeof(word));
+    return word != 0;
+}
+
+_Static_assert(MW_COUNT(fields) <= UINT8_MAX, "a row's number is a byte");
+
+/* Rows of the members that the line has, in their order. One look at each row: most of an event is unset. */
+static uint32_t said_rows(const struct mw_event *event, uint8_t ret_rows[MW_COUNT(fields)])
 {
     uint8_t implies = event_implies(event->kind);
-    for (size_t i = 0; i < MW_COUNT(fields); i++) {
-        const struct field *field = &fields[i];
-        if (field->place != place || !is_said(field, event, implies))
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < MW_COUNT(fields); i++)
+        if ((fields[i].implied & implies) != 0 ? event_must_say(event, fields[i].implied)
+                                               : is_set(&fields[i], event))
+            ret_rows[count++] = (uint8_t)i;
+    return count;
+}
+
+static void write_members(const struct mw_event *event, enum field_place place, const uint8_t *rows,
+                          uint32_t count, struct mw_json *json)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct field *field = &fields[rows[i]];
+        if (field->place != place)
             continue;
-        mw_json_key_written(json, (struct mw_str){field->written, field->key_len + 3u});
+        mw_json_key_written(json, (struct mw_str){field->written, field->key_len + 4u});
         write_value(field, event, json);
     }
 }
@@ -27,6 +48,7 @@ static void write_members(const struct mw_event *event, enum field_place place,
 void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
 {
     struct mw_event whole;
+    uint8_t rows[MW_COUNT(fields)];
     if (event->body.len == 0 && event_payload_is_body(event->kind)) {
         whole =
             *event; /* an empty payload stands where any other would: a line reads back to itself */
@@ -37,38 +59,15 @@ void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
     mw_json_init(&json, buf);
     mw_json_object(&json);
     mw_json_kstr(&json, "kind", mw_str_of(mw_event_info(event->kind)->kind));
-    write_members(event, PLACE_ENV, &json);
+    uint32_t count = said_rows(event, rows);
+    write_members(event, PLACE_ENV, rows, count, &json);
     if (event->body.len == 0) {
         mw_json_kobject(&json, "payload");
-        write_members(event, PLACE_PAYLOAD, &json);
+        write_members(event, PLACE_PAYLOAD, rows, count, &json);
         mw_json_object_end(&json);
     }
     mw_json_object_end(&json);
     mw_buf_put_c(buf, '\n');
-}
-
-static bool is_said(const struct field *field, const struct mw_event *event, uint8_t implies)
-{
-    return (field->implied & implies) != 0 ? event_must_say(event, field->implied)
-                                           : is_set(field, event);
-}
-
-static bool is_set(const struct field *field, const struct mw_event *event)
-{
-    const char *at = (const char *)event + field->offset;
-    switch ((enum field_type)field->type) {
-    case FIELD_STR:
-        return ((const struct mw_str *)(const void *)at)->ptr != NULL;
-    case FIELD_RAW:
-        return ((const struct mw_str *)(const void *)at)->len > 0;
-    case FIELD_U64:
-        return *(const uint64_t *)(const void *)at != 0;
-    case FIELD_I64:
-        return *(const int64_t *)(const void *)at != 0;
-    case FIELD_BOOL:
-        return *(const bool *)at;
-    }
-    MW_UNREACHABLE("a field type that fields.def does not know");
 }
 
 static void write_value(const struct field *field, const struct mw_event *event,

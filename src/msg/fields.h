@@ -13,14 +13,25 @@ enum field_place { PLACE_ENV, PLACE_PAYLOAD };
 enum { IMPLIES_NOTHING, IMPLIES_SCOPE = 1, IMPLIES_ITEM = 2, IMPLIES_FENCE = 4, IMPLIES_ACTOR = 8 };
 
 struct field {
-    const char *written; /* "key": with quotes and colon */
+    const char *written; /* ,"key": as behind another member */
     const char *key;
     uint16_t key_len;
     uint8_t type;
     uint8_t place;
     uint8_t implied; /* the one thing that it is of those above */
-    uint32_t offset;
+    uint16_t offset;
+    uint16_t told_by; /* where eight bytes are 0 when it is unset; of a BOOL it is one */
 };
+
+/* A text that is there has a place, an empty one too; JSON has a length. */
+#define TOLD_BY_STR offsetof(struct mw_str, ptr)
+#define TOLD_BY_RAW offsetof(struct mw_str, len)
+#define TOLD_BY_U64 0
+#define TOLD_BY_I64 0
+#define TOLD_BY_BOOL 0
+_Static_assert(sizeof(((struct mw_str *)0)->ptr) == 8 && sizeof(((struct mw_str *)0)->len) == 8,
+               "eight bytes tell whether a member is set");
+_Static_assert(sizeof(struct mw_event) <= UINT16_MAX, "an offset in it is two bytes");
 
 #define FIELD_IMPLIED(name)                                                                        \
     (offsetof(struct mw_event, name) == offsetof(struct mw_event, scope_item) ? IMPLIES_SCOPE      \
@@ -31,8 +42,8 @@ struct field {
 
 #define FIELD_ROW(name, type, place, key)                                                          \
     {                                                                                              \
-        "\"" key "\":", key, sizeof(key) - 1, FIELD_##type, PLACE_##place, FIELD_IMPLIED(name),    \
-            offsetof(struct mw_event, name)                                                        \
+        ",\"" key "\":", key, sizeof(key) - 1, FIELD_##type, PLACE_##place, FIELD_IMPLIED(name),   \
+            offsetof(struct mw_event, name), offsetof(struct mw_event, name) + TOLD_BY_##type      \
     }
 
 /* The envelope's own keys, then what fields.def lists. The order here is the order on the wire. */

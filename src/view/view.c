@@ -74,7 +74,7 @@ static enum mw_rc on_fold(void *context, const struct mw_event *event, struct mw
 {
     struct fold *fold = context;
     enum mw_rc rc = fold->on_record(fold->context, event, line, err);
-    if (rc == MW_OK && fold->view->arena->exhausted)
+    if ((rc == MW_OK || rc == MW_VIEW_ENOUGH) && fold->view->arena->exhausted)
         rc = MW_FAIL(err, MW_E_LIMIT, "view_memory: %zu bytes are not enough for this view",
                      fold->view->arena->size_bytes);
     return rc;

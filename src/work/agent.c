@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define TRAIL_CANDIDATES_MAX 16
-#define TRAIL_BYTES 4096
 
 static void decide_register(const struct mw_work *work, const struct mw_request *request,
                             struct mw_out *out);
@@ -227,8 +226,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     struct mw_route_filters left = {0};
     bool in_domain =
         false; /* somebody of the domain exists, if only busy: others are no fallback then */
-    char *memory = mw_arena_alloc(arena, TRAIL_BYTES);
-    mw_buf_init(&buf, memory, memory != NULL ? TRAIL_BYTES : 0);
+    mw_arena_text_begin(arena, &buf);
     mw_json_init(&json, &buf);
     mw_json_object(&json);
     if (!mw_str_is(domain, "*"))
@@ -267,7 +265,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     if (choice.fallback && in_domain)
         choice = (struct mw_choice){.agent = MW_AGENT_NONE, .exists = true};
     mw_json_object_end(&json);
-    choice.trail = buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
+    choice.trail = mw_arena_text_keep(arena, &buf);
     return choice;
 }
 

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#define LAYOUT_BYTES (64u * 1024)
 #define PART_BYTES (24u * 1024)
 #define PART_MEMBERS_MAX 256u
 #define PARTS_MAX 90u
@@ -65,8 +64,7 @@ static struct mw_str layout_text(struct mw_arena *arena, const struct mw_group_d
 {
     struct mw_buf buf;
     struct mw_json json;
-    char *memory = mw_arena_alloc(arena, LAYOUT_BYTES);
-    mw_buf_init(&buf, memory, memory != NULL ? LAYOUT_BYTES : 0);
+    mw_arena_text_begin(arena, &buf);
     mw_json_init(&json, &buf);
     mw_json_array(&json);
     for (uint32_t i = 0; i < def->member_count; i++) {
@@ -81,8 +79,7 @@ static struct mw_str layout_text(struct mw_arena *arena, const struct mw_group_d
         mw_json_array_end(&json);
     }
     mw_json_array_end(&json);
-    MW_ASSERT(!buf.overflowed);
-    return mw_buf_str(&buf);
+    return mw_arena_text_keep(arena, &buf);
 }
 
 void mw_group_start(const struct mw_world *world, const struct mw_work *work,
