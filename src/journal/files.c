@@ -324,6 +324,8 @@ static void files_stats(const void *self, struct mw_journal_stats *ret_stats)
 static enum mw_rc files_close(void *self, struct mw_err *err)
 {
     struct files *files = self;
+    struct mw_err unheard;
+    err = err != NULL ? err : &unheard;
     if (files == NULL)
         return MW_OK;
     enum mw_rc rc = MW_OK;

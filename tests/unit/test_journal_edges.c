@@ -209,6 +209,38 @@ static void p04_a_head_that_cannot_be_made_durable_is_the_last(void **state)
     expect_journal(3);
 }
 
+static void p02_space_that_cannot_be_given_back_is_told_at_the_close(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 4; row++) {
+        rig_empty_dir(dir);
+        void *journal = open_with(&quick, NULL);
+        append_many(journal, 2);
+        *(row < 2 ? &disk.ftruncate_errno : &disk.fdatasync_errno) = EIO;
+        if (row % 2 == 0)
+            expect("close", ops->close(journal, &err), MW_E_IO, "give back");
+        else
+            assert_int_equal(ops->close(journal, NULL), MW_E_IO);
+        memset(&disk, 0, sizeof disk);
+        expect_journal(3);
+    }
+}
+
+static void p02_space_that_cannot_be_given_back_at_the_seal_is_the_last(void **state)
+{
+    (void)state;
+    void *journal = open_with(&quick, NULL);
+    append_many(journal, 2);
+    disk.ftruncate_errno = EIO; /* asked for only when a segment is sealed */
+    uint64_t last = 3;
+    while (rig_append(journal, last + 1, 1, &err) == MW_OK)
+        last++;
+    expect("again", rig_append(journal, last + 1, 1, &err), MW_E_IO, "give back");
+    memset(&disk, 0, sizeof disk);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    expect_journal(last);
+}
+
 static void p04_the_head_is_made_durable_by_the_first_append_of_each_second(void **state)
 {
     static const struct {
@@ -382,6 +414,8 @@ int main(void)
         TEST(a_folder_that_somebody_else_makes_meanwhile_is_as_good),
         TEST(p02_a_frame_that_cannot_be_taken_back_is_the_last),
         TEST(p04_a_head_that_cannot_be_made_durable_is_the_last),
+        TEST(p02_space_that_cannot_be_given_back_is_told_at_the_close),
+        TEST(p02_space_that_cannot_be_given_back_at_the_seal_is_the_last),
         TEST(p04_the_head_is_made_durable_by_the_first_append_of_each_second),
         TEST(p11_a_segment_that_was_removed_under_its_writer_is_noticed),
         TEST(p03_what_is_damaged_after_it_was_checked_is_told_when_it_is_read),
