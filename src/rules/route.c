@@ -60,29 +60,21 @@ static void put_text(struct mw_json *json, const struct mw_tape *tape, const cha
 }
 
 struct mw_str mw_route_whole_trail(struct mw_arena *arena, struct mw_str trail,
-                                   struct mw_str task_type, struct mw_str agent_id)
+                                   struct mw_str task_type)
 {
     struct mw_tape tape;
     struct mw_buf text;
     struct mw_json json;
     if (trail.len == 0 || mw_json_parse(arena, trail, &tape, NULL) != MW_OK)
         return MW_STR_NONE;
-    uint32_t candidates = mw_node_get(&tape, 0, "candidates");
-    uint32_t filters = mw_node_get(&tape, 0, "filters");
-    uint32_t all = mw_node_count(&tape, candidates);
-    struct mw_route_filters none = {.skill = all, .domain = all, .healthy = all, .free = all};
     mw_arena_text_begin(arena, &text);
     mw_json_init(&json, &text);
     mw_json_object(&json);
     put_text(&json, &tape, "skill", task_type);
     put_text(&json, &tape, "domain", MW_STR("*"));
-    if (candidates != MW_NODE_NONE)
-        mw_json_knode(&json, "candidates", &tape, candidates);
-    if (filters != MW_NODE_NONE)
-        mw_json_knode(&json, "filters", &tape, filters);
-    else
-        mw_route_put_filters(&json, &none);
-    put_text(&json, &tape, "chosen", agent_id);
+    static const char *const rest[] = {"candidates", "filters", "chosen"};
+    for (size_t i = 0; i < MW_COUNT(rest); i++)
+        put_text(&json, &tape, rest[i], MW_STR_NONE);
     mw_json_object_end(&json);
     return mw_arena_text_keep(arena, &text);
 }

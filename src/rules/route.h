@@ -37,10 +37,10 @@ struct mw_route_filters {
 void mw_route_put_filters(struct mw_json *json, const struct mw_route_filters *left);
 
 /*
- * A record's trail leaves out what the record says beside it (`skill`: its taskType, `chosen`: its agentId), a domain "*", and filters that
- * filtered none of the candidates listed. This is the trail with all of it; in the arena, empty when there is none or the arena is full.
+ * A record's trail leaves out the skill, which is the record's taskType, and a domain "*". This is the trail with both; in the arena, empty
+ * when there is none or the arena is full.
  */
 struct mw_str mw_route_whole_trail(struct mw_arena *arena, struct mw_str trail,
-                                   struct mw_str task_type, struct mw_str agent_id);
+                                   struct mw_str task_type);
 
 #endif

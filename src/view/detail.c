@@ -66,8 +66,7 @@ static void on_dispatched(struct mw_view_detail *detail, struct mw_view_item *it
     attempt->agent_id = mw_view_copy(view, event->agent_id);
     attempt->component_tag = mw_view_copy(view, event->component_tag);
     attempt->at = mw_view_copy(view, event->timestamp);
-    attempt->routing =
-        mw_route_whole_trail(view->arena, event->routing, event->task_type, event->agent_id);
+    attempt->routing = mw_route_whole_trail(view->arena, event->routing, event->task_type);
     attempt->due_us = event->due_us;
     attempt->person = event->agent_kind == MW_AGENT_HUMAN;
     *item->attempts_end = attempt;

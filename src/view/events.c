@@ -92,8 +92,7 @@ static void put_implied(struct stream *stream, enum implied implied, const struc
         mw_json_kstr(json, "toAgent", agent_id);
         size_t used = stream->view->arena->used_bytes;
         mw_view_kraw(json, "routing",
-                     mw_route_whole_trail(stream->view->arena, event->routing, event->task_type,
-                                          event->agent_id));
+                     mw_route_whole_trail(stream->view->arena, event->routing, event->task_type));
         stream->view->arena->used_bytes = used; /* written already */
     } else if (implied == IMPLIED_COMPLETED) {
         mw_json_kstr(json, "outcome", mw_str_of(outcome));

@@ -258,12 +258,12 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
         choice.agent = i;
     }
     mw_json_array_end(&json);
-    bool filtered = left.domain < left.skill || left.healthy < left.skill || left.free < left.skill;
-    if (filtered || left.skill > TRAIL_CANDIDATES_MAX)
-        mw_route_put_filters(&json, &left);
+    mw_route_put_filters(&json, &left);
     choice.fallback = choice.agent != MW_AGENT_NONE && best.domain == MW_DOMAIN_NONE;
     if (choice.fallback && in_domain)
         choice = (struct mw_choice){.agent = MW_AGENT_NONE, .exists = true};
+    if (choice.agent != MW_AGENT_NONE)
+        mw_json_kstr(&json, "chosen", best.id);
     mw_json_object_end(&json);
     choice.trail = mw_arena_text_keep(arena, &buf);
     return choice;

@@ -217,8 +217,7 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
         fallback->scope_item = order->scope;
         fallback->task_type = order->def->skill;
         fallback->agent_id = agent->id;
-        fallback->routing =
-            mw_route_whole_trail(out->arena, choice->trail, order->def->skill, agent->id);
+        fallback->routing = mw_route_whole_trail(out->arena, choice->trail, order->def->skill);
         fallback->reason = MW_STR("nobody with the skill has the domain");
     }
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_DISPATCHED);
@@ -247,8 +246,7 @@ static void queue_or_give_up(const struct mw_world *world, const struct mw_order
     uint32_t tried = (order->task != NULL ? order->task->routing_attempts : 0u) + 1;
     struct mw_event *event = mw_out_event(out, MW_EVT_AGENT_NOT_FOUND);
     describe(world, order, event, out);
-    event->routing =
-        mw_route_whole_trail(out->arena, choice->trail, order->def->skill, MW_STR_NONE);
+    event->routing = mw_route_whole_trail(out->arena, choice->trail, order->def->skill);
     event->routing_attempt = tried;
     event->reason = mw_arena_format(out->arena, "no agent is registered with the skill %.*s",
                                     MW_STR_ARG(order->def->skill));
@@ -582,8 +580,7 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
     }
     if (choice.agent == MW_AGENT_NONE)
         return false;
-    choice.trail =
-        mw_route_whole_trail(out->arena, choice.trail, skill, work->agents[choice.agent].id);
+    choice.trail = mw_route_whole_trail(out->arena, choice.trail, skill);
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_ESCALATED);
     mw_event_about(world, out, event, &task->item);
     event->task_type = order.def->skill;

@@ -239,8 +239,7 @@ def ms(records):
     case("MS-03", "every timestamp is UTC in ISO 8601", lambda: every(is_utc(r["timestamp"]) for r in records))
     commands = [r for r in records if "targetAgent" in r]
     case("MS-04", "a dispatched command has type, ids, tag, target and payload, and its target is the chosen agent",
-         lambda: every(r["targetAgent"] == r["agentId"] and r["agentId"] in [c["agentId"] for c in r["routing"]["candidates"]]
-                       for r in types(commands, "RouteTaskToAgent")))
+         lambda: every(r["targetAgent"] == r["agentId"] == r["routing"]["chosen"] for r in types(commands, "RouteTaskToAgent")))
     case("MS-05", "every record is a command with a target or an event with emittedBy, and never both",
          lambda: every(("targetAgent" in r) != (bool(r.get("emittedBy"))) for r in records))
     pascal = re.compile(r"([A-Z][a-z0-9]*)+|loop\.[a-z]+|iteration\.[a-z]+|build_(started|completed|failed)")
@@ -577,7 +576,7 @@ def prying(w):
          lambda: said[0]["payload"]["touched"] == "" and vault.read_text() == "secret" and not (home / "pried").exists())
     case("AG-12", "the command has the contract's keys, in the journal and as the agent gets it, with the chosen agent",
          lambda: every(k in sent for k in ("agentId", "traceId", "sessionId", "taskType", "componentTag", "payload"))
-         and sent["agentId"] == sent["targetAgent"] == task["agentId"] == "pry" and task["domain"] == "*" and task["type"] == "RouteTaskToAgent"
+         and sent["agentId"] == task["agentId"] == sent["routing"]["chosen"] == "pry" and task["domain"] == "*" and task["type"] == "RouteTaskToAgent"
          and every(task[k] == sent[k] for k in ("traceId", "sessionId", "taskType", "componentTag", "payload", "messageId", "attempt")))
     case("ST-03", "the tag is made of the agent's type and the task", lambda: sent["componentTag"] == "StubVisionAgent:GenerateVisionBlueprint")
     routed = w.get("/v1/views/events?type=TaskRouted")["events"]
@@ -586,7 +585,7 @@ def prying(w):
          lambda: every("score" in c for c in decision["candidates"]) and len(decision["candidates"]) == 2
          and decision["filters"] == {"skill": 2, "domain": 2, "healthy": 2, "free": 2}
          and (decision["skill"], decision["domain"], decision["chosen"]) == ("GenerateVisionBlueprint", "*", "pry")
-         and decision["candidates"] == sent["routing"]["candidates"])
+         and every(sent["routing"][key] == decision[key] for key in ("candidates", "filters", "chosen")))
     printed = json.loads(w.run("events", "--type", "TaskRouted", "--json").stdout)
     case("AG-14", "subscribers see TaskRouted", lambda: len(routed) == 1 and routed[0]["type"] == "TaskRouted" and routed[0]["traceId"] == "prying"
          and printed["messageId"] == routed[0]["messageId"])

@@ -54,8 +54,10 @@ static inline mw_seq story_dispatch(struct story *story, const struct story_task
         .member = task->member, .document = task->document, .node = task->node,
         .ask_index = task->ask, .component_tag = FORMAT(story, "%s:%s", "Agent", task->subject),
         /* As it is written: the view says what is left out of it. */
-        .routing =
-            FORMAT(story, "{\"candidates\":[{\"agentId\":\"%s\",\"score\":120}]}", task->agent),
+        .routing = FORMAT(story,
+                          "{\"candidates\":[{\"agentId\":\"%s\",\"score\":120}],\"filters\":{"
+                          "\"skill\":1,\"domain\":1,\"healthy\":1,\"free\":1},\"chosen\":\"%s\"}",
+                          task->agent, task->agent),
         .body = mw_str_of(task->payload != NULL ? task->payload : "{}"));
 }
 
