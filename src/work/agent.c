@@ -160,6 +160,7 @@ void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct 
     case MW_EVT_AGENT_REMOVED:
         MW_ASSERT(index != MW_AGENT_NONE);
         work->agents[index].removed = true;
+        work->dirty = true; /* who waits for it hears that nobody has the skill */
         return;
     case MW_EVT_AGENT_HEALTH:
         MW_ASSERT(index != MW_AGENT_NONE);
