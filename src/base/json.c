@@ -37,11 +37,6 @@ uint32_t mw_node_get_str(const struct mw_tape *tape, uint32_t object, struct mw_
     return MW_NODE_NONE;
 }
 
-uint32_t mw_node_get(const struct mw_tape *tape, uint32_t object, const char *key)
-{
-    return mw_node_get_str(tape, object, mw_str_of(key));
-}
-
 uint32_t mw_node_at(const struct mw_tape *tape, uint32_t array, uint32_t index)
 {
     const struct mw_node *found = node_typed(tape, array, MW_NODE_ARRAY);

@@ -59,8 +59,11 @@ size_t mw_json_skip(struct mw_str text, size_t from);
 #define MW_NODE_NONE UINT32_MAX
 enum mw_node_type mw_node_type(const struct mw_tape *tape,
                                uint32_t node); /* absent reads as NULL */
-uint32_t mw_node_get(const struct mw_tape *tape, uint32_t object, const char *key);
 uint32_t mw_node_get_str(const struct mw_tape *tape, uint32_t object, struct mw_str key);
+static inline uint32_t mw_node_get(const struct mw_tape *tape, uint32_t object, const char *key)
+{
+    return mw_node_get_str(tape, object, mw_str_of(key));
+}
 uint32_t mw_node_at(const struct mw_tape *tape, uint32_t array, uint32_t index);
 /* JSON pointer (RFC 6901) such as "/a/0/b"; "" is the node itself. */
 uint32_t mw_node_pointer(const struct mw_tape *tape, uint32_t node, struct mw_str pointer);
@@ -104,15 +107,47 @@ void mw_json_raw(struct mw_json *json,
                  struct mw_str json_text); /* verbatim; the caller vouches for it */
 void mw_json_node(struct mw_json *json, const struct mw_tape *tape,
                   uint32_t node); /* compact copy; absent writes null */
-/* Key and value in one go. */
-void mw_json_kstr(struct mw_json *json, const char *key, struct mw_str value);
-void mw_json_ki64(struct mw_json *json, const char *key, int64_t value);
-void mw_json_ku64(struct mw_json *json, const char *key, uint64_t value);
-void mw_json_kbool(struct mw_json *json, const char *key, bool value);
-void mw_json_knode(struct mw_json *json, const char *key, const struct mw_tape *tape,
-                   uint32_t node);
-void mw_json_kraw(struct mw_json *json, const char *key, struct mw_str json_text);
-void mw_json_kobject(struct mw_json *json, const char *key);
-void mw_json_karray(struct mw_json *json, const char *key);
+/* Key and value in one go; here, so that of a key that is a constant nothing is counted when it runs. */
+static inline void mw_json_kstr(struct mw_json *json, const char *key, struct mw_str value)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_str(json, value);
+}
+static inline void mw_json_ki64(struct mw_json *json, const char *key, int64_t value)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_i64(json, value);
+}
+static inline void mw_json_ku64(struct mw_json *json, const char *key, uint64_t value)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_u64(json, value);
+}
+static inline void mw_json_kbool(struct mw_json *json, const char *key, bool value)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_bool(json, value);
+}
+static inline void mw_json_knode(struct mw_json *json, const char *key, const struct mw_tape *tape,
+                                 uint32_t node)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_node(json, tape, node);
+}
+static inline void mw_json_kraw(struct mw_json *json, const char *key, struct mw_str json_text)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_raw(json, json_text);
+}
+static inline void mw_json_kobject(struct mw_json *json, const char *key)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_object(json);
+}
+static inline void mw_json_karray(struct mw_json *json, const char *key)
+{
+    mw_json_key(json, mw_str_of(key));
+    mw_json_array(json);
+}
 
 #endif

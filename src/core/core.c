@@ -305,7 +305,7 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     const struct mw_trace *trace = mw_world_trace(&core->world, event->trace);
     event->seq = core->world.last_seq + 1;
     if (event->type.len == 0)
-        event->type = mw_str_of(info->type);
+        event->type = info->type;
     if (event->trace_id.len == 0)
         event->trace_id = trace != NULL ? trace->wire_id : MW_STR("workspace");
     if (event->session_id.len == 0) {
@@ -322,7 +322,7 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
     if (event->parent_trace_id.len == 0 && trace != NULL)
         event->parent_trace_id = mw_trace_more(trace)->parent_trace_id;
     if (event->component_tag.len == 0)
-        event->component_tag = mw_str_of(info->tag_start);
+        event->component_tag = info->tag_start;
     event->timestamp = step->timestamp;
     if (event->kind == MW_EVT_INTENT_SUBMITTED)
         event->submitted_at = step->timestamp;
@@ -337,7 +337,7 @@ static void fill(struct step *step, const struct mw_request *request, struct mw_
                               ? mw_wire_id(&core->world, arena, "m", step->outside->fence)
                               : MW_STR_NONE; /* the host began it: a journal, definitions */
     if (info->form == MW_FORM_EVENT && event->emitted_by.len == 0)
-        event->emitted_by = mw_str_of(info->component);
+        event->emitted_by = info->component;
     if (from_outside) {
         event->actor = request->actor;
         if (step->first == 0 && request->message_id.len > 0) {

@@ -100,7 +100,7 @@ static bool table_has(const char *const *table, size_t count, struct mw_str word
 bool load_contract_has_event(struct mw_str type)
 {
     for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)
-        if (mw_str_is(type, mw_event_info(kind)->type))
+        if (mw_str_eq(type, mw_event_info(kind)->type))
             return true;
     return table_has(contract_events, MW_COUNT(contract_events), type);
 }

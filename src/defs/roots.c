@@ -85,9 +85,9 @@ static bool add_document(const struct mw_world *world, const struct mw_trace *tr
                          struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots)
 {
     char hex[MW_TRACE_SHA256_HEX];
-    if (mw_trace_document_sha256(trace, index, hex).len == 0)
-        return true;
     if (!mw_expr_uses(expr, name) && !mw_expr_uses(expr, MW_STR("metadata")))
+        return true;
+    if (mw_trace_document_sha256(trace, index, hex).len == 0)
         return true;
     const struct mw_tape *tape = mw_world_document(world, trace, index);
     if (tape == NULL)
@@ -170,8 +170,11 @@ static bool eval(const struct mw_world *world, struct mw_arena *arena, const str
                  struct mw_value *ret_value, struct mw_str *ret_why)
 {
     struct mw_roots roots;
-    struct mw_err *err = mw_arena_alloc(arena, sizeof(*err));
-    if (err == NULL || !mw_roots_of(world, arena, trace, place, expr, &roots, ret_why))
+    struct mw_err *err = mw_arena_alloc_unset(arena, sizeof(*err));
+    if (err == NULL)
+        return false;
+    err->text[0] = '\0';
+    if (!mw_roots_of(world, arena, trace, place, expr, &roots, ret_why))
         return false;
     if (mw_expr_eval(expr, roots.items, roots.count, arena, ret_value, err) == MW_OK)
         return true;
@@ -220,9 +223,10 @@ bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
 {
     struct mw_value *values = mw_arena_array(arena, struct mw_value, bindings->count + 1);
     bool *present = mw_arena_array(arena, bool, bindings->count + 1);
-    struct mw_err *err = mw_arena_alloc(arena, sizeof(*err));
+    struct mw_err *err = mw_arena_alloc_unset(arena, sizeof(*err));
     if (values == NULL || present == NULL || err == NULL)
         return false;
+    err->text[0] = '\0';
     for (uint32_t i = 0; i < bindings->count; i++) {
         const struct mw_expr *expr = bindings->items[i].value;
         struct mw_roots roots;

@@ -21,15 +21,19 @@ static bool is_set(const struct field *field, const struct mw_event *event)
 
 _Static_assert(MW_COUNT(fields) <= UINT8_MAX, "a row's number is a byte");
 
-/* Rows of the members that the line has, in their order. One look at each row: most of an event is unset. */
+/* Rows of the members that the line has, in their order. One look at each row: most of an event is unset, and a body stands for the payload's. */
 static uint32_t said_rows(const struct mw_event *event, uint8_t ret_rows[MW_COUNT(fields)])
 {
     uint8_t implies = event_implies(event->kind);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < MW_COUNT(fields); i++)
+    bool whole_payload = event->body.len > 0;
+    for (uint32_t i = 0; i < MW_COUNT(fields); i++) {
+        if (whole_payload && fields[i].place == PLACE_PAYLOAD)
+            continue;
         if ((fields[i].implied & implies) != 0 ? event_must_say(event, fields[i].implied)
                                                : is_set(&fields[i], event))
             ret_rows[count++] = (uint8_t)i;
+    }
     return count;
 }
 
@@ -58,7 +62,7 @@ void mw_event_write(const struct mw_event *event, struct mw_buf *buf)
     struct mw_json json;
     mw_json_init(&json, buf);
     mw_json_object(&json);
-    mw_json_kstr(&json, "kind", mw_str_of(mw_event_info(event->kind)->kind));
+    mw_json_kstr(&json, "kind", mw_event_info(event->kind)->kind);
     uint32_t count = said_rows(event, rows);
     write_members(event, PLACE_ENV, rows, count, &json);
     if (event->body.len == 0) {

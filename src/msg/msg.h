@@ -75,11 +75,10 @@ struct mw_event {
 };
 
 struct mw_event_info {
-    const char *kind;
-    uint8_t kind_len;
-    const char *type; /* "*": open */
-    const char *component;
-    const char *tag_start; /* "{component}:" */
+    struct mw_str kind; /* these are terminated, too */
+    struct mw_str type; /* "*": open */
+    struct mw_str component;
+    struct mw_str tag_start; /* "{component}:" */
     enum mw_form form;
     enum mw_room owner;
     enum mw_opens opens;

@@ -7,11 +7,10 @@
 static const struct mw_event_info event_table[MW_EVENT_COUNT] = {
 #define MW_EVENT(symbol, kind_name, type_name, component_name, form_name, owner_name, opens_name,  \
                  closes_name, becomes_name, to_name, lives_name)                                   \
-    [MW_EVT_##symbol] = {kind_name,                                                                \
-                         sizeof(kind_name) - 1,                                                    \
-                         type_name,                                                                \
-                         component_name,                                                           \
-                         component_name ":",                                                       \
+    [MW_EVT_##symbol] = {{kind_name, sizeof(kind_name) - 1},                                       \
+                         {type_name, sizeof(type_name) - 1},                                       \
+                         {component_name, sizeof(component_name) - 1},                             \
+                         {component_name ":", sizeof(component_name)},                             \
                          MW_FORM_##form_name,                                                      \
                          MW_ROOM_##owner_name,                                                     \
                          MW_OPENS_##opens_name,                                                    \
@@ -82,9 +81,7 @@ enum mw_request_kind mw_request_by_name(struct mw_str name)
 enum mw_event_kind mw_event_by_kind(struct mw_str kind_name)
 {
     unsigned kind = 0;
-    while (kind < MW_EVENT_COUNT &&
-           (event_table[kind].kind_len != kind_name.len ||
-            memcmp(event_table[kind].kind, kind_name.ptr, kind_name.len) != 0))
+    while (kind < MW_EVENT_COUNT && !mw_str_eq(event_table[kind].kind, kind_name))
         kind++;
     return (enum mw_event_kind)kind;
 }
@@ -98,7 +95,7 @@ bool mw_event_ends_task(const struct mw_event *event)
 bool mw_type_is_reserved(struct mw_str type)
 {
     for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)
-        if (mw_str_is(type, event_table[kind].type))
+        if (mw_str_eq(type, event_table[kind].type))
             return true;
     for (size_t i = 0; i < MW_COUNT(reserved_names); i++)
         if (mw_str_is(type, reserved_names[i]))

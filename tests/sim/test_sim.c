@@ -673,7 +673,7 @@ static void the_world_stays_whole(void **state)
     seeds_run("simulated core", play_seeds, 300, 1, totals);
     for (unsigned kind = 0; kind < MW_EVENT_COUNT && getenv("MW_SEED") == NULL; kind++)
         if (totals[kind] == 0)
-            print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
+            print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind.ptr);
 }
 
 int main(void)

@@ -443,7 +443,7 @@ static void play_theme(enum theme theme, const char *what)
         totals[TOTAL_TASKS], totals[TOTAL_RECORDED], totals[TOTAL_TOO_LATE], totals[TOTAL_GONE]);
     for (unsigned kind = 0; theme == THEME_ALL && kind < MW_EVENT_COUNT; kind++)
         if (totals[TOTAL_KINDS + kind] == 0 && one == NULL)
-            print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind);
+            print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind.ptr);
 }
 
 static void p01_p02_p03_nothing_acknowledged_is_lost_whatever_dies(void **state)

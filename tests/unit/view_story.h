@@ -82,7 +82,7 @@ static inline mw_seq story_tell(struct story *story, struct mw_event *event)
     assert_true(story->count < STORY_RECORDS_MAX);
     event->seq = story_next(story);
     if (event->type.len == 0)
-        event->type = mw_str_of(info->type);
+        event->type = info->type;
     if (event->trace_id.len == 0)
         event->trace_id = event->trace != 0 ? story->trace_id : MW_STR("workspace");
     if (event->session_id.len == 0)
@@ -91,7 +91,7 @@ static inline mw_seq story_tell(struct story *story, struct mw_event *event)
     if (event->blueprint_id.len == 0 && event->trace != 0)
         event->blueprint_id = story->blueprint_id;
     if (event->component_tag.len == 0)
-        event->component_tag = FORMAT(story, "%s:%s", info->component, "Said");
+        event->component_tag = FORMAT(story, "%s:%s", info->component.ptr, "Said");
     if (event->item != 0 && event->task_id.len == 0 && info->owner == MW_ROOM_WORK &&
         event->task_type.len > 0)
         event->task_id = story_id(story, "t", event->item);
@@ -100,7 +100,7 @@ static inline mw_seq story_tell(struct story *story, struct mw_event *event)
                               seconds / 60 % 60, seconds % 60);
     event->message_id = story_id(story, "m", event->seq);
     if (info->form == MW_FORM_EVENT)
-        event->emitted_by = mw_str_of(info->component);
+        event->emitted_by = info->component;
     story->starts[story->count++] = story->lines.len;
     mw_event_write(event, &story->lines);
     story->starts[story->count] = story->lines.len;
