@@ -233,6 +233,20 @@ static void dispatch(const struct mw_world *world, const struct mw_work *work,
     event->body = payload;
 }
 
+/* After `tried` of them, before the next. */
+static uint64_t backoff_ms(const struct mw_policy *policy, uint32_t tried)
+{
+    uint64_t wait_ms = policy->backoff_base_ms;
+    for (uint32_t i = 1; i < tried && wait_ms < policy->backoff_cap_ms; i++)
+        wait_ms *= policy->backoff_factor;
+    return wait_ms < policy->backoff_cap_ms ? wait_ms : policy->backoff_cap_ms;
+}
+
+static int64_t wait_us(uint64_t wait_ms)
+{
+    return (int64_t)(wait_ms > 0 ? wait_ms : 1) * 1000;
+}
+
 /* Nobody is free: it waits in the queue. Nobody has the skill: it is told, tried again, and in the end handed on. */
 static void queue_or_give_up(const struct mw_world *world, const struct mw_order *order,
                              const struct mw_choice *choice, struct mw_out *out)
@@ -250,10 +264,7 @@ static void queue_or_give_up(const struct mw_world *world, const struct mw_order
     event->routing_attempt = tried;
     event->reason = mw_arena_format(out->arena, "no agent is registered with the skill %.*s",
                                     MW_STR_ARG(order->def->skill));
-    uint64_t wait_ms = policy->backoff_base_ms;
-    for (uint32_t i = 1; i < tried && wait_ms < policy->backoff_cap_ms; i++)
-        wait_ms *= policy->backoff_factor;
-    event->due_us = order->now_us + (int64_t)(wait_ms > 0 ? wait_ms : 1) * 1000;
+    event->due_us = order->now_us + wait_us(backoff_ms(policy, tried));
 }
 
 /* ---- answers ---- */
@@ -540,16 +551,12 @@ static void retry(const struct mw_world *world, const struct mw_task *task,
                   struct mw_out *out)
 {
     struct mw_event *event = mw_out_event(out, MW_EVT_RETRY_SCHEDULED);
-    uint64_t wait_ms = policy->backoff_base_ms;
+    uint64_t wait_ms = backoff_ms(policy, task->attempts_with_agent);
     mw_event_about(world, out, event, &task->item);
-    for (uint32_t i = 1; i < task->attempts_with_agent && wait_ms < policy->backoff_cap_ms; i++)
-        wait_ms *= policy->backoff_factor;
-    if (wait_ms > policy->backoff_cap_ms)
-        wait_ms = policy->backoff_cap_ms;
     /* Up to a quarter more, so that many do not come back at once. */
     wait_ms += wait_ms >= 4 ? request->entropy % (wait_ms / 4) : 0;
     event->attempt = task->attempt;
-    event->due_us = request->now_us + (int64_t)(wait_ms > 0 ? wait_ms : 1) * 1000;
+    event->due_us = request->now_us + wait_us(wait_ms);
     event->reason = MW_STR("the same agent again");
 }
 

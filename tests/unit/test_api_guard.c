@@ -156,6 +156,34 @@ static void p21_every_byte_of_the_token_counts(void **state)
     end();
 }
 
+/* Nor does it matter who else is connected, with the token or without. */
+static void p21_the_token_counts_however_many_are_connected(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int others[8];
+    (void)state;
+    begin(true);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    for (size_t i = 0; i < MW_COUNT(others); i++) {
+        char request[300];
+        others[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(others[i], (const struct sockaddr *)&address, sizeof address), 0);
+        int length = i % 2 == 0 ? 0
+                                : snprintf(request, sizeof request,
+                                           "GET /v1/hello HTTP/1.1\r\nHost: localhost:7000\r\n"
+                                           "Authorization: Bearer %s\r\n\r\n",
+                                           token);
+        assert_int_equal(send(others[i], request, (size_t)length, MSG_NOSIGNAL), length);
+        for (int turn = 0; turn < 3; turn++)
+            mw_api_run(api);
+        get_is(401, "Host: localhost:7000\r\n");
+        with_token(200, "Bearer ", token);
+    }
+    for (size_t i = 0; i < MW_COUNT(others); i++)
+        (void)close(others[i]);
+    end();
+}
+
 static void p21_host_and_origin_are_compared_exactly(void **state)
 {
     static const struct {
@@ -385,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p21_every_byte_of_the_token_counts),
+        cmocka_unit_test(p21_the_token_counts_however_many_are_connected),
         cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
         cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),
         cmocka_unit_test(p09_a_body_of_any_transfer_has_its_limit),

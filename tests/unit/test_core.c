@@ -171,18 +171,61 @@ static void P14_a_definition_that_is_too_long_and_long_words_stay_out_of_records
     mw_heap_free(body);
 }
 
+static struct rig_run next_due(const struct rig *rig)
+{
+    struct rig_run next = {0};
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].due_us > 0 && (next.due_us == 0 || rig->runs[i].due_us < next.due_us))
+            next = rig->runs[i];
+    return next;
+}
+
 static bool ring_next(struct rig *rig)
 {
-    struct rig_run *next = NULL;
-    for (uint32_t i = 0; i < rig->run_count; i++)
-        if (rig->runs[i].due_us > 0 && (next == NULL || rig->runs[i].due_us < next->due_us))
-            next = &rig->runs[i];
-    if (next == NULL)
+    struct rig_run next = next_due(rig);
+    if (next.seq == 0)
         return false;
-    rig->now_us = next->due_us > rig->now_us ? next->due_us : rig->now_us;
-    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, next->seq);
+    rig->now_us = next.due_us > rig->now_us ? next.due_us : rig->now_us;
+    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, next.seq);
     assert_int_equal(rig->result.rc, MW_OK);
     return true;
+}
+
+static struct rig_run running(const struct rig *rig, uint8_t opens)
+{
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == opens)
+            return rig->runs[i];
+    return (struct rig_run){0};
+}
+
+/* Of the `waits` policy: a second, three times as long each time, five at the most; up to a quarter more between attempts. */
+static void FH05_waits_grow_up_to_the_cap(void **state)
+{
+    static const int64_t waits_us[] = {1000000, 3000000, 5000000, 5000000};
+    static const char ask[] =
+        "{\"coordinator\":\"SockCoordinator\",\"payload\":{\"name\":\"left\"}}";
+    struct rig *rig = begin("waits");
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, ask, 0, 0);
+    for (size_t i = 0; i < MW_COUNT(waits_us); i++) {
+        struct rig_run attempt = running(rig, MW_OPENS_AGENT);
+        (void)rig_do(rig, MW_REQ_RECORD_FAILURE, "{\"class\":\"crash\",\"message\":\"x\"}",
+                     attempt.item, attempt.seq);
+        struct rig_run wait = next_due(rig);
+        assert_in_range(wait.due_us - rig->now_us, waits_us[i], waits_us[i] + waits_us[i] / 4);
+        assert_true(ring_next(rig));
+    }
+    rig_free(rig);
+    rig = begin("waits");
+    (void)rig_do(rig, MW_REQ_REMOVE_AGENT, "{\"agentId\":\"knitter\"}", 0, 0);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, ask, 0, 0);
+    for (size_t i = 0; i < MW_COUNT(waits_us); i++) {
+        struct rig_run wait = next_due(rig);
+        assert_int_equal(wait.due_us - rig->now_us, waits_us[i]);
+        assert_true(ring_next(rig));
+    }
+    rig_free(rig);
 }
 
 /* Definitions that the host lost: everything ends by records, nothing crashes, and a cancel still works. */
@@ -383,6 +426,7 @@ int main(void)
         cmocka_unit_test(P05_a_refusal_is_not_remembered),
         cmocka_unit_test(the_largest_agents_fit_their_block),
         cmocka_unit_test(P14_a_definition_that_is_too_long_and_long_words_stay_out_of_records),
+        cmocka_unit_test(FH05_waits_grow_up_to_the_cap),
         cmocka_unit_test(missing_definitions_are_events_and_no_crash),
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
