@@ -507,7 +507,7 @@ static void every_invalid_file_is_refused_with_its_place(void **state)
     char *names[FILES_MAX];
     size_t count = list(folder, NULL, names);
     size_t wrong_count = 0;
-    bool write = getenv("MILLWRIGHT_GOLDEN") != NULL;
+    bool write = getenv("MW_GOLDEN") != NULL;
     assert_true(count >= 60);
     for (size_t i = 0; i < count; i++) {
         empty();

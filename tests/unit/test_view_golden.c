@@ -1,6 +1,6 @@
 /*
  * Every view of one journal (two versions accepted and promoted, a rejected draft, a build whose tests failed, a question that waits), held
- * against tests/golden/views/. MILLWRIGHT_GOLDEN_UPDATE=1 writes them anew: then read the difference before you believe it.
+ * against tests/golden/views/. MW_GOLDEN=1 writes them anew: then read the difference before you believe it.
  */
 #include "view_scenes.h"
 
@@ -80,7 +80,7 @@ static void hold(const struct story *story, const char *name, const char *questi
         fail_msg("%s: %s", question, err.text);
     struct mw_buf got = pretty(mw_buf_str(&out));
     (void)snprintf(path, sizeof(path), "%s/tests/golden/views/%s.json", MW_SOURCE_DIR, name);
-    if (getenv("MILLWRIGHT_GOLDEN_UPDATE") != NULL)
+    if (getenv("MW_GOLDEN") != NULL)
         assert_int_equal(mw_file_replace(AT_FDCWD, path, mw_buf_str(&got), 0644, &err), MW_OK);
     if (mw_file_read(AT_FDCWD, path, 16u << 20, &wanted, &err) != MW_OK)
         fail_msg("%s", err.text);
