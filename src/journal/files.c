@@ -17,7 +17,6 @@
 #define RESERVE_FILE "reserve"
 #define TORN_SUFFIX "torn"
 #define LONG_FRAME_BYTES (16u << 10) /* its hash is made while the disk writes */
-#define AHEAD_BYTES (1u << 20)       /* allocated in one go behind the end of the open segment */
 #define HEAD_SYNC_NS 1000000000LL    /* the detection that a power cut may cost (P04) */
 
 struct files {
@@ -29,9 +28,8 @@ struct files {
     struct mw_buf frame; /* owned: header and body, for one write */
     uint64_t segment_bytes;
     uint64_t reserve_bytes;
-    uint64_t segment;   /* name of the open one; 0: none */
-    uint64_t offset;    /* where the next frame goes */
-    uint64_t allocated; /* blocks are there up to here; UINT64_MAX: this disk gives none ahead */
+    uint64_t segment; /* name of the open one; 0: none */
+    uint64_t offset;  /* where the next frame goes */
     int64_t head_synced_ns;
     uint64_t noted_epoch; /* of the writer before, for `check` */
     mw_journal_on_record on_record;
@@ -57,8 +55,6 @@ static enum mw_rc open_head(struct files *files, const struct mw_survey *survey,
 static enum mw_rc begin_segment(struct files *files, uint64_t first, struct mw_err *err);
 static enum mw_rc seal_if_full(struct files *files, size_t frame_bytes, struct mw_err *err);
 static enum mw_rc guard_position(struct files *files, struct mw_err *err);
-static void allocate_ahead(struct files *files);
-static enum mw_rc release_ahead(struct files *files, struct mw_err *err);
 static enum mw_rc write_frame(struct files *files, struct mw_err *err);
 static enum mw_rc take_back(struct files *files, int sys_errno, struct mw_err *err);
 static void begin_sync(const struct files *files);
@@ -190,10 +186,8 @@ static enum mw_rc files_append(void *self, uint64_t expected_first_seq, uint32_t
         rc = begin_segment(files, expected_first_seq, err);
     if (rc == MW_OK)
         rc = guard_position(files, err);
-    if (rc == MW_OK) {
-        allocate_ahead(files);
+    if (rc == MW_OK)
         rc = write_frame(files, err);
-    }
     uint8_t hash[MW_FRAME_HASH_BYTES];
     if (rc == MW_OK) {
         begin_sync(files);
@@ -324,16 +318,12 @@ static void files_stats(const void *self, struct mw_journal_stats *ret_stats)
 static enum mw_rc files_close(void *self, struct mw_err *err)
 {
     struct files *files = self;
-    struct mw_err unheard;
-    err = err != NULL ? err : &unheard;
     if (files == NULL)
         return MW_OK;
     enum mw_rc rc = MW_OK;
     /* Without a head it was never checked to the end, and has nothing to say. */
     if (files->head_fd >= 0 && !files->stats.latched) {
-        rc = release_ahead(files, err);
-        if (rc == MW_OK)
-            rc = note_head(files, true, err);
+        rc = note_head(files, true, err);
         if (rc == MW_OK)
             rc = files_sync_head(files, err);
     }
@@ -506,7 +496,6 @@ static enum mw_rc begin_segment(struct files *files, uint64_t first, struct mw_e
     files->fd = fd;
     files->segment = first;
     files->offset = 0;
-    files->allocated = 0;
     files->folder_dirty = true;
     files->stats.segments++;
     return MW_OK;
@@ -517,9 +506,7 @@ static enum mw_rc seal_if_full(struct files *files, size_t frame_bytes, struct m
 {
     if (files->fd < 0 || files->offset == 0 || files->offset + frame_bytes <= files->segment_bytes)
         return MW_OK;
-    enum mw_rc rc = release_ahead(files, err);
-    if (rc == MW_OK)
-        rc = files_sync_head(files, err);
+    enum mw_rc rc = files_sync_head(files, err);
     if (rc != MW_OK)
         return rc;
     (void)close(files->fd); /* synced with its last frame */
@@ -543,29 +530,6 @@ static enum mw_rc guard_position(struct files *files, struct mw_err *err)
                  err);
 }
 
-/* Blocks that are there already cost a sync a fifth less. The file's size stays what was written, and a refusal does no harm. */
-static void allocate_ahead(struct files *files)
-{
-    if (files->offset + files->frame.len <= files->allocated)
-        return;
-    bool given = files->folder.sys->fallocate(files->fd, FALLOC_FL_KEEP_SIZE, (off_t)files->offset,
-                                              (off_t)(files->frame.len + AHEAD_BYTES)) == 0;
-    files->allocated = given ? files->offset + files->frame.len + AHEAD_BYTES : UINT64_MAX;
-}
-
-/* Nothing is added to this segment any more: the space behind its end is given back. */
-static enum mw_rc release_ahead(struct files *files, struct mw_err *err)
-{
-    const struct mw_journal_sys *sys = files->folder.sys;
-    if (files->fd < 0 || files->allocated == 0 || files->allocated == UINT64_MAX)
-        return MW_OK;
-    if (sys->ftruncate(files->fd, (off_t)files->offset) != 0 || sys->fdatasync(files->fd) != 0)
-        return latch(files, MW_FAIL_SYS(err, MW_E_IO, "give back what a segment did not need"),
-                     err);
-    files->allocated = 0;
-    return MW_OK;
-}
-
 /* One write. Less than all of it means that the disk is full or a limit is reached. */
 static enum mw_rc write_frame(struct files *files, struct mw_err *err)
 {
@@ -586,7 +550,6 @@ static enum mw_rc take_back(struct files *files, int sys_errno, struct mw_err *e
         return latch(files, mw_fail(err, MW_E_IO, sys_errno, "write a frame of the journal"), err);
     if (files->folder.sys->ftruncate(files->fd, (off_t)files->offset) != 0)
         return latch(files, MW_FAIL_SYS(err, MW_E_IO, "take an unfinished frame back"), err);
-    files->allocated = UINT64_MAX; /* given back with it; no more of it in this segment */
     /* Before another frame goes there: else a power cut could leave the end of this one behind that one. */
     if (files->folder.sys->fdatasync(files->fd) != 0)
         return latch(files, MW_FAIL_SYS(err, MW_E_IO, "take an unfinished frame back"), err);

@@ -209,62 +209,6 @@ static void p04_a_head_that_cannot_be_made_durable_is_the_last(void **state)
     expect_journal(3);
 }
 
-static void p02_space_that_cannot_be_given_back_is_told_at_the_close(void **state)
-{
-    (void)state;
-    for (int row = 0; row < 4; row++) {
-        rig_empty_dir(dir);
-        void *journal = open_with(&quick, NULL);
-        append_many(journal, 2);
-        *(row < 2 ? &disk.ftruncate_errno : &disk.fdatasync_errno) = EIO;
-        if (row % 2 == 0)
-            expect("close", ops->close(journal, &err), MW_E_IO, "give back");
-        else
-            assert_int_equal(ops->close(journal, NULL), MW_E_IO);
-        memset(&disk, 0, sizeof disk);
-        expect_journal(3);
-    }
-}
-
-static void p02_space_that_cannot_be_given_back_at_the_seal_is_the_last(void **state)
-{
-    (void)state;
-    void *journal = open_with(&quick, NULL);
-    append_many(journal, 2);
-    disk.ftruncate_errno = EIO; /* asked for only when a segment is sealed */
-    uint64_t last = 3;
-    while (rig_append(journal, last + 1, 1, &err) == MW_OK)
-        last++;
-    expect("again", rig_append(journal, last + 1, 1, &err), MW_E_IO, "give back");
-    memset(&disk, 0, sizeof disk);
-    assert_int_equal(ops->close(journal, &err), MW_OK);
-    expect_journal(last);
-}
-
-static int nothing_ahead(int fd, int mode, off_t offset, off_t size_bytes)
-{
-    (void)fd, (void)offset, (void)size_bytes;
-    errno = EOPNOTSUPP;
-    return (mode & FALLOC_FL_KEEP_SIZE) != 0 ? -1 : 0;
-}
-
-static void p01_a_disk_that_allocates_nothing_ahead_is_written_all_the_same(void **state)
-{
-    (void)state;
-    struct mw_journal_sys sys = disk_sys;
-    struct mw_journal_options options = quick;
-    sys.fallocate = nothing_ahead;
-    options.sys = &sys;
-    void *journal = open_with(&options, NULL);
-    append_many(journal, 2);
-    assert_int_equal(rig_append(journal, 4, 64, &err), MW_OK); /* long, and a segment of its own */
-    assert_int_equal(rig_append(journal, 68, 1, &err), MW_OK);
-    disk.ftruncate_errno = EIO; /* nothing is there to be given back */
-    assert_int_equal(ops->close(journal, &err), MW_OK);
-    memset(&disk, 0, sizeof disk);
-    expect_journal(68);
-}
-
 static void p04_the_head_is_made_durable_by_the_first_append_of_each_second(void **state)
 {
     static const struct {
@@ -438,9 +382,6 @@ int main(void)
         TEST(a_folder_that_somebody_else_makes_meanwhile_is_as_good),
         TEST(p02_a_frame_that_cannot_be_taken_back_is_the_last),
         TEST(p04_a_head_that_cannot_be_made_durable_is_the_last),
-        TEST(p02_space_that_cannot_be_given_back_is_told_at_the_close),
-        TEST(p02_space_that_cannot_be_given_back_at_the_seal_is_the_last),
-        TEST(p01_a_disk_that_allocates_nothing_ahead_is_written_all_the_same),
         TEST(p04_the_head_is_made_durable_by_the_first_append_of_each_second),
         TEST(p11_a_segment_that_was_removed_under_its_writer_is_noticed),
         TEST(p03_what_is_damaged_after_it_was_checked_is_told_when_it_is_read),
