@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test programs, a few at once, and counts the single tests in them.
 
-run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/; several labels at once: again
+run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/; several labels at once: again; without one: unit
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
     [--only TEXT]     those whose name holds TEXT
     [--skip TEXT]     but not those whose name holds TEXT; may be said several times
@@ -100,6 +100,7 @@ def main():
     args = parser.parse_args()
     if not args.scripts and not args.build:
         parser.error("--build or --scripts is needed")
+    args.label = args.label or ["unit"]
     if args.timeout is None:
         args.timeout = 7200 if os.environ.get("MW_NIGHT") else 900 if args.scripts else 300
     chosen = [(name, args.under.split() + command, folder) for name, command, folder in programs(args)
