@@ -46,10 +46,7 @@ enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child
     int len = snprintf(text, sizeof(text), "{\"pid\":%d,\"start\":%llu,\"boot\":\"%s\"}\n",
                        (int)child->pid, (unsigned long long)child->start_ticks, boot);
     /* One write of a few bytes: a host killed here leaves nothing or all of it. */
-    mw_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return MW_FAIL_SYS(err, errno == ENOSPC ? MW_E_FULL : MW_E_IO, "write '%s'", path);
-    return mw_write_all(fd, (struct mw_str){text, (size_t)len}, err);
+    return mw_file_put(AT_FDCWD, path, (struct mw_str){text, (size_t)len}, 0600, err);
 }
 
 void mw_leftover_forget(const char *path)

@@ -73,10 +73,12 @@ static int show_task(struct mw_cli *cli, struct mw_err *err)
     }
     if (count > 0)
         return 0;
-    (void)MW_FAIL(err, MW_E_USAGE,
-                  "no work folder of task %s is kept (`millwright clean` removes them); "
-                  "`millwright show %s` has its records",
-                  cli->args[0], cli->args[0]);
+    (void)MW_FAIL(
+        err, MW_E_USAGE,
+        "no work folder of task %s is kept (`millwright clean` removes them, and one that "
+        "nothing was left in is used again); "
+        "`millwright show %s` has its records",
+        cli->args[0], cli->args[0]);
     return mw_cli_fail(cli, err);
 }
 

@@ -46,7 +46,11 @@ static void free_attempt(struct mw_run_attempt *attempt)
     mw_heap_buf_free(&attempt->violations);
     mw_heap_buf_free(&attempt->report_line);
     mw_heap_arena_free(&attempt->arena);
-    free(attempt->folder);
+    if (attempt->folder_is_like_new)
+        mw_used_folder_give(&host->used_folders, attempt->folder);
+    else
+        free(attempt->folder);
+    free(attempt->used_folder);
     free(attempt);
     host->attempts_running--;
 }
@@ -201,6 +205,8 @@ void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask)
         after_prepare(&attempt->work, 0);
         return;
     }
+    if (mw_attempt_is_words(attempt))
+        attempt->used_folder = mw_used_folder_take(&host->used_folders);
     attempt->work.data = attempt;
     (void)uv_queue_work(&host->loop, &attempt->work, mw_attempt_prepare, after_prepare);
 }

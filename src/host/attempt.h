@@ -2,7 +2,8 @@
  * attempt.h - one attempt of one agent, from its folder to the request that says what came of it.
  *
  * .millwright/work/{taskId}.{attempt}/: files/ (where the agent works), tmp/ (unless it gets and owns no files), task.json (what it was given), stderr.log, pid.
- * The folder stays; `clean` removes it.
+ * The folder stays; `clean` removes it. One that nothing is left in but task.json (of an attempt that got, owned and left no file, wrote
+ * nothing to stderr and went well) becomes another such attempt's when enough newer ones are there: five files less to make for each.
  */
 #ifndef MW_HOST_ATTEMPT_H
 #define MW_HOST_ATTEMPT_H
@@ -32,7 +33,9 @@ struct mw_run_attempt {
     struct mw_attempt_input *inputs;
     uint32_t input_count;
     uint64_t attempt;
-    char *folder; /* absolute */
+    char *folder;            /* absolute */
+    char *used_folder;       /* another's, to be used again; NULL: none */
+    bool folder_is_like_new; /* after collecting: may be used again */
     struct mw_tree base;
     char input_sha256[MW_SHA256_HEX]; /* of task.json */
     /* running */
@@ -56,6 +59,16 @@ struct mw_run_attempt {
     bool wants_document;
 };
 
+/* attempt_folder.c, on a worker thread: make and tidy. */
+MW_MUST enum mw_rc mw_attempt_folder_make(struct mw_run_attempt *attempt);
+void mw_attempt_folder_tidy(struct mw_run_attempt *attempt);
+/* One folder; there already is fine, and said. */
+MW_MUST enum mw_rc mw_attempt_folder_new(const char *path, mode_t mode, bool *ret_there,
+                                         struct mw_err *err);
+/* On the loop's thread. The oldest path, NULL while there are no more than are kept; to the caller. */
+char *mw_used_folder_take(struct mw_used_folders *used);
+/* path is taken over. */
+void mw_used_folder_give(struct mw_used_folders *used, char *path);
 /* attempt_prepare.c, on a worker thread. */
 void mw_attempt_prepare(uv_work_t *work);
 /* An attempt that gets no files and owns none. It has no folder for TMPDIR apart, and nobody looks at what it jotted down. */

@@ -1,11 +1,8 @@
 #include "agent/leftovers.h"
 #include "host/attempt.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define PAYLOAD_KEPT_BYTES 1024u
 
@@ -56,40 +53,6 @@ static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
     return mw_blob_put(&attempt->host->blobs, payload, attempt->payload_sha256, &attempt->err);
 }
 
-static bool is_empty(const char *folder)
-{
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
-    if (list == NULL) {
-        mw_autoclose_fd(&fd);
-        return false;
-    }
-    uint32_t count = 0;
-    for (const struct dirent *entry; count < 3 && (entry = readdir(list)) != NULL;)
-        count++;
-    (void)closedir(list); /* only read from */
-    return count < 3;     /* itself and the one above */
-}
-
-/* What an attempt left that went well is in the blobs; the folder of one that did not, or that says so itself, stays to be looked at. */
-static void tidy(const struct mw_run_attempt *attempt)
-{
-    static const char said[] = "\"result\":\"Failed\"";
-    struct mw_str payload = attempt->outcome.payload;
-    bool wants_change = attempt->writes_files || attempt->agent.answers_by_diff;
-    mw_autofree char *files = mw_attempt_path(attempt, "files");
-    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
-    if (attempt->rc != MW_OK || attempt->violations.len > 0 ||
-        (wants_change && attempt->changed_count == 0) ||
-        (payload.len > 0 && memmem(payload.ptr, payload.len, said, sizeof(said) - 1) != NULL))
-        return;
-    if (mw_attempt_is_words(attempt) && is_empty(files))
-        return; /* one folder less to make and to remove is worth an empty one until `clean` */
-    if (mw_remove_tree(AT_FDCWD, files, NULL) != MW_OK ||
-        mw_remove_tree(AT_FDCWD, tmp, NULL) != MW_OK)
-        return; /* `clean` gets it later */
-}
-
 void mw_attempt_collect(uv_work_t *work)
 {
     struct mw_run_attempt *attempt = work->data;
@@ -130,5 +93,5 @@ void mw_attempt_collect(uv_work_t *work)
     if (attempt->rc == MW_OK)
         attempt->rc = keep_payload(attempt);
     mw_tree_free(&after);
-    tidy(attempt);
+    mw_attempt_folder_tidy(attempt);
 }

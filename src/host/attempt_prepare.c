@@ -1,4 +1,3 @@
-#include "agent/leftovers.h"
 #include "host/attempt.h"
 
 #include <dirent.h>
@@ -6,47 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 extern char **environ;
 
-/* ---- the folder ---- */
-
-static enum mw_rc make_new(const char *path, mode_t mode, bool *ret_there, struct mw_err *err)
-{
-    int failure = mkdirat(AT_FDCWD, path, mode) != 0 ? errno : 0;
-    *ret_there = failure == EEXIST;
-    if (failure == 0 || failure == EEXIST)
-        return MW_OK;
-    errno = failure;
-    if (errno == ENOENT) /* `clean` took the folder of all attempts with it */
-        return mw_mkdirs(AT_FDCWD, path, mode, err);
-    return MW_FAIL_SYS(err,
-                       errno == ENOSPC || errno == EDQUOT  ? MW_E_FULL
-                       : errno == EACCES || errno == EPERM ? MW_E_DENIED
-                                                           : MW_E_IO,
-                       "make the folder '%s'", path);
-}
-
-static enum mw_rc make_folder(struct mw_run_attempt *attempt)
-{
-    bool there;
-    enum mw_rc rc = make_new(attempt->folder, 0700, &there, &attempt->err);
-    if (rc == MW_OK && there) { /* the same attempt again: the host was killed while it ran */
-        mw_autofree char *pid_file = mw_attempt_path(attempt, "pid");
-        enum mw_leftover found;
-        rc = mw_leftover_end(pid_file, 1000, &found, &attempt->err);
-        if (rc == MW_OK)
-            rc = mw_remove_tree(AT_FDCWD, attempt->folder, &attempt->err);
-        if (rc == MW_OK)
-            rc = make_new(attempt->folder, 0700, &there, &attempt->err);
-    }
-    if (rc != MW_OK || mw_attempt_is_words(attempt))
-        return rc;
-    mw_autofree char *tmp = mw_attempt_path(attempt, "tmp");
-    return make_new(tmp, 0700, &there, &attempt->err);
-}
+/* ---- what is in the folder ---- */
 
 /* Nothing is given and nothing is taken: its folder is only a place to be, and serves as TMPDIR too. */
 bool mw_attempt_is_words(const struct mw_run_attempt *attempt)
@@ -72,7 +35,7 @@ static enum mw_rc make_files(struct mw_run_attempt *attempt, struct mw_tree *tre
     if (attempt->base.count == 0) {
         mw_autofree char *files = mw_attempt_path(attempt, "files");
         bool there;
-        return make_new(files, 0755, &there, &attempt->err);
+        return mw_attempt_folder_new(files, 0755, &there, &attempt->err);
     }
     mw_autoclose int folder = open(attempt->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
@@ -180,9 +143,7 @@ static enum mw_rc write_inputs(struct mw_run_attempt *attempt, const struct mw_t
     mw_autofree char *path = mw_attempt_path(attempt, "task.json");
     write_task(attempt, trees, &text);
     mw_sha256_hex(mw_buf_str(&text), attempt->input_sha256);
-    mw_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    enum mw_rc rc = fd < 0 ? MW_FAIL_SYS(&attempt->err, MW_E_IO, "create '%s'", path)
-                           : mw_write_all(fd, mw_buf_str(&text), &attempt->err);
+    enum mw_rc rc = mw_file_put(AT_FDCWD, path, mw_buf_str(&text), 0644, &attempt->err);
     if (rc == MW_OK && attempt->agent.answers_by_diff) {
         /* A program that knows no protocol reads words: what is asked, then the task. */
         mw_autofree char *prompt_path = mw_attempt_path(attempt, "prompt.txt");
@@ -195,10 +156,7 @@ static enum mw_rc write_inputs(struct mw_run_attempt *attempt, const struct mw_t
             mw_buf_printf(&prompt, "  %.*s\n", MW_STR_ARG(attempt->owns[i]));
         mw_buf_put_z(&prompt, "The task:\n");
         mw_buf_put(&prompt, mw_buf_str(&text));
-        mw_autoclose int prompt_fd =
-            open(prompt_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-        rc = prompt_fd < 0 ? MW_FAIL_SYS(&attempt->err, MW_E_IO, "create '%s'", prompt_path)
-                           : mw_write_all(prompt_fd, mw_buf_str(&prompt), &attempt->err);
+        rc = mw_file_put(AT_FDCWD, prompt_path, mw_buf_str(&prompt), 0644, &attempt->err);
         mw_heap_buf_free(&prompt);
     }
     mw_heap_buf_free(&text);
@@ -209,7 +167,7 @@ void mw_attempt_prepare(uv_work_t *work)
 {
     struct mw_run_attempt *attempt = work->data;
     struct mw_tree *trees = mw_heap_alloc((attempt->input_count + 1) * sizeof(*trees));
-    attempt->rc = make_folder(attempt);
+    attempt->rc = mw_attempt_folder_make(attempt);
     if (attempt->rc == MW_OK)
         attempt->rc = make_files(attempt, trees);
     if (attempt->rc == MW_OK)

@@ -111,6 +111,13 @@ struct mw_deadlines {
     int64_t clock_offset_us; /* UTC less the monotonic clock, when it was last looked */
 };
 
+/* attempt_folder.c: folders of attempts that left nothing in them, oldest first. The newest are kept for whoever wants to look. */
+#define MW_USED_FOLDERS_KEPT 64u
+struct mw_used_folders {
+    char *paths[2 * MW_USED_FOLDERS_KEPT]; /* owned */
+    uint32_t oldest, count;
+};
+
 struct mw_host {
     uv_loop_t loop;
     char *workspace; /* absolute */
@@ -155,6 +162,7 @@ struct mw_host {
         uint32_t count;
     } asks;
     uint32_t attempts_running;
+    struct mw_used_folders used_folders;
     struct mw_deadlines deadlines;
     struct mw_workers *workers; /* owned; NULL until an agent of that kind is asked or asks */
     /* definitions */

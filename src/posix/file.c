@@ -90,6 +90,20 @@ enum mw_rc mw_write_all(int fd, struct mw_str bytes, struct mw_err *err)
     return MW_OK;
 }
 
+enum mw_rc mw_file_put(int at_fd, const char *path, struct mw_str bytes, mode_t mode,
+                       struct mw_err *err)
+{
+    struct stat before;
+    mw_autoclose int fd = openat(at_fd, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0 || fstat(fd, &before) != 0)
+        return MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
+                           "create '%s'", path);
+    enum mw_rc rc = mw_write_all(fd, bytes, err);
+    if (rc == MW_OK && (uint64_t)before.st_size > bytes.len && ftruncate(fd, (off_t)bytes.len) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "shorten '%s'", path);
+    return rc;
+}
+
 enum mw_rc mw_file_replace(int at_fd, const char *path, struct mw_str bytes, mode_t mode,
                            struct mw_err *err)
 {

@@ -17,6 +17,12 @@ MW_MUST enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t ma
                                         struct mw_buf *buf, struct mw_err *err);
 /* All bytes or an error; EINTR and short writes are retried. ENOSPC and EDQUOT: MW_E_FULL. */
 MW_MUST enum mw_rc mw_write_all(int fd, struct mw_str bytes, struct mw_err *err);
+/*
+ * The file's content from now on, in place: made when it is not there, shortened when it was longer. Neither whole-or-nothing nor durable.
+ * Not by O_TRUNC: ext4 begins to write a file to disk at once when it was emptied and then written.
+ */
+MW_MUST enum mw_rc mw_file_put(int at_fd, const char *path, struct mw_str bytes, mode_t mode,
+                               struct mw_err *err);
 /* Temporary file beside it, write, fsync, rename, fsync of the folder: old or new, never half. */
 MW_MUST enum mw_rc mw_file_replace(int at_fd, const char *path, struct mw_str bytes, mode_t mode,
                                    struct mw_err *err);

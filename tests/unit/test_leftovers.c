@@ -171,6 +171,24 @@ static void a_reused_number_is_left_alone(void **state)
     end_innocent(innocent);
 }
 
+static void a_pid_file_written_again_names_the_newer_process_alone(void **state)
+{
+    struct task task = make_task(*state, "t-1");
+    struct mw_err err;
+    struct mw_exec_child longer = {.pid = 4194304 - 1, .start_ticks = UINT64_MAX / 2};
+    struct mw_exec_child shorter = {.pid = 2, .start_ticks = 1};
+    struct stat first, second;
+    assert_int_equal(MW_OK, mw_leftover_write(task.pid_path, &longer, &err));
+    assert_int_equal(0, stat(task.pid_path, &first));
+    assert_int_equal(MW_OK, mw_leftover_write(task.pid_path, &shorter, &err));
+    assert_int_equal(0, stat(task.pid_path, &second));
+    assert_true(second.st_size < first.st_size);
+    assert_int_equal(MW_LEFTOVER_NONE, end_task(&task)); /* it can be read as one */
+    mw_leftover_forget(task.pid_path);
+    assert_int_equal(0, stat(task.pid_path, &second));
+    assert_int_equal(0, second.st_size);
+}
+
 static void another_boot_is_left_alone(void **state)
 {
     struct task task = make_task(*state, "t-1");
@@ -284,6 +302,7 @@ int main(int argc, char **argv)
         TEST(a_stopped_supervisor_is_ended_with_its_tree),
         TEST(what_outlived_its_killed_supervisor_is_found_by_session_and_by_mark),
         TEST(a_reused_number_is_left_alone),
+        TEST(a_pid_file_written_again_names_the_newer_process_alone),
         TEST(another_boot_is_left_alone),
         TEST(the_neighbour_whose_name_begins_the_same_is_left_alone),
         TEST(we_ourselves_are_never_a_leftover),
