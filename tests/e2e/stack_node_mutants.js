@@ -20,7 +20,7 @@ exports.mutants = [
   { why: "an increment changes somebody else's record", file: handler("count-item"), from: "  await findOwn(repository, id, ownerId);\n", to: "" },
   { why: "the owner is not compared", file: "src/records.js", from: "record.ownerId !== ownerId", to: "false" },
   { why: "the owner is shown", file: "src/records.js", from: "present({ ownerId, ...record })", to: "present(record)" },
-  { why: "updatedAt stands still", file: "src/records.js", from: "    updatedAt: new Date().toISOString(),\n", to: "" },
+  { why: "updatedAt stands still", file: "src/records.js", from: "    updatedAt: timeAfter(current.updatedAt),\n", to: "" },
   { why: "a list shows everybody's records", file: "src/storage/memory.js", from: "record.ownerId === ownerId", to: "true" },
   { why: "a list forgets its offset", file: "src/storage/memory.js", from: "slice(offset, offset + limit)", to: "slice(0, limit)" },
   { why: "tokens are not asked for", file: "src/http.js", from: "if (!route.open) call.ownerId = authenticate(request.headers.authorization);", to: 'call.ownerId = "ada";' },
