@@ -144,6 +144,31 @@ static void v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_ther
     rig_remove_dir(cut_dir);
 }
 
+/* Else the writer would go on in the segment that is archived already, and the archive would never be added to again. */
+static void p01_the_segment_that_seals_a_journal_has_its_name_when_that_is_told(void **state)
+{
+    char cut_dir[64], name[MW_SEGMENT_NAME_BYTES];
+    struct mw_err err = {.text = ""};
+    bool sealed = false;
+    (void)state;
+    rig_new_dir(cut_dir);
+    begin_anew(FIRST, 3);
+    rig_reset(2);
+    assert_int_equal(mw_archive_seal(journal_dir, &rigged, &sealed, &err), MW_OK);
+    assert_true(sealed);
+    rig.recording = false;
+    mw_segment_name(sealed_last() + 1, name);
+    int cut_fd = open(cut_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int kind = 0; kind < 8; kind++) {
+        rig_empty_dir(cut_dir);
+        (void)rig_power_cut(rig.op_count, kind, cut_fd);
+        if (!mw_exists(cut_fd, name))
+            fail_msg("cut after all, kind %d: '%s' is not there", kind, name);
+    }
+    (void)close(cut_fd);
+    rig_remove_dir(cut_dir);
+}
+
 /* ---- what is refused ---- */
 
 static void v39_a_journal_that_does_not_name_itself_is_not_archived(void **state)
@@ -403,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v39_every_call_that_fails_is_told_and_the_archive_holds_what_it_says),
         cmocka_unit_test(v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_there),
+        cmocka_unit_test(p01_the_segment_that_seals_a_journal_has_its_name_when_that_is_told),
         cmocka_unit_test(v39_a_journal_that_does_not_name_itself_is_not_archived),
         cmocka_unit_test(v39_an_empty_journal_is_neither_archived_nor_sealed),
         cmocka_unit_test(v39_a_folder_that_holds_something_else_is_left_as_it_is),

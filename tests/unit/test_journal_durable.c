@@ -1,7 +1,7 @@
 /*
  * test_journal_durable.c - P01 P02 P03 P04: whatever way a journal's life takes, nothing that it wrote or named is left unsynced at the moment
  * that promises it: the answer to an append, the end of an opening, of an orderly close, of a repair. It knows nothing of which file is what:
- * every byte and every name counts, but those of the lock and of the reserve, which hold nothing.
+ * every byte and every name counts, but those of the reserve, which holds nothing, and what the lock says when nobody holds it.
  */
 #include "../crash/journal_rig.h"
 #include "journal/doctor.h"
@@ -70,7 +70,7 @@ static const char *name_of(int fd, char path[256])
 
 static bool holds_nothing(const char *name)
 {
-    return strcmp(name, "lock") == 0 || strcmp(name, "reserve") == 0;
+    return strcmp(name, "reserve") == 0;
 }
 
 static void now_unsynced(ino_t file, ino_t folder, const char *name)
@@ -200,9 +200,18 @@ static void begin_life(void)
 static void nothing_is_left(const char *but, const char *when)
 {
     for (int i = 0; i < disk.left_count; i++)
-        if (but == NULL || strcmp(disk.left[i].name, but) != 0)
+        if (strcmp(disk.left[i].name, MW_LOCK_FILE) != 0 &&
+            (but == NULL || strcmp(disk.left[i].name, but) != 0))
             fail_msg("%s: %s of '%s' not synced", when,
                      disk.left[i].folder == 0 ? "the bytes are" : "the name is", disk.left[i].name);
+}
+
+/* Once it is open (P11): at the end who held it is written into the lock as well, and nobody needs that. */
+static void the_epoch_is_synced(void)
+{
+    for (int i = 0; i < disk.left_count; i++)
+        if (strcmp(disk.left[i].name, MW_LOCK_FILE) == 0)
+            fail_msg("it is open, and its epoch is not synced");
 }
 
 static void was_synced(const char *folder, const char *name)
@@ -322,12 +331,14 @@ static void a_life(bool beside)
     new_place(&place, beside);
     void *journal = open_journal(&place);
     nothing_is_left(NULL, "a fresh journal is opened");
+    the_epoch_is_synced();
     append_some(journal, 12);
     close_journal(journal);
     nothing_is_left(NULL, "an orderly close (P04)");
     begin_life();
     journal = open_journal(&place);
     nothing_is_left(NULL, "it is opened again");
+    the_epoch_is_synced();
     append_some(journal, 12);
     close_journal(journal);
     nothing_is_left(NULL, "the second close (P04)");
@@ -339,6 +350,18 @@ static void p01_p04_nothing_is_unsynced_when_it_is_promised(void **state)
     (void)state;
     a_life(true);
     a_life(false);
+}
+
+static int files_that_end_with(const struct place *place, const char *end)
+{
+    DIR *folder = opendir(place->journal);
+    const struct dirent *entry;
+    int count = 0;
+    assert_non_null(folder);
+    while ((entry = readdir(folder)) != NULL)
+        count += mw_str_ends(mw_str_of(entry->d_name), mw_str_of(end));
+    (void)closedir(folder);
+    return count;
 }
 
 static void after_a_death(bool beside, bool torn, const char *no_room_for)
@@ -358,9 +381,12 @@ static void after_a_death(bool beside, bool torn, const char *no_room_for)
     disk.no_room_for = no_room_for;
     journal = open_journal(&place);
     nothing_is_left(NULL, "it is opened after a death (P02)");
+    the_epoch_is_synced();
     was_synced(place.journal, name);
     was_synced(place.side != NULL ? place.side : place.journal, MW_HEAD_FILE);
     assert_int_equal(size_of(&place, name), good);
+    assert_int_equal(files_that_end_with(&place, ".fresh"),
+                     0); /* a copy takes no room for longer */
     disk.no_room_for = NULL;
     append_some(journal, 3);
     close_journal(journal);
@@ -380,6 +406,34 @@ static void p02_p10_without_room_for_a_copy_it_is_written_over_itself_and_synced
     (void)state;
     after_a_death(true, false, ".fresh");
     after_a_death(true, true, ".fresh");
+}
+
+/* Killed after a segment was begun and before anything stood in it: its name is not on the disk, and the next life writes into it. */
+static void
+p01_a_segment_that_was_only_begun_has_its_name_before_anything_is_acknowledged(void **state)
+{
+    (void)state;
+    for (int frames = 0; frames <= 8; frames += 4) {
+        struct place place;
+        char path[160], *name;
+        struct stat folder, file;
+        new_place(&place, true);
+        void *journal = open_journal(&place);
+        append_some(journal, frames);
+        (void)snprintf(path, sizeof path, "%s/%020lu.jsonl", place.journal,
+                       (unsigned long)ops->last_seq(journal) + 1);
+        close_journal(journal);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0 && fstat(fd, &file) == 0 && stat(place.journal, &folder) == 0);
+        (void)close(fd);
+        begin_life();
+        name = strrchr(path, '/') + 1;
+        now_unsynced(file.st_ino, folder.st_ino, name);
+        journal = open_journal(&place);
+        append_some(journal, 3);
+        close_journal(journal);
+        leave_place(&place);
+    }
 }
 
 /* A signal is no fault of the disk: what it interrupted is done again, and nothing latches. */
@@ -524,6 +578,41 @@ static void p04_the_head_of_the_last_frame_outlives_a_torn_clean_line(void **sta
     }
 }
 
+/* A cut may tear the write of any line: that of the frame before stands beside it, however many records the frames have. */
+static void p04_the_head_of_the_frame_before_outlives_a_torn_line(void **state)
+{
+    (void)state;
+    for (uint32_t count = 1; count <= 4; count++) {
+        struct place place;
+        struct mw_err err = {0};
+        new_place(&place, true);
+        void *journal = open_journal(&place);
+        int side_fd = open(place.top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int fd = openat(side_fd, MW_HEAD_FILE, O_RDWR | O_CLOEXEC);
+        assert_true(fd >= 0);
+        for (int frame = 0; frame < 6; frame++) {
+            char slots[2][MW_HEAD_LINE_BYTES], again[2][MW_HEAD_LINE_BYTES];
+            struct mw_head head = {0};
+            enum mw_journal_head found = MW_JOURNAL_HEAD_ABSENT;
+            const uint64_t before = ops->last_seq(journal);
+            assert_int_equal(pread(fd, slots, sizeof slots, 0), sizeof slots);
+            assert_int_equal(rig_append(journal, before + 1, count, &err), MW_OK);
+            assert_int_equal(pread(fd, again, sizeof again, 0), sizeof again);
+            int written = memcmp(slots[0], again[0], sizeof again[0]) != 0 ? 0 : 1;
+            assert_int_equal(pwrite(fd, "#", 1, written * MW_HEAD_LINE_BYTES + 3), 1);
+            assert_int_equal(mw_head_read(&watched, side_fd, &head, &found, &err), MW_OK);
+            if (found != MW_JOURNAL_HEAD_EQUAL || head.seq != before)
+                fail_msg("frames of %u records: the head names record %lu, not %lu", count,
+                         (unsigned long)head.seq, (unsigned long)before);
+            assert_int_equal(pwrite(fd, again, sizeof again, 0), sizeof again);
+        }
+        (void)close(fd);
+        (void)close(side_fd);
+        close_journal(journal);
+        leave_place(&place);
+    }
+}
+
 static void p11_the_lock_is_held_on_the_file_that_has_its_name(void **state)
 {
     struct place place;
@@ -646,6 +735,8 @@ int main(void)
         cmocka_unit_test(p01_p04_nothing_is_unsynced_when_it_is_promised),
         cmocka_unit_test(p02_after_a_death_the_last_segment_is_synced_afresh),
         cmocka_unit_test(p02_p10_without_room_for_a_copy_it_is_written_over_itself_and_synced),
+        cmocka_unit_test(
+            p01_a_segment_that_was_only_begun_has_its_name_before_anything_is_acknowledged),
         cmocka_unit_test(p02_a_write_that_was_interrupted_is_made_again),
         cmocka_unit_test(p02_a_journal_whose_sync_failed_is_not_closed_as_clean),
         cmocka_unit_test(p04_the_head_is_synced_with_the_first_frame_after_a_second),
@@ -653,6 +744,7 @@ int main(void)
         cmocka_unit_test(p04_the_head_is_synced_with_each_segment_that_is_sealed),
         cmocka_unit_test(p11_a_segment_that_somebody_else_began_is_not_taken_over),
         cmocka_unit_test(p04_the_head_of_the_last_frame_outlives_a_torn_clean_line),
+        cmocka_unit_test(p04_the_head_of_the_frame_before_outlives_a_torn_line),
         cmocka_unit_test(p11_the_lock_is_held_on_the_file_that_has_its_name),
         cmocka_unit_test(p01_a_segment_that_was_deleted_is_not_written_on),
         cmocka_unit_test(p10_a_disk_that_is_full_when_a_segment_begins_is_survived),

@@ -202,6 +202,48 @@ static void p04_another_history_is_told_though_its_end_is_torn(void **state)
     }
 }
 
+/* What stands there may be in the page cache alone: that it is accepted says nothing of the disk. */
+static void p02_a_repair_that_only_sets_the_head_does_not_vouch_for_the_disk(void **state)
+{
+    struct mw_journal_opened opened;
+    (void)state;
+    const uint64_t last = make_journal(9);
+    struct mw_head head = read_head();
+    head.seq += 5; /* more was committed than there is */
+    write_head(&head);
+    expect("open", refuses_to_open(&quick), MW_E_CORRUPT, "was committed");
+    assert_int_equal(mw_journal_repair(dir, &quick, false, NULL, NULL, &err), MW_OK);
+    void *journal = open_with(&quick, &opened);
+    assert_true(opened.copied && opened.last_seq == last);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    expect_journal(last);
+}
+
+/* As a copy of the workspace may have it, or a start that was killed: as long as the reserve, and nothing in it that could be given up. */
+static void p10_a_reserve_without_room_in_it_is_filled(void **state)
+{
+    static const off_t sizes[] = {0, 4096, 1 << 20};
+    struct mw_journal_options real = quick;
+    (void)state;
+    real.sys = NULL;
+    const uint64_t last = make_journal(3);
+    for (size_t i = 0; i < MW_COUNT(sizes); i++) {
+        struct mw_journal_stats stats;
+        struct stat file;
+        char path[RIG_PATH];
+        rig_path(dir, "reserve", path);
+        int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        assert_int_equal(ftruncate(fd, sizes[i]), 0);
+        (void)close(fd);
+        void *journal = open_with(&real, NULL);
+        ops->stats(journal, &stats);
+        assert_int_equal(stat(path, &file), 0);
+        assert_true(stats.reserve_held && (uint64_t)file.st_blocks * 512 >= real.reserve_bytes);
+        assert_int_equal(ops->close(journal, &err), MW_OK);
+    }
+    expect_journal(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +253,8 @@ int main(void)
         TEST(p02_a_copy_that_is_not_what_was_checked_is_refused),
         TEST(p02_a_head_of_elsewhere_is_not_trusted_and_is_written_anew),
         TEST(p04_another_history_is_told_though_its_end_is_torn),
+        TEST(p02_a_repair_that_only_sets_the_head_does_not_vouch_for_the_disk),
+        TEST(p10_a_reserve_without_room_in_it_is_filled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
