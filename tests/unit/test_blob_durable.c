@@ -1,11 +1,12 @@
 /*
  * test_blob_durable.c - P22: when a body is said to be kept, its bytes and every name that leads to it are on the disk: also when it was there
- * already, when many are put at once, and when it is put again after a sync that failed.
+ * already, when many are put at once, and when it is put again after a sync that failed. What could not be kept leaves nothing behind (P10).
  */
 #include "base/mem.h"
 #include "posix/file.h"
 #include "stage/blob.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -36,6 +37,9 @@ static struct {
     int left_count;
     int fails_at; /* the n-th sync from here on, from 1; 0: none */
     int syncs;
+    int write_fails_at; /* the n-th write from here on, from 1; 0: none */
+    int write_errno;
+    int writes;
 } disk;
 
 int __real_fsync(int fd);
@@ -106,6 +110,10 @@ int __wrap_mkdirat(int at_fd, const char *path, mode_t mode)
 ssize_t __wrap_write(int fd, const void *memory, size_t size)
 {
     struct stat file;
+    if (disk.watches && ++disk.writes == disk.write_fails_at) {
+        errno = disk.write_errno;
+        return -1;
+    }
     ssize_t wrote = __real_write(fd, memory, size);
     if (disk.watches && fstat(fd, &file) == 0 && S_ISREG(file.st_mode))
         now_unsynced(file.st_ino, 0, "what was written");
@@ -134,6 +142,7 @@ static void begin(void)
     assert_int_equal(mkdirat(top_fd, "side", 0700), 0);
     disk.left_count = 0;
     disk.fails_at = 0;
+    disk.write_fails_at = 0;
     disk.watches = true;
     if (mw_blobs_open(top_fd, "side", &blobs, &err) != MW_OK)
         fail_msg("%s", err.text);
@@ -157,6 +166,21 @@ static enum mw_rc put_many(uint32_t first, uint32_t count)
         items[i] = (struct mw_blob_item){.bytes = {texts[i], (size_t)len}};
     }
     return mw_blob_put_many(&blobs, items, count, &err);
+}
+
+/* Is it, under its own name, one of those that put_many(first, count) puts? */
+static bool is_named(uint32_t first, uint32_t count, ino_t file)
+{
+    for (uint32_t i = first; i < first + count; i++) {
+        char text[40], sha256[MW_SHA256_HEX], path[100];
+        struct stat found;
+        int len = snprintf(text, sizeof text, "body %u", i);
+        mw_sha256_hex((struct mw_str){text, (size_t)len}, sha256);
+        (void)snprintf(path, sizeof path, "%.2s/%s", sha256, sha256 + 2);
+        if (fstatat(blobs.root_fd, path, &found, AT_SYMLINK_NOFOLLOW) == 0 && found.st_ino == file)
+            return true;
+    }
+    return false;
 }
 
 static void p22_the_folder_of_blobs_has_its_name_when_it_is_opened(void **state)
@@ -197,9 +221,9 @@ static void p22_what_is_put_again_after_a_failed_sync_is_on_the_disk(void **stat
             disk.fails_at = 0;
             if (failed)
                 assert_int_equal(rc, MW_E_IO);
-            /* What lies in a file that was thrown away is nobody's. */
+            /* What lies in a file that was thrown away is nobody's; one that has its name counts as kept. */
             for (int i = 0; i < disk.left_count; i++)
-                if (disk.left[i].folder == 0)
+                if (disk.left[i].folder == 0 && !is_named(0, count, disk.left[i].file))
                     disk.left[i--] = disk.left[--disk.left_count];
             assert_int_equal(put_many(0, count), MW_OK);
             nothing_is_left("put again after a sync that failed");
@@ -209,12 +233,55 @@ static void p22_what_is_put_again_after_a_failed_sync_is_on_the_disk(void **stat
         }
 }
 
+static int unfinished(void)
+{
+    int fd = openat(blobs.root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
+    DIR *list = fdopendir(fd);
+    assert_non_null(list);
+    for (const struct dirent *entry; (entry = readdir(list)) != NULL;)
+        count += entry->d_name[0] != '.';
+    (void)closedir(list);
+    return count;
+}
+
+static int next_descriptor(void)
+{
+    int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    (void)close(fd);
+    return fd;
+}
+
+/* A disk that is full stays as full as it was, however often somebody tries. */
+static void p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back(void **state)
+{
+    static const struct {
+        int write_errno; /* 0: a sync fails */
+        enum mw_rc rc;
+    } rows[] = {{ENOSPC, MW_E_FULL}, {EDQUOT, MW_E_FULL}, {EIO, MW_E_IO}, {0, MW_E_IO}};
+    (void)state;
+    for (size_t row = 0; row < MW_COUNT(rows); row++)
+        for (int at = 1; at <= 7; at++) {
+            begin();
+            int next = next_descriptor();
+            disk.syncs = disk.writes = 0;
+            disk.write_errno = rows[row].write_errno;
+            *(rows[row].write_errno != 0 ? &disk.write_fails_at : &disk.fails_at) = at;
+            assert_int_equal(put_many(0, 7), rows[row].rc);
+            if (unfinished() != 0 || next_descriptor() != next)
+                fail_msg(
+                    "row %zu, call %d: %d files are left, the next descriptor is %d and was %d",
+                    row, at, unfinished(), next_descriptor(), next);
+            end();
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p22_the_folder_of_blobs_has_its_name_when_it_is_opened),
         cmocka_unit_test(p22_what_was_put_is_on_the_disk_with_every_name),
         cmocka_unit_test(p22_what_is_put_again_after_a_failed_sync_is_on_the_disk),
+        cmocka_unit_test(p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back),
     };
     return cmocka_run_group_tests_name("test_blob_durable", tests, NULL, NULL);
 }

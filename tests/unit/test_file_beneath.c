@@ -1,5 +1,6 @@
 /*
- * test_file_beneath.c - P17: what is read beneath a folder lies beneath it: no link on the way is followed, wherever it leads, and nothing climbs.
+ * test_file_beneath.c - P17: what is read beneath a folder lies beneath it: no link on the way is followed, wherever it leads, nothing climbs, and
+ * nothing that is no file is waited for.
  */
 #include "posix/file.h"
 #include "posix/heap.h"
@@ -57,6 +58,25 @@ static void p17_nothing_is_read_through_a_link_or_from_outside(void **state)
     assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
 }
 
+/* Nobody writes into it: whoever waited for that would wait for ever. */
+static void p17_a_pipe_that_stands_where_a_file_was_holds_nobody_up(void **state)
+{
+    char top[] = "/tmp/mw-beneath-XXXXXX";
+    struct mw_err err = {0};
+    struct mw_buf text = mw_heap_buf();
+    (void)state;
+    assert_non_null(mkdtemp(top));
+    int top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mkfifoat(top_fd, "pipe", 0600), 0);
+    (void)alarm(20);
+    assert_int_equal(mw_file_read_beneath(top_fd, "pipe", 100, &text, &err), MW_OK);
+    (void)alarm(0);
+    assert_int_equal(text.len, 0);
+    mw_heap_buf_free(&text);
+    (void)close(top_fd);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
+}
+
 static void p17_a_plain_path_does_not_climb(void **state)
 {
     static const char *const plain[] = {"a", "a/b", "a..b", "...", ".a", "a/.b/c"};
@@ -87,11 +107,40 @@ static void p17_a_plain_path_does_not_climb(void **state)
     assert_false(mw_path_is_plain((struct mw_str){"a\0b", 3}));
 }
 
+/* What every file system takes; more of it would look like a broken disk when it is written. */
+static void p14_p17_a_plain_path_is_no_longer_than_a_file_system_takes(void **state)
+{
+    static const struct {
+        size_t part; /* bytes of each */
+        size_t parts;
+        size_t last; /* bytes of one more; 0: there is none */
+        bool plain;
+    } rows[] = {{255, 1, 0, true},    {256, 1, 0, false},    {1, 1, 255, true},
+                {1, 1, 256, false},   {1, 64, 0, true},      {1, 65, 0, false},
+                {255, 15, 255, true}, {255, 15, 256, false}, {255, 16, 1, false}};
+    static char path[8192];
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        size_t len = 0;
+        for (size_t part = 0; part < rows[i].parts; part++, path[len++] = '/')
+            for (size_t at = 0; at < rows[i].part; at++)
+                path[len++] = 'a';
+        len -= rows[i].last == 0;
+        for (size_t at = 0; at < rows[i].last; at++)
+            path[len++] = 'b';
+        if (mw_path_is_plain((struct mw_str){path, len}) != rows[i].plain)
+            fail_msg("row %zu, of %zu bytes: it is %s", i, len,
+                     rows[i].plain ? "refused" : "taken");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p17_nothing_is_read_through_a_link_or_from_outside),
+        cmocka_unit_test(p17_a_pipe_that_stands_where_a_file_was_holds_nobody_up),
         cmocka_unit_test(p17_a_plain_path_does_not_climb),
+        cmocka_unit_test(p14_p17_a_plain_path_is_no_longer_than_a_file_system_takes),
     };
     return cmocka_run_group_tests_name("test_file_beneath", tests, NULL, NULL);
 }

@@ -1,0 +1,169 @@
+/*
+ * test_file.c - P10 P12 P22: a whole file is written or none. A write that takes a part is gone on with where it ended; a file that cannot be
+ * replaced stays as it was, and nothing is left beside it, however often somebody tries on a disk that is full.
+ */
+#include "posix/file.h"
+#include "posix/heap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- a disk that takes a part, or nothing ---- */
+
+static struct {
+    size_t most;     /* bytes that a write takes; 0: all */
+    bool interrupts; /* every other write, by a signal */
+    bool interrupted;
+    int fails_at; /* the n-th call from here on, from 1; 0: none */
+    int error;
+    int calls;
+} disk;
+
+static bool fails(void)
+{
+    if (disk.fails_at == 0 || ++disk.calls != disk.fails_at)
+        return false;
+    errno = disk.error;
+    return true;
+}
+
+ssize_t __real_write(int fd, const void *memory, size_t size);
+ssize_t __wrap_write(int fd, const void *memory, size_t size);
+ssize_t __wrap_write(int fd, const void *memory, size_t size)
+{
+    disk.interrupted = disk.interrupts && !disk.interrupted;
+    if (disk.interrupted) {
+        errno = EINTR;
+        return -1;
+    }
+    if (fails())
+        return -1;
+    return __real_write(fd, memory, disk.most != 0 && size > disk.most ? disk.most : size);
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    return fails() ? -1 : __real_fsync(fd);
+}
+
+int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    return fails() ? -1 : __real_renameat(from_fd, from, to_fd, to);
+}
+
+/* ---- a folder ---- */
+
+static char top[32];
+static int top_fd;
+
+static int begin(void **state)
+{
+    (void)state;
+    memset(&disk, 0, sizeof disk);
+    (void)strcpy(top, "/tmp/mw-file-XXXXXX");
+    if (mkdtemp(top) == NULL)
+        return 1;
+    top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return top_fd < 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    (void)close(top_fd);
+    return mw_remove_tree(AT_FDCWD, top, NULL) != MW_OK;
+}
+
+static void expect_file(const char *path, struct mw_str expected)
+{
+    struct mw_buf text = mw_heap_buf();
+    struct mw_err err;
+    assert_int_equal(mw_file_read(top_fd, path, 1 << 20, &text, &err), MW_OK);
+    if (!mw_str_eq(mw_buf_str(&text), expected))
+        fail_msg("'%s': %zu bytes, not the %zu that were written", path, text.len, expected.len);
+    mw_heap_buf_free(&text);
+}
+
+static int files(void)
+{
+    DIR *list = opendir(top);
+    int count = 0;
+    assert_non_null(list);
+    for (const struct dirent *entry; (entry = readdir(list)) != NULL;)
+        count += entry->d_name[0] != '.';
+    (void)closedir(list);
+    return count;
+}
+
+static void p12_p22_a_write_that_takes_a_part_is_gone_on_with(void **state)
+{
+    static const char text[] = "the one who counts these letters finds that none is there twice";
+    const struct mw_str whole = {text, sizeof text - 1};
+    struct mw_err err;
+    (void)state;
+    for (size_t most = 1; most <= whole.len; most += 7)
+        for (int interrupts = 0; interrupts < 2; interrupts++) {
+            disk.most = most;
+            disk.interrupts = interrupts != 0;
+            assert_int_equal(mw_file_replace(top_fd, "replaced", whole, 0600, &err), MW_OK);
+            assert_int_equal(mw_file_put(top_fd, "put", whole, 0600, &err), MW_OK);
+            disk.most = 0;
+            expect_file("replaced", whole);
+            expect_file("put", whole);
+            assert_int_equal(mw_file_put(top_fd, "put", MW_STR("short"), 0600, &err), MW_OK);
+            expect_file("put", MW_STR("short"));
+        }
+}
+
+static void p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it(void **state)
+{
+    static const struct {
+        int error;
+        int at; /* write, sync, rename */
+        enum mw_rc rc;
+    } rows[] = {{ENOSPC, 1, MW_E_FULL},
+                {EDQUOT, 1, MW_E_FULL},
+                {EIO, 1, MW_E_IO},
+                {EIO, 2, MW_E_IO},
+                {EIO, 3, MW_E_IO}};
+    struct mw_err err;
+    (void)state;
+    assert_int_equal(mw_file_replace(top_fd, "file", MW_STR("before"), 0600, &err), MW_OK);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        disk.calls = 0;
+        disk.error = rows[i].error;
+        disk.fails_at = rows[i].at;
+        enum mw_rc rc = mw_file_replace(top_fd, "file", MW_STR("after"), 0600, &err);
+        disk.fails_at = 0;
+        if (rc != rows[i].rc || files() != 1)
+            fail_msg("row %zu: %s, %d files", i, mw_rc_name(rc), files());
+        expect_file("file", MW_STR("before"));
+    }
+    assert_int_equal(mw_file_replace(top_fd, "file", MW_STR("after"), 0600, &err), MW_OK);
+    expect_file("file", MW_STR("after"));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(p12_p22_a_write_that_takes_a_part_is_gone_on_with),
+        TEST(p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it),
+    };
+    return cmocka_run_group_tests_name("test_file", tests, NULL, NULL);
+}
