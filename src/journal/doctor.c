@@ -244,6 +244,9 @@ static enum mw_rc set_head(struct repair *repair, const struct mw_survey *before
         return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "open the journal's head");
     rc = mw_folder_put_head(folder, fd, &head, err);
     (void)close(fd); /* synced, or failed already */
+    /* It may have been made just now: without its name a cut would not be seen. */
+    if (rc == MW_OK && folder->sys->fsync(folder->side_fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "make the journal's head durable");
     return rc;
 }
 

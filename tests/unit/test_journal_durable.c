@@ -302,16 +302,21 @@ static off_t size_of(const struct place *place, const char *name)
     return file.st_size;
 }
 
-static void change_last_segment(const struct place *place, off_t at, bool appends)
+static void change_segment(const struct place *place, const char *name, off_t at)
 {
-    char name[RIG_NAME], path[192];
-    last_segment(place, name);
+    char path[192];
     (void)snprintf(path, sizeof path, "%s/%s", place->journal, name);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     assert_true(fd >= 0);
-    at = appends ? size_of(place, name) : at;
     assert_int_equal(pwrite(fd, "{\"fra", 5, at), 5);
     (void)close(fd);
+}
+
+static void change_last_segment(const struct place *place, off_t at, bool appends)
+{
+    char name[RIG_NAME];
+    last_segment(place, name);
+    change_segment(place, name, appends ? size_of(place, name) : at);
 }
 
 /* The head in the state that a killed writer leaves: the last frame, and not clean. */
@@ -708,16 +713,24 @@ static void hear(void *context, const char *line)
 
 static void p03_a_repair_leaves_nothing_to_sync(void **state)
 {
-    static const off_t places[] = {0, 900};
+    static const struct {
+        off_t damage;
+        bool no_head; /* one is made then, and has to have its name */
+    } rows[] = {{0, false}, {900, false}, {0, true}, {900, true}};
     (void)state;
-    for (size_t i = 0; i < MW_COUNT(places); i++) {
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
         struct place place;
         struct mw_err err = {0};
         new_place(&place, true);
         void *journal = open_journal(&place);
         append_some(journal, 12);
         close_journal(journal);
-        change_last_segment(&place, places[i], false);
+        if (rows[i].no_head) { /* without it, damage is only what more follows */
+            change_segment(&place, "00000000000000000001.jsonl", rows[i].damage);
+            forget_head(&place);
+        } else {
+            change_last_segment(&place, rows[i].damage, false);
+        }
         begin_life();
         if (mw_journal_repair(place.journal, &place.options, false, hear, NULL, &err) != MW_OK)
             fail_msg("is not repaired: %s", err.text);
