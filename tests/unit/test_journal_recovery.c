@@ -244,6 +244,73 @@ static void p10_a_reserve_without_room_in_it_is_filled(void **state)
     expect_journal(last);
 }
 
+static struct mw_buf read_file(const char *path)
+{
+    struct mw_buf bytes = mw_heap_buf();
+    assert_int_equal(mw_file_read(AT_FDCWD, path, 1 << 26, &bytes, &err), MW_OK);
+    return bytes;
+}
+
+/* Longer than what is copied at once: the segment, and what stands unfinished at its end. */
+static void p02_p03_a_long_segment_is_copied_and_its_end_put_aside_whole(void **state)
+{
+    enum { LETTERS = 900 << 10, FRAMES = 4, TORN = 1500 << 10 };
+    struct mw_journal_options large = quick;
+    struct mw_journal_opened opened;
+    char path[RIG_PATH], aside[RIG_PATH];
+    struct mw_buf text = mw_heap_buf();
+    (void)state;
+    large.segment_bytes = 0;
+    void *journal = open_with(&large, NULL);
+    for (uint64_t seq = 1; seq <= FRAMES; seq++) {
+        mw_buf_reset(&text);
+        mw_buf_printf(&text, "{\"seq\":%lu,\"text\":\"", (unsigned long)seq);
+        for (uint32_t i = 0; i < LETTERS; i++)
+            mw_buf_put_c(&text, (char)('a' + (i / 1000 + seq) % 26));
+        mw_buf_put_z(&text, "\"}\n");
+        assert_int_equal(ops->append(journal, seq, 1, mw_buf_str(&text), &err), MW_OK);
+    }
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    (void)last_frame(path);
+    struct mw_buf good = read_file(path);
+    mw_buf_reset(&text);
+    mw_buf_put_z(&text, "{\"frame\":");
+    for (uint32_t i = 0; i < TORN; i++)
+        mw_buf_put_c(&text, (char)('a' + i / 1000 % 26));
+    mw_buf_put_c(&text, '\0');
+    rig_append_text(path, text.ptr);
+
+    journal = open_with(&large, &opened);
+    assert_true(opened.copied && opened.last_seq == FRAMES && opened.torn_bytes == text.len - 1);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    rig_path(dir, opened.torn_file, aside);
+    struct mw_buf copy = read_file(path), torn = read_file(aside);
+    assert_int_equal(copy.len, good.len);
+    assert_memory_equal(copy.ptr, good.ptr, good.len);
+    assert_int_equal(torn.len, text.len - 1);
+    assert_memory_equal(torn.ptr, text.ptr, torn.len);
+    mw_heap_buf_free(&good);
+    mw_heap_buf_free(&copy);
+    mw_heap_buf_free(&torn);
+    mw_heap_buf_free(&text);
+}
+
+static void p13_a_journal_of_many_segments_opens(void **state)
+{
+    struct mw_journal_options small = quick;
+    struct mw_journal_opened opened;
+    (void)state;
+    small.segment_bytes = 1; /* each frame has its own */
+    void *journal = open_with(&small, NULL);
+    append_many(journal, 150);
+    const uint64_t last = ops->last_seq(journal);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    journal = open_with(&small, &opened);
+    assert_true(opened.segments == 150 && opened.last_seq == last);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    expect_journal(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +322,8 @@ int main(void)
         TEST(p04_another_history_is_told_though_its_end_is_torn),
         TEST(p02_a_repair_that_only_sets_the_head_does_not_vouch_for_the_disk),
         TEST(p10_a_reserve_without_room_in_it_is_filled),
+        TEST(p02_p03_a_long_segment_is_copied_and_its_end_put_aside_whole),
+        TEST(p13_a_journal_of_many_segments_opens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,29 @@ static void p16_a_snapshot_that_cannot_be_written_leaves_the_one_before(void **s
     mw_heap_buf_free(&file);
 }
 
+static enum mw_rc add_line(void *context, struct mw_str line, bool left, struct mw_err *fault)
+{
+    uint64_t *seen = context;
+    (void)fault;
+    assert_true(line.len == 300 << 10 && left == (*seen % 2 == 1));
+    ++*seen;
+    return MW_OK;
+}
+
+/* More than is written at once, several times. */
+static void p16_a_snapshot_of_any_length_holds_all_its_records(void **state)
+{
+    struct mw_buf file = mw_heap_buf();
+    struct mw_snapshot snapshot;
+    uint64_t seen = 0;
+    (void)state;
+    assert_int_equal(write_snapshot(15, 300 << 10), MW_OK);
+    assert_int_equal(read_snapshot(&snapshot, &file), 15);
+    assert_int_equal(mw_snapshot_each(mw_buf_str(&file), add_line, &seen, &err), MW_OK);
+    assert_int_equal(seen, 15);
+    mw_heap_buf_free(&file);
+}
+
 static void p16_only_one_writes_a_snapshot(void **state)
 {
     struct mw_snapshot_writer first;
@@ -309,6 +332,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p16_a_snapshot_that_cannot_be_written_leaves_the_one_before),
         TEST(p16_only_one_writes_a_snapshot),
+        TEST(p16_a_snapshot_of_any_length_holds_all_its_records),
         TEST(p16_an_older_snapshot_is_removed_when_it_can_be_and_nothing_else_is),
         TEST(p16_an_empty_snapshot_is_one_and_the_newest_name_counts),
         TEST(p16_a_snapshot_whose_file_is_not_what_its_header_says_is_refused),

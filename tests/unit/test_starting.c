@@ -1,6 +1,7 @@
 /*
- * test_starting.c - P06 P08 P13: how a host begins from what it finds. What cannot be replayed is left as it is, to the byte; a snapshot is marked
- * while it is loaded and not loaded where somebody died of it; what was asked of the world before it is asked again, and nothing else is.
+ * test_starting.c - P06 P08 P13 P16: how a host begins from what it finds. What cannot be replayed is left as it is, to the byte; a snapshot is
+ * marked while it is loaded and not loaded where somebody died of it; what was asked of the world before it is asked again, and nothing else is;
+ * a journal of any length is applied as it was checked.
  */
 #include "host/internal.h"
 #include "host/snapshot.h"
@@ -8,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +27,7 @@
 
 static struct mw_host host;
 static char workspace[] = "/tmp/mw-starting-XXXXXX";
+static pthread_t main_thread;
 
 /* ---- a snapshot of anything ---- */
 
@@ -93,6 +96,51 @@ static void begin_scene(const char *lines)
     scene.lines = lines;
     (void)unlinkat(host.workspace_fd, MARK, 0);
     mw_core_init(&host.core, &config);
+}
+
+/* ---- a journal longer than what lies between its two threads, and one of them slow ---- */
+
+static struct {
+    bool on;
+    uv_sem_t go;     /* for the one that applies: the other can do no more */
+    bool told;       /* it was told so */
+    mw_seq applied;  /* the last record */
+    mw_seq not_next; /* the first that was not the next one; 0: none */
+} slow;
+
+enum mw_rc __real_mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err);
+enum mw_rc __wrap_mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err);
+enum mw_rc __wrap_mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err)
+{
+    char start[40];
+    if (!slow.on)
+        return __real_mw_core_replay(core, line, err);
+    if (slow.applied == 1)
+        uv_sem_wait(&slow.go);
+    (void)snprintf(start, sizeof start, "{\"seq\":%lu,", (unsigned long)++slow.applied);
+    if (slow.not_next == 0 && !mw_str_starts(line, mw_str_of(start)))
+        slow.not_next = slow.applied;
+    core->world.last_seq = slow.applied;
+    return MW_OK;
+}
+
+static void let_it_go(void)
+{
+    if (!slow.told)
+        uv_sem_post(&slow.go);
+    slow.told = true;
+}
+
+void __real_uv_sem_wait(uv_sem_t *sem);
+void __wrap_uv_sem_wait(uv_sem_t *sem);
+void __wrap_uv_sem_wait(uv_sem_t *sem)
+{
+    if (slow.on && sem != &slow.go && pthread_equal(pthread_self(), main_thread) != 0) {
+        if (uv_sem_trywait(sem) == 0)
+            return;
+        let_it_go();
+    }
+    __real_uv_sem_wait(sem);
 }
 
 /* ---- P08: the mark ---- */
@@ -209,6 +257,108 @@ static void p13_a_record_that_cannot_be_replayed_ends_the_start_with_nothing_wri
     mw_heap_buf_free(&after);
 }
 
+/* ---- P16: two threads ---- */
+
+#define LONG_RECORDS 3000u
+#define LONG_LINE_BYTES 1000u
+
+static struct mw_journal_options handed;
+
+static enum mw_rc check_long_journal(void *self, struct mw_journal_opened *ret_opened,
+                                     struct mw_err *err)
+{
+    char line[LONG_LINE_BYTES];
+    enum mw_rc rc = MW_OK;
+    (void)self;
+    (void)ret_opened;
+    for (uint64_t seq = 1; seq <= LONG_RECORDS && rc == MW_OK; seq++) {
+        memset(line, ' ', sizeof line);
+        int len = snprintf(line, sizeof line, "{\"seq\":%lu,", (unsigned long)seq);
+        line[len] = ' ';
+        line[sizeof line - 1] = '}';
+        rc = handed.on_record(handed.context, seq, (struct mw_str){line, sizeof line}, err);
+    }
+    let_it_go();
+    return rc == MW_OK ? handed.on_checked(handed.context, err) : rc;
+}
+
+static uint64_t last_of_long_journal(const void *self)
+{
+    (void)self;
+    return LONG_RECORDS;
+}
+
+/* However far the one that checks is ahead of the one that applies, what was found good is applied as it was found, and all of it. */
+static void p16_a_long_journal_is_applied_in_order_however_slow_that_is(void **state)
+{
+    static const struct mw_journal_ops long_journal = {.check = check_long_journal,
+                                                       .last_seq = last_of_long_journal};
+    struct mw_journal_opened opened;
+    struct mw_err err = {0};
+    (void)state;
+    begin_scene(NULL);
+    slow.on = true;
+    main_thread = pthread_self();
+    assert_int_equal(uv_sem_init(&slow.go, 0), 0);
+    host.ops = &long_journal;
+    struct mw_replay *replay = mw_replay_make(&host, &handed);
+    assert_int_equal(mw_replay_run(replay, &opened, &err), MW_OK);
+    mw_heap_free(replay);
+    if (slow.not_next != 0)
+        fail_msg("record %lu was another one when it was applied", (unsigned long)slow.not_next);
+    assert_int_equal(slow.applied, LONG_RECORDS);
+    uv_sem_destroy(&slow.go);
+    slow.on = false;
+}
+
+/* ---- when one is made ---- */
+
+static uint32_t queued;
+
+int __wrap_uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb work_cb,
+                         uv_after_work_cb after_work_cb);
+int __wrap_uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb work_cb,
+                         uv_after_work_cb after_work_cb)
+{
+    (void)loop;
+    (void)work;
+    (void)work_cb;
+    (void)after_work_cb;
+    queued++;
+    return 0;
+}
+
+static void a_snapshot_is_made_when_enough_has_come_and_never_when_that_is_said(void **state)
+{
+    static const struct {
+        const char *told; /* MILLWRIGHT_SNAPSHOT_RECORDS; NULL: nothing */
+        mw_seq durable;
+        bool leaving;
+        bool made;
+    } rows[] = {
+        {NULL, 19999, true, false},   {NULL, 20000, true, true},   {NULL, 20000, false, false},
+        {NULL, 499999, false, false}, {NULL, 500000, false, true}, {"0", 900000, true, false},
+        {"0", 900000, false, false},  {"0", 0, true, false},       {"50", 49, true, false},
+        {"50", 50, false, true},      {"50", 0, true, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        begin_scene(NULL);
+        (void)(rows[i].told != NULL ? setenv("MILLWRIGHT_SNAPSHOT_RECORDS", rows[i].told, 1)
+                                    : unsetenv("MILLWRIGHT_SNAPSHOT_RECORDS"));
+        assert_int_equal(mw_host_snapshot_find(&host), 0);
+        host.durable = rows[i].durable;
+        host.snapshot.running = false;
+        host.snapshot.begun_ms = 0;
+        queued = 0;
+        bool made = mw_host_snapshot_consider(&host, rows[i].leaving);
+        if (made != rows[i].made || queued != rows[i].made)
+            fail_msg("row %zu: %u are made", i, queued);
+    }
+    host.snapshot.running = false;
+    (void)unsetenv("MILLWRIGHT_SNAPSHOT_RECORDS");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +366,8 @@ int main(void)
         cmocka_unit_test(p08_a_snapshot_that_ended_who_loaded_it_is_not_loaded_by_the_next),
         cmocka_unit_test(p06_what_was_asked_before_a_snapshot_and_is_open_is_asked_again),
         cmocka_unit_test(p13_a_record_that_cannot_be_replayed_ends_the_start_with_nothing_written),
+        cmocka_unit_test(p16_a_long_journal_is_applied_in_order_however_slow_that_is),
+        cmocka_unit_test(a_snapshot_is_made_when_enough_has_come_and_never_when_that_is_said),
     };
     struct mw_err err;
     void *region =
