@@ -123,6 +123,7 @@ DETECTORS = [
     unit("test_promote_crash", 6, "src/stage/promote", "src/stage/version"),
     unit("test_promote_faults", 8, "src/stage/promote", "src/stage/version"),
     unit("test_kept_journals", 1, "src/core", "src/journal"),
+    unit("test_snapshot_file", 1, "src/journal/snapshot"),
     unit("test_snapshot", 2, "src/journal/snapshot", "src/host/snapshot", "src/host/starting", "src/core/keep"),
     sim("test_sim", 5, "src/core", "src/work", "src/loop"),
     sim("test_sim_host", 3, "src/host", "src/core", "src/work"),

@@ -311,6 +311,106 @@ static void p13_a_journal_of_many_segments_opens(void **state)
     expect_journal(last);
 }
 
+static int reserve_errno; /* 0: there is room for it */
+
+static int fill_reserve(int fd, int mode, off_t offset, off_t size)
+{
+    (void)fd, (void)mode, (void)offset, (void)size;
+    return reserve_errno != 0 ? fails(reserve_errno) : 0;
+}
+
+static void p10_half_a_reserve_is_none(void **state)
+{
+    static const struct {
+        int fallocate_errno, pwrite_errno;
+    } rows[] = {{ENOSPC, 0}, {EDQUOT, 0}, {EOPNOTSUPP, ENOSPC}};
+    struct mw_journal_sys sys = disk_sys;
+    struct mw_journal_options tight = quick;
+    struct mw_journal_stats stats;
+    char path[RIG_PATH];
+    (void)state;
+    sys.fallocate = fill_reserve;
+    tight.sys = &sys;
+    void *journal = open_with(&tight, NULL);
+    rig_path(dir, "reserve", path);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        assert_int_equal(ops->reserve_release(journal, &err), MW_OK);
+        reserve_errno = rows[i].fallocate_errno;
+        disk.pwrite_errno = rows[i].pwrite_errno;
+        assert_int_equal(ops->reserve_restore(journal, &err), MW_E_FULL);
+        assert_int_not_equal(access(path, F_OK), 0); /* nobody would give that up */
+        reserve_errno = disk.pwrite_errno = 0;
+        assert_int_equal(ops->reserve_restore(journal, &err), MW_OK);
+        ops->stats(journal, &stats);
+        assert_true(stats.reserve_held && access(path, F_OK) == 0);
+    }
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+}
+
+/* ---- what is put aside ---- */
+
+#define ROUNDS 4
+
+static void aside_path(const char *name, const char *suffix, int round, char ret_path[RIG_PATH])
+{
+    char aside[80];
+    (void)snprintf(aside, sizeof aside, round == 1 ? "%s.%s" : "%s.%s.%d", name, suffix, round);
+    rig_path(dir, aside, ret_path);
+}
+
+static void expect_bytes(const char *path, const struct mw_buf *expected)
+{
+    struct mw_buf bytes = read_file(path);
+    if (!mw_str_eq(mw_buf_str(&bytes), mw_buf_str(expected)))
+        fail_msg("'%s' holds other bytes", path);
+    mw_heap_buf_free(&bytes);
+}
+
+static void p03_what_is_put_aside_again_never_takes_the_place_of_what_was_before(void **state)
+{
+    char path[RIG_PATH], aside[RIG_PATH], text[40];
+    struct mw_buf kept[ROUNDS];
+    (void)state;
+    for (int round = 1; round <= ROUNDS; round++) { /* repaired: the whole segment is moved */
+        (void)make_journal(1);
+        rig_path(dir, FIRST, path);
+        rig_change_byte(path, 3, (char)round);
+        kept[round - 1] = read_file(path);
+        assert_int_equal(mw_journal_repair(dir, &quick, false, NULL, NULL, &err), MW_OK);
+        for (int before = 1; before <= round; before++) {
+            aside_path(FIRST, "damaged", before, aside);
+            expect_bytes(aside, &kept[before - 1]);
+        }
+    }
+    (void)make_journal(1);
+    for (int round = 1; round <= ROUNDS; round++) { /* started: what was unfinished is cut off */
+        mw_buf_reset(&kept[round - 1]);
+        (void)snprintf(text, sizeof text, "{\"frame\":unfinished %d", round);
+        mw_buf_put_z(&kept[round - 1], text);
+        rig_append_text(path, text);
+        assert_int_equal(ops->close(open_with(&quick, NULL), &err), MW_OK);
+        for (int before = 1; before <= round; before++) {
+            aside_path(FIRST, "torn", before, aside);
+            expect_bytes(aside, &kept[before - 1]);
+        }
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        mw_heap_buf_free(&kept[round]);
+}
+
+static void p23_a_repair_that_only_says_what_it_would_do_makes_no_file(void **state)
+{
+    char path[RIG_PATH];
+    (void)state;
+    (void)make_journal(9);
+    remove_file("lock");
+    rig_path(dir, FIRST, path);
+    rig_change_byte(path, 3, 1);
+    assert_int_equal(mw_journal_repair(dir, &quick, true, NULL, NULL, &err), MW_OK);
+    rig_path(dir, "lock", path);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +424,9 @@ int main(void)
         TEST(p10_a_reserve_without_room_in_it_is_filled),
         TEST(p02_p03_a_long_segment_is_copied_and_its_end_put_aside_whole),
         TEST(p13_a_journal_of_many_segments_opens),
+        TEST(p10_half_a_reserve_is_none),
+        TEST(p03_what_is_put_aside_again_never_takes_the_place_of_what_was_before),
+        TEST(p23_a_repair_that_only_says_what_it_would_do_makes_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

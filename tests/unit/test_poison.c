@@ -252,6 +252,22 @@ static void p08_a_record_that_is_replayed_once_is_not_suspected_any_more(void **
     assert_int_equal(mw_poison_record(&host), 3);
 }
 
+/* Whoever ends it before it comes so far says nothing of the record. */
+static void p08_a_host_that_ends_before_the_suspected_record_says_nothing_of_it(void **state)
+{
+    (void)state;
+    new_workspace();
+    replay(3);
+    replay(1);
+    replay(2);
+    replay(1);
+    assert_int_equal(mw_poison_record(&host), 0);
+    replay(3);
+    assert_int_equal(mw_poison_record(&host), 0);
+    replay(3);
+    assert_int_equal(mw_poison_record(&host), 3);
+}
+
 /* ---- builds, and the page ---- */
 
 static void p08_what_one_build_died_of_says_nothing_about_another(void **state)
@@ -305,6 +321,7 @@ int main(void)
         cmocka_unit_test(p08_what_is_in_quarantine_stays_there_however_many_are_suspected),
         cmocka_unit_test(p08_a_record_that_ends_three_replays_makes_the_host_read_only),
         cmocka_unit_test(p08_a_record_that_is_replayed_once_is_not_suspected_any_more),
+        cmocka_unit_test(p08_a_host_that_ends_before_the_suspected_record_says_nothing_of_it),
         cmocka_unit_test(p08_what_one_build_died_of_says_nothing_about_another),
         cmocka_unit_test(p10_a_host_that_starts_on_a_full_disk_notes_nothing_there),
     };

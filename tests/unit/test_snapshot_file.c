@@ -147,9 +147,12 @@ static void p16_a_snapshot_of_any_length_holds_all_its_records(void **state)
 static void p16_only_one_writes_a_snapshot(void **state)
 {
     struct mw_snapshot_writer first;
+    struct stat file;
     (void)state;
     assert_int_equal(mw_snapshot_begin(&first, NULL, dir_fd, &err), MW_OK);
+    assert_int_equal(pwrite(first.fd, "{}", 2, 0), 2);
     assert_int_equal(write_snapshot(1, 50), MW_E_CONFLICT);
+    assert_true(fstat(first.fd, &file) == 0 && file.st_size == 2); /* it is left in peace */
     mw_snapshot_abandon(&first);
     strike_outside_at(1, ENOLCK);
     assert_int_equal(write_snapshot(1, 50), MW_E_IO);
