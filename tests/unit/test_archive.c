@@ -414,6 +414,28 @@ static void v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed(void **
     assert_false(mw_exists(AT_FDCWD, left));
 }
 
+static void p17_p23_an_archive_is_not_written_through_a_link(void **state)
+{
+    static const char *const names[] = {"manifest.new", "segment.new", "lock"};
+    char words[RIG_PATH], link[RIG_PATH];
+    struct stat file;
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(names); i++) {
+        struct mw_err err = {.text = ""};
+        begin_anew(FIRST, 3);
+        assert_int_equal(add(&quick, false, &err), MW_OK);
+        grow_journal(journal_dir, FIRST, 5);
+        rig_path(base, "words", words);
+        (void)unlink(words);
+        rig_append_text(words, "mine");
+        rig_path(archive_dir, names[i], link);
+        (void)unlink(link);
+        assert_int_equal(symlink("../words", link), 0);
+        (void)add(&quick, false, &err); /* refused, or the link is out of the way */
+        assert_true(stat(words, &file) == 0 && file.st_size == 4);
+    }
+}
+
 static void v39_sealed_twice_is_sealed_once(void **state)
 {
     struct mw_err err = {.text = ""};
@@ -446,6 +468,7 @@ int main(void)
         cmocka_unit_test(v39_an_archive_is_only_added_to_by_the_journal_that_goes_on_from_it),
         cmocka_unit_test(v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is),
         cmocka_unit_test(v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed),
+        cmocka_unit_test(p17_p23_an_archive_is_not_written_through_a_link),
         cmocka_unit_test(v39_sealed_twice_is_sealed_once),
     };
     return cmocka_run_group_tests(tests, NULL, end_archives);

@@ -158,11 +158,25 @@ static void p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_bes
     expect_file("file", MW_STR("after"));
 }
 
+static void p17_p23_nothing_is_put_through_a_link(void **state)
+{
+    struct mw_err err;
+    (void)state;
+    assert_int_equal(mw_file_replace(top_fd, "words", MW_STR("mine"), 0600, &err), MW_OK);
+    assert_int_equal(symlinkat("words", top_fd, "link"), 0);
+    assert_int_equal(mw_file_put(top_fd, "link", MW_STR("theirs"), 0600, &err), MW_E_IO);
+    expect_file("words", MW_STR("mine"));
+    assert_int_equal(mw_file_replace(top_fd, "link", MW_STR("theirs"), 0600, &err), MW_OK);
+    expect_file("words", MW_STR("mine")); /* the link itself is what was replaced */
+    expect_file("link", MW_STR("theirs"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(p12_p22_a_write_that_takes_a_part_is_gone_on_with),
+        TEST(p17_p23_nothing_is_put_through_a_link),
         TEST(p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it),
     };
     return cmocka_run_group_tests_name("test_file", tests, NULL, NULL);

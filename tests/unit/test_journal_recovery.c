@@ -411,6 +411,41 @@ static void p23_a_repair_that_only_says_what_it_would_do_makes_no_file(void **st
     assert_int_not_equal(access(path, F_OK), 0);
 }
 
+/* ---- whose files they are ---- */
+
+/* Somebody who may write into the folder, or an archive that was unpacked there, has put a link where a file of the journal's is to be. */
+static void p17_p23_no_file_is_written_through_a_link(void **state)
+{
+    static const struct {
+        const char *name;
+        bool killed; /* the writer before was */
+    } rows[] = {{"lock", false},    {"head", false}, {"head", true},
+                {"reserve", false}, {FIRST, true},   {FIRST ".fresh", true}};
+    static const char words[] = "what somebody wrote, and wants to find again as it was";
+    struct mw_journal_options real = {.reserve_bytes = 4096};
+    char path[RIG_PATH], victim[RIG_PATH];
+    struct mw_buf expected = mw_heap_buf();
+    (void)state;
+    mw_buf_put_z(&expected, words);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_journal_opened opened;
+        void *journal;
+        rig_empty_dir(dir);
+        (void)make_journal(2);
+        if (rows[i].killed)
+            remove_file("head");
+        rig_path(dir, "words", victim);
+        rig_append_text(victim, words);
+        rig_path(dir, rows[i].name, path);
+        (void)unlink(path);
+        assert_int_equal(symlink("words", path), 0);
+        if (ops->open(dir, &real, &journal, &opened, &err) == MW_OK)
+            fail_msg("'%s' is a link, and it opens", rows[i].name);
+        expect_bytes(victim, &expected);
+    }
+    mw_heap_buf_free(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +461,7 @@ int main(void)
         TEST(p13_a_journal_of_many_segments_opens),
         TEST(p10_half_a_reserve_is_none),
         TEST(p03_what_is_put_aside_again_never_takes_the_place_of_what_was_before),
+        TEST(p17_p23_no_file_is_written_through_a_link),
         TEST(p23_a_repair_that_only_says_what_it_would_do_makes_no_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,6 +311,26 @@ static void p10_a_host_that_starts_on_a_full_disk_notes_nothing_there(void **sta
     assert_true(mw_poison_is_quarantined(&host, &post));
 }
 
+static void p17_p23_the_page_is_not_written_through_a_link(void **state)
+{
+    struct mw_post post = said("aa");
+    struct mw_buf text = mw_heap_buf();
+    struct mw_err err;
+    (void)state;
+    new_workspace();
+    mw_poison_close(&host);
+    assert_int_equal(unlinkat(host.workspace_fd, MW_POISON_PATH, 0), 0);
+    assert_int_equal(mw_file_replace(host.workspace_fd, "words", MW_STR("mine"), 0600, &err),
+                     MW_OK);
+    assert_int_equal(symlinkat("../words", host.workspace_fd, MW_POISON_PATH), 0);
+    mw_poison_open(&host);
+    die_deciding(&post, MW_POISON_REQUEST_DEATHS);
+    assert_false(mw_poison_is_quarantined(&host, &post));
+    assert_int_equal(mw_file_read(host.workspace_fd, "words", 1 << 20, &text, &err), MW_OK);
+    assert_true(mw_str_is(mw_buf_str(&text), "mine"));
+    mw_heap_buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +343,7 @@ int main(void)
         cmocka_unit_test(p08_a_record_that_is_replayed_once_is_not_suspected_any_more),
         cmocka_unit_test(p08_a_host_that_ends_before_the_suspected_record_says_nothing_of_it),
         cmocka_unit_test(p08_what_one_build_died_of_says_nothing_about_another),
+        cmocka_unit_test(p17_p23_the_page_is_not_written_through_a_link),
         cmocka_unit_test(p10_a_host_that_starts_on_a_full_disk_notes_nothing_there),
     };
     struct mw_err err;

@@ -388,6 +388,43 @@ static void a_snapshot_ahead_of_a_journal_that_was_cut_is_not_used(void **state)
 
 /* ---- a disk that fails ---- */
 
+static bool disk_forgets; /* a byte of what was written before it was read again */
+
+enum mw_rc __real_mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *ret_snapshot,
+                                   struct mw_buf *file, struct mw_err *err);
+enum mw_rc __wrap_mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *ret_snapshot,
+                                   struct mw_buf *file, struct mw_err *err);
+enum mw_rc __wrap_mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *ret_snapshot,
+                                   struct mw_buf *file, struct mw_err *err)
+{
+    if (disk_forgets && strcmp(name, MW_SNAPSHOT_UNFINISHED) == 0) {
+        int fd = openat(dir_fd, name, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "\0", 1, MW_SNAPSHOT_HEADER_BYTES + 5), 1);
+        (void)close(fd);
+    }
+    return __real_mw_snapshot_read(dir_fd, name, ret_snapshot, file, err);
+}
+
+static void
+p16_a_snapshot_that_is_not_what_was_written_does_not_replace_the_one_before(void **state)
+{
+    struct mw_snapshot snapshot;
+    struct mw_err err = {0};
+    struct mw_buf file = mw_heap_buf();
+    bool made;
+    (void)state;
+    begin_workspace("0.1.0");
+    make_at(ends[0]);
+    disk_forgets = true;
+    assert_int_equal(mw_snapshot_make(workspace, UINT64_MAX, &snapshot, &made, &err), MW_E_CORRUPT);
+    disk_forgets = false;
+    assert_int_equal(mw_snapshot_find(workspace, &snapshot, &file, &err), MW_OK);
+    assert_int_equal(snapshot.at.seq, ends[0]);
+    make_at(ends[end_count - 1]);
+    mw_heap_buf_free(&file);
+    end_workspace();
+}
+
 static struct {
     long at, calls; /* the call that fails; 0: none */
     int sys_errno;
@@ -525,6 +562,8 @@ int main(void)
         cmocka_unit_test(a_sound_file_that_is_not_of_this_journal_and_build_and_state_is_not_used),
         cmocka_unit_test(a_snapshot_ahead_of_a_journal_that_was_cut_is_not_used),
         cmocka_unit_test(a_disk_that_fails_leaves_the_snapshot_before_or_the_new_one),
+        cmocka_unit_test(
+            p16_a_snapshot_that_is_not_what_was_written_does_not_replace_the_one_before),
         cmocka_unit_test(two_writers_at_once_are_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

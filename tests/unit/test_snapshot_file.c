@@ -159,6 +159,19 @@ static void p16_only_one_writes_a_snapshot(void **state)
     assert_int_equal(write_snapshot(1, 50), MW_OK);
 }
 
+static void p17_p23_a_snapshot_is_not_written_through_a_link(void **state)
+{
+    char words[RIG_PATH], link[RIG_PATH];
+    struct stat file;
+    (void)state;
+    rig_path(dir, "words", words);
+    rig_path(dir, MW_SNAPSHOT_UNFINISHED, link);
+    rig_append_text(words, "mine");
+    assert_int_equal(symlink("words", link), 0);
+    assert_int_not_equal(write_snapshot(3, 50), MW_OK);
+    assert_true(stat(words, &file) == 0 && file.st_size == 4);
+}
+
 static void p16_an_older_snapshot_is_removed_when_it_can_be_and_nothing_else_is(void **state)
 {
     static const char *const strange[] = {"snapshot-1.jsonl", "snapshot-0000000000000000000x.jsonl",
@@ -335,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p16_a_snapshot_that_cannot_be_written_leaves_the_one_before),
         TEST(p16_only_one_writes_a_snapshot),
+        TEST(p17_p23_a_snapshot_is_not_written_through_a_link),
         TEST(p16_a_snapshot_of_any_length_holds_all_its_records),
         TEST(p16_an_older_snapshot_is_removed_when_it_can_be_and_nothing_else_is),
         TEST(p16_an_empty_snapshot_is_one_and_the_newest_name_counts),
