@@ -260,6 +260,17 @@ static void draft_families(const struct mw_world *world, const struct mw_session
         }
 }
 
+/* What the one that looked says itself, or what it said when it was asked the same before. A message of the same name is talk (P20). */
+static const struct mw_fact *answer_of(const struct mw_trace *trace, struct mw_str type,
+                                       const struct mw_event *ended)
+{
+    const struct mw_fact *fact = trace->newest_fact;
+    while (fact != NULL && !(mw_str_eq(fact->type, type) &&
+                             (fact->task == ended->item || fact->seq == ended->fact)))
+        fact = fact->older;
+    return fact;
+}
+
 static void decide_validation_ended(const struct mw_world *world, const struct mw_session *session,
                                     const struct mw_request *request, struct mw_out *out)
 {
@@ -270,7 +281,7 @@ static void decide_validation_ended(const struct mw_world *world, const struct m
     if (journey->item.outcome != MW_OUTCOME_OPEN || trace->cancelled)
         return;
     const struct mw_fact *fact =
-        def != NULL ? mw_world_fact(trace, def->validation->expects[0], MW_STR_NONE, 0) : NULL;
+        def != NULL ? answer_of(trace, def->validation->expects[0], request->cause) : NULL;
     struct mw_tape tape;
     bool passed = mw_str_is(request->cause->outcome, "completed") && fact != NULL &&
                   mw_json_parse(out->arena, fact->body, &tape, NULL) == MW_OK &&
