@@ -172,6 +172,23 @@ def heartbeats(w):
     w.until(ended(trace))
 
 
+@case("P06", "the time of a lease begins when the task is given, however long its worker had waited for one")
+def waited_long(w):
+    folder = os.open(w.dir / ".millwright", os.O_RDONLY)
+    waits = Local(f"/proc/self/fd/{folder}/millwright.sock", 25)
+    waits.request("POST", "/v1/agents/echo/lease", json.dumps({"worker": "patient", "max": 1, "waitMs": 20000}), {"Content-Type": "application/json"})
+    idle = Worker(w, "idle", "remote")
+    for _ in range(5):
+        equal(idle.take(wait_ms=1000), [], "a poll that passes the time; all of them are longer than a lease")
+    trace = flow(w)
+    task = json.loads(waits.getresponse().read())["tasks"][0]
+    waits.close()
+    os.close(folder)
+    equal(idle.take(wait_ms=1000), [], "a poll that passes a part of the time of a lease")
+    equal([t["status"] for t in Worker(w, "patient").answer(task)], ["recorded"], "answer")
+    w.until(ended(trace))
+
+
 @case("AG-16", "an agent none of whose workers is heard is unhealthy, and healthy again with the first that comes")
 def health(w):
     one = Worker(w, "one")
@@ -208,6 +225,38 @@ def host_killed(w):
     equal(len([r for r in records if r["type"] == "RouteTaskToAgent"]), 100, "attempts")
     equal(len([r for r in records if r["type"] == "ThingEchoed"]), 100, "results")
     equal([r["type"] for r in records if r["type"] in ("TaskFailed", "TaskResultLate", "TaskTimedOut")], [], "what should not be")
+
+
+@case("P06", "kill -9 of the host that came after it, before a worker was heard: what it holds it keeps all the same")
+def host_killed_twice(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    task = one.take()[0]
+    for _ in range(3):
+        w.kill()
+        w.start()
+    equal(Worker(w, "two").take(wait_ms=0), [], "given to two")
+    equal([t["status"] for t in one.answer(task)], ["recorded"], "answer")
+    w.until(ended(trace))
+    equal([r["type"] for r in w.records(trace) if r["type"] in ("RouteTaskToAgent", "TaskFailed", "TaskResultLate")], ["RouteTaskToAgent"], "attempts")
+
+
+@case("P06", "what one agent was asked for no worker of another agent answers, fails or keeps")
+def of_another(w):
+    one, thief = Worker(w, "one"), Worker(w, "one", "remote")
+    trace = flow(w)
+    task = one.take()[0]
+    count = w.hello()["durable"]
+    failure = {"taskId": task["taskId"], "fence": task["fence"], "error": {"class": "tool", "message": "not mine"}}
+    for answer in (reply(task), failure):
+        for verb in ("answers", "lease"):
+            status, said = thief.say(verb, answers=[answer])
+            equal((status, said.get("error", {}).get("pointer")), (400, "/answers/0/fence"), f"{verb}: {said}")
+    equal(thief.good("heartbeat", holds=[task["fence"]])["gone"], [task["fence"]], "held by another agent's worker")
+    equal([r["type"] for r in w.records(trace) if r["seq"] > count], [], "records of it")
+    one.answer(task)
+    w.until(ended(trace))
+    equal([(r["agentId"], r["actor"]) for r in results(w, trace)], [("echo", "agent:echo/one")], "who")
 
 
 @case("P06", "an answer that is sent again, because its host was killed before it said so, changes nothing the second time")
@@ -307,6 +356,29 @@ def large(w):
     assert found and json.loads(found[0].read_bytes())["text"] == text, f"no body {digest}"
 
 
+@case("P22", "a small payload that is a document of the journey is a body too, and what comes next is made from it")
+def document(w):
+    w.file("workflows/echo.yaml", "workflow: EchoFirst\npurpose: Two parts.\nroles:\n  first: {task: {skill: EchoThing, expects: ThingEchoed}}\nstart:\n  - role: first\n"
+           "handoffs:\n  - {on: ThingEchoed, complete: true}\nlimits: {iterations: 2, timeout: 1h}\n")
+    w.file("workflows/parts.yaml", "workflow: EchoParts\npurpose: Each of them.\nroles:\n  all: {plan: PartsPlan}\nstart:\n  - role: all\n"
+           "handoffs:\n  - {from: all, on: AssemblyCompleted, complete: true}\nlimits: {iterations: 2, timeout: 1h}\n")
+    w.file("workflows/plan.yaml", "plan: PartsPlan\ngroup: parts\nmembers:\n"
+           "  - {id: part, for_each: sketch.parts, task: {skill: EchoThing, expects: ThingEchoed, payload: {part: item}}}\n")
+    w.file("workflows/journey.yaml", "journey: new_app\ndocuments: {sketch: ThingEchoed}\napp_id: sketch.app\napp_name: sketch.app\nsteps:\n"
+           "  - {workflow: EchoFirst, produces: [concept]}\n  - {workflow: EchoParts, produces: [app_bundle]}\n"
+           "validation: {skill: EchoThing, expects: ThingEchoed, files: trace}\n")
+    w.kill()
+    w.start()
+    one = Worker(w, "one")
+    w.post("SubmitIntent", {"prompt": "two parts"})
+    told = dict(reply(one.take()[0]), payload={"app": "two", "parts": ["a", "b"]})
+    one.good("answers", answers=[told])
+    parts = [task["payload"] for task in one.take(2)]
+    if len(parts) == 1:
+        parts += [task["payload"] for task in one.take()]
+    equal(parts, [{"part": "a"}, {"part": "b"}], "what was made from it")
+
+
 @case("P09", "an answer with large tasks is bounded, and the next one has the rest")
 def heavy(w):
     w.file("coordinators/heavy.yaml", """coordinator: Heavy
@@ -383,8 +455,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        for lease, folder, rows in (("30s", long_, (serves, long_poll, one_holder, shares, host_killed, answered_twice, forgot, cancelled, hostile, large, heavy)),
-                                    ("4s", short, (killed, heartbeats, health))):
+        for lease, folder, rows in (("30s", long_, (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, forgot, cancelled,
+                                                    hostile, large, document, heavy)),
+                                    ("4s", short, (killed, heartbeats, waited_long, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:

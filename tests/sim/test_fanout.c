@@ -27,6 +27,7 @@ static uint32_t go_on(struct rig *rig)
             continue;
         }
         (void)rig_do(rig, MW_REQ_CONTINUE, NULL, 0, rig->runs[i].seq);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
         times++;
         i = 0;
     }
@@ -403,6 +404,46 @@ static void at_the_memory_ceiling_new_work_is_refused(void **state)
     rig_free(rig);
 }
 
+/* P09: what is on its way makes room when it ends, so at the ceiling results are recorded and timers ring. */
+static void at_the_memory_ceiling_what_is_on_its_way_goes_on(void **state)
+{
+    enum { RUN = 3 };
+    struct rig *rig = rig_new();
+    (void)state;
+    rig->quiet_dump = true;
+    rig->region_bytes = (size_t)20 << 20;
+    rig_begin(rig, "fanout");
+    rig_register_all(rig);
+    char *parts = parts_body(RUN);
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, parts, 0, 0);
+    mw_heap_free(parts);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], RUN);
+    (void)rig_do(rig, MW_REQ_REMOVE_AGENT, "{\"agentId\":\"maker\"}", 0, 0);
+    parts = parts_body(4000);
+    do {
+        (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, parts, 0, 0);
+        if (rig->result.rc == MW_OK)
+            (void)go_on(rig);
+    } while (rig->result.rc == MW_OK);
+    mw_heap_free(parts);
+    assert_int_equal(rig->result.rc, MW_E_LIMIT);
+    for (unsigned i = 0; i < RUN; i++)
+        assert_true(answer_one(rig));
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_RESULT], RUN);
+    assert_int_equal(rig->kind_count[MW_EVT_TRACE_ENDED], 1);
+    const struct rig_run *soonest = NULL;
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == MW_OPENS_TIMER &&
+            (soonest == NULL || rig->runs[i].due_us < soonest->due_us))
+            soonest = &rig->runs[i];
+    assert_non_null(soonest);
+    rig->now_us = soonest->due_us;
+    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, soonest->item, soonest->seq);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    assert_int_equal(rig->kind_count[MW_EVT_TIMER_RANG], 1);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -416,6 +457,7 @@ int main(void)
         cmocka_unit_test(what_full_steps_left_is_found_among_many_traces),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
+        cmocka_unit_test(at_the_memory_ceiling_what_is_on_its_way_goes_on),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
     };
     cmocka_set_test_filter(getenv("MW_TEST"));

@@ -1,6 +1,7 @@
 /*
- * test_admits.c - P09 P10: what is taken before it is decided: every kind of request while too many wait, while the disk is full, while the
- * memory is. What ends, pauses or answers something is taken as long as the queue is not full; what the world reports, always.
+ * test_admits.c - P05 P09 P10: what a request is known by, and what is taken before it is decided: every kind of request while too many wait,
+ * while the disk is full, while the memory is. What ends, pauses or answers something is taken as long as the queue is not full; what the
+ * world reports, always.
  */
 #include "host/internal.h"
 #include "host/mask.h"
@@ -200,12 +201,132 @@ static void p09_what_waited_is_decided_in_order_and_counted_no_more(void **state
     mw_host_commit_stop(&host);
 }
 
+/* ---- the reserve of a full disk ---- */
+
+static unsigned no_room; /* so many appends find none */
+static bool held;
+
+static enum mw_rc append(void *self, uint64_t first, uint32_t count, struct mw_str lines,
+                         struct mw_err *err)
+{
+    (void)self;
+    (void)first;
+    (void)count;
+    (void)lines;
+    if (no_room == 0)
+        return MW_OK;
+    no_room--;
+    held = false;
+    return MW_FAIL(err, MW_E_FULL, "no room");
+}
+
+static void stats(const void *self, struct mw_journal_stats *ret_stats)
+{
+    (void)self;
+    *ret_stats = (struct mw_journal_stats){.reserve_held = held};
+}
+
+static enum mw_rc hold(void *self, struct mw_err *err)
+{
+    enum mw_rc rc = restore(self, err);
+    held = rc == MW_OK;
+    return rc;
+}
+
+/* A record of the world's, until it is durable. */
+static void record(struct mw_host *one, enum mw_request_kind kind)
+{
+    mw_host_tell(one, kind, 0, 0, MW_STR_NONE);
+    assert_non_null(one->writing);
+    while (one->writing != NULL)
+        (void)uv_run(&one->loop, UV_RUN_ONCE);
+}
+
+/* The record itself found room, in the reserve: what is left of that is for results and cancels, and begins nothing new. */
+static void p10_a_record_that_took_the_reserve_makes_the_disk_full(void **state)
+{
+    static const struct mw_journal_ops disk = {
+        .name = "full", .append = append, .stats = stats, .reserve_restore = hold};
+    static struct mw_host one;
+    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+                                          .region_bytes = (size_t)1 << 30,
+                                          .region_zeroed = true,
+                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena_bytes = MW_STEP_ARENA_BYTES};
+    struct mw_err err = {0};
+    (void)state;
+    mw_core_init(&one.core, &config);
+    (void)uv_loop_init(&one.loop);
+    one.ops = &disk;
+    one.mask = mw_mask_make();
+    mw_host_commit_start(&one);
+    held = true;
+    record(&one, MW_REQ_CREATE_JOURNAL);
+    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_OK);
+    restored = MW_E_FULL;
+    no_room = 1;
+    for (unsigned i = 0; i < 3; i++) { /* and stays full, though there is room for more of them */
+        record(&one, MW_REQ_NOTE_QUARANTINE);
+        assert_int_equal(no_room, 0);
+        assert_true(one.full);
+        assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_E_FULL);
+        assert_int_equal(mw_host_admits(&one, MW_REQ_CANCEL_TRACE, &err), MW_OK);
+    }
+    restored = MW_OK;
+    record(&one, MW_REQ_NOTE_QUARANTINE);
+    assert_false(one.full);
+    assert_true(held);
+    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_OK);
+    mw_host_commit_stop(&one);
+}
+
+/* ---- what is asked, by which it is known again ---- */
+
+static struct mw_post *ask(enum mw_request_kind kind, const char *body)
+{
+    struct mw_err err = {0};
+    struct mw_post *post = mw_post_make(&host, kind, mw_str_of(body), MW_STR("one-and-the-same"),
+                                        MW_STR("user:test"), &err);
+    assert_non_null(post);
+    return post;
+}
+
+/* Pause and resume, accept and reject are said with the same words: under one messageId they are two requests all the same. */
+static void p05_the_same_words_of_another_request_are_another_request(void **state)
+{
+    static const char words[] = "{\"traceId\":\"mine\"}";
+    (void)state;
+    begin();
+    host.mask = mw_mask_make();
+    for (unsigned a = 0; a < MW_REQUEST_COUNT; a++)
+        for (unsigned b = 0; b < MW_REQUEST_COUNT; b++) {
+            enum mw_request_kind kinds[] = {(enum mw_request_kind)a, (enum mw_request_kind)b};
+            if (!is_of_caller(kinds[0]) || !is_of_caller(kinds[1]))
+                continue;
+            struct mw_post *first = ask(kinds[0], words), *second = ask(kinds[1], words);
+            bool same = mw_str_eq(first->request.body_hash, second->request.body_hash);
+            if (same != (a == b))
+                fail_msg("%s and %s with the same words are taken for %s",
+                         mw_request_info(kinds[0])->name, mw_request_info(kinds[1])->name,
+                         same ? "one request" : "two");
+            mw_post_discard(&host, first);
+            mw_post_discard(&host, second);
+        }
+    struct mw_post *first = ask(MW_REQ_PAUSE_TRACE, words);
+    struct mw_post *other = ask(MW_REQ_PAUSE_TRACE, "{\"traceId\":\"mine\" }");
+    assert_false(mw_str_eq(first->request.body_hash, other->request.body_hash));
+    mw_post_discard(&host, first);
+    mw_post_discard(&host, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(p05_the_same_words_of_another_request_are_another_request),
         cmocka_unit_test(p09_a_full_queue_refuses_callers_and_nobody_else),
         cmocka_unit_test(p10_a_full_disk_refuses_what_begins_something),
         cmocka_unit_test(p10_when_there_is_room_again_work_goes_on_by_itself),
+        cmocka_unit_test(p10_a_record_that_took_the_reserve_makes_the_disk_full),
         cmocka_unit_test(p09_a_full_memory_refuses_what_begins_something),
         cmocka_unit_test(p09_what_waited_is_decided_in_order_and_counted_no_more),
     };

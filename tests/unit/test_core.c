@@ -417,6 +417,126 @@ static void PS10_what_is_remembered_has_limits(void **state)
     rig_free(rig);
 }
 
+static const struct rig_run *run_that(const struct rig *rig, enum mw_opens opens)
+{
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == opens)
+            return &rig->runs[i];
+    return NULL;
+}
+
+/* More of them than a walk through a queue tries: who is paused is not tried, and holds nobody behind it. */
+static void whoever_is_paused_holds_nobody_behind(void **state)
+{
+    enum { FLOWS = 40 };
+    struct rig *rig = begin("small");
+    char body[200], name[40];
+    (void)state;
+    for (unsigned i = 0; i < FLOWS; i++) {
+        snprintf(body, sizeof body,
+                 "{\"coordinator\":\"StoneCoordinator\",\"traceId\":\"flow-%u\","
+                 "\"payload\":{\"name\":\"stone\"}}",
+                 i);
+        (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body, 0, 0);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    }
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], 1); /* the one carver has one */
+    for (unsigned i = 1; i < FLOWS - 1; i++) {
+        snprintf(body, sizeof body, "{\"traceId\":\"flow-%u\"}", i);
+        (void)rig_do(rig, MW_REQ_PAUSE_TRACE, body, 0, 0);
+    }
+    const struct rig_run *first = run_that(rig, MW_OPENS_AGENT);
+    assert_non_null(first);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, "{\"type\":\"StoneCarved\",\"payload\":{}}",
+                 first->item, first->seq);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], 2);
+    struct mw_str last = rig_line(rig, rig->line_count - 1);
+    snprintf(name, sizeof name, "\"traceId\":\"flow-%u\"", FLOWS - 1);
+    if (memmem(last.ptr, last.len, name, strlen(name)) == NULL)
+        fail_msg("the last was not next: %.*s", MW_STR_ARG(last));
+    rig_free(rig);
+}
+
+/* The oldest gives way to each further one; the others can be put back, also after a restart. */
+static void P08_the_newest_1024_dead_letters_can_be_put_back(void **state)
+{
+    enum { MORE = 40 };
+    struct rig *rig = begin("gate");
+    static mw_seq tasks[MW_LETTERS_MAX + MORE];
+    uint32_t count = 0;
+    (void)state;
+    rig->quiet_dump = true;
+    while (count < MW_COUNT(tasks)) {
+        const struct rig_run *run = run_that(rig, MW_OPENS_AGENT);
+        if (run == NULL) {
+            (void)rig_do(rig, MW_REQ_START_LONE_UNIT, "{\"skill\":\"CheckSite\",\"payload\":{}}", 0,
+                         0);
+            RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+            continue;
+        }
+        tasks[count++] = run->item;
+        (void)rig_do(rig, MW_REQ_RECORD_FAILURE,
+                     "{\"class\":\"tool\",\"message\":\"no lamp\",\"retryable\":false}", run->item,
+                     run->seq);
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], count);
+    }
+    for (unsigned life = 0; life < 2; life++) {
+        for (uint32_t i = 0; i < count; i++)
+            if ((mw_work_letter(&rig->core.work, tasks[i]) != NULL) != (i >= MORE))
+                fail_msg("of %u dead letters, number %u %s", count, i + 1,
+                         i < MORE ? "is still there" : "is gone");
+        rig_crash(rig, rig->durable);
+    }
+    (void)rig_do(rig, MW_REQ_REPLAY_TASK, "{\"payload\":{}}", tasks[MORE - 1], 0);
+    assert_int_equal(rig->result.rc, MW_E_MISSING);
+    (void)rig_do(rig, MW_REQ_REPLAY_TASK, "{\"payload\":{}}", tasks[MORE], 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    rig_free(rig);
+}
+
+/* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
+static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
+{
+    static const char *const done = "{\"sha256\":\"00ff\",\"root\":\"app\",\"target\":\"app\"}";
+    static const char *const failed =
+        "{\"error\":\"the app root was edited\",\"class\":\"conflict\",\"target\":\"app\"}";
+    struct rig *rig = begin("gate");
+    const struct rig_run *run;
+    (void)state;
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
+                 run->item, run->seq);
+    run = run_that(rig, MW_OPENS_STAGE);
+    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
+                 run->seq);
+    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{}", 0, 0);
+    (void)rig_do(rig, MW_REQ_PROMOTE, "{}", 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    mw_seq earlier = run_that(rig, MW_OPENS_STAGE)->seq;
+    (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, failed, 0, earlier);
+    assert_int_equal(rig->kind_count[MW_EVT_PROMOTION_FAILED], 1);
+    (void)rig_do(rig, MW_REQ_PROMOTE, "{\"mode\":\"discard-edits\"}", 0, 0);
+    for (unsigned life = 0; life < 2; life++) {
+        mw_seq now = run_that(rig, MW_OPENS_STAGE)->seq;
+        assert_int_not_equal(now, earlier);
+        (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, done, 0, earlier);
+        assert_int_equal(rig->result.rc, MW_E_CONFLICT);
+        (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, failed, 0, 0);
+        assert_int_equal(rig->result.rc, MW_E_CONFLICT);
+        assert_int_equal(rig->core.session.promotion, now);
+        rig_crash(rig, rig->durable);
+    }
+    (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, done, 0, run_that(rig, MW_OPENS_STAGE)->seq);
+    assert_int_equal(rig->result.rc, MW_OK);
+    assert_int_equal(rig->core.session.promoted, 1);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,6 +550,9 @@ int main(void)
         cmocka_unit_test(missing_definitions_are_events_and_no_crash),
         cmocka_unit_test(a_journal_that_cannot_be_is_refused),
         cmocka_unit_test(priority_decides_who_is_next),
+        cmocka_unit_test(whoever_is_paused_holds_nobody_behind),
+        cmocka_unit_test(P08_the_newest_1024_dead_letters_can_be_put_back),
+        cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
         cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),

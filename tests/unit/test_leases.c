@@ -1,0 +1,121 @@
+/*
+ * test_leases.c - P06: what is in workers' hands is noted, however many tasks went through them before, and the host after this one reads it:
+ * all of it, and nothing that was over.
+ */
+#include "host/leases.h"
+
+#include "own_folder.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+
+#define HELD 300u
+
+static uint32_t slots[MW_LEASES_MAX];
+
+static void open_leases(struct mw_leases *leases)
+{
+    *leases = (struct mw_leases){0};
+    mw_leases_open(leases, AT_FDCWD);
+    assert_non_null(leases->fences);
+}
+
+/* A host that is killed: its page cache outlives it. */
+static void die(struct mw_leases *leases)
+{
+    (void)munmap(leases->fences, MW_LEASES_MAX * sizeof(*leases->fences));
+    free(leases->before);
+}
+
+static void are_noted(const struct mw_leases *leases, mw_seq first, mw_seq last)
+{
+    for (mw_seq fence = first; fence <= last; fence++)
+        if (!mw_leases_was_held(leases, fence))
+            fail_msg("of %lu to %lu, %lu is not known", (unsigned long)first, (unsigned long)last,
+                     (unsigned long)fence);
+    assert_int_equal(leases->before_count, last - first + 1);
+    assert_false(mw_leases_was_held(leases, first - 1));
+    assert_false(mw_leases_was_held(leases, last + 1));
+}
+
+static void p06_what_is_held_is_known_to_the_next_host_and_to_no_later_one(void **state)
+{
+    struct mw_leases leases;
+    (void)state;
+    open_leases(&leases);
+    assert_int_equal(leases.before_count, 0);
+    for (uint32_t i = 0; i < HELD; i++)
+        assert_int_not_equal(mw_leases_note(&leases, 1000 + i), 0);
+    die(&leases);
+    open_leases(&leases);
+    are_noted(&leases, 1000, 1000 + HELD - 1);
+    die(&leases);
+    open_leases(&leases);
+    assert_int_equal(leases.before_count, 0);
+    die(&leases);
+}
+
+/* Five times as many tasks as are noted at once, some hundred of them in hand at any time. */
+static void p06_however_many_were_held_before_the_next_is_noted(void **state)
+{
+    struct mw_leases leases;
+    mw_seq last = 5 * MW_LEASES_MAX;
+    (void)state;
+    open_leases(&leases);
+    for (mw_seq fence = 1; fence <= last; fence++) {
+        uint32_t *slot = &slots[fence % HELD];
+        if (fence > HELD)
+            mw_leases_forget(&leases, *slot);
+        *slot = mw_leases_note(&leases, fence);
+        if (*slot == 0)
+            fail_msg("task %lu is not noted, and %u are in hand", (unsigned long)fence, HELD);
+    }
+    die(&leases);
+    open_leases(&leases);
+    are_noted(&leases, last - HELD + 1, last);
+    die(&leases);
+}
+
+static void p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over(void **state)
+{
+    struct mw_leases leases;
+    (void)state;
+    open_leases(&leases);
+    for (uint32_t i = 0; i < MW_LEASES_MAX; i++) {
+        slots[i] = mw_leases_note(&leases, 1 + i);
+        assert_int_not_equal(slots[i], 0);
+    }
+    assert_int_equal(mw_leases_note(&leases, 1 + MW_LEASES_MAX), 0);
+    mw_leases_forget(&leases, 0); /* of what was not noted */
+    assert_int_equal(mw_leases_note(&leases, 1 + MW_LEASES_MAX), 0);
+    mw_leases_forget(&leases, slots[0]);
+    assert_int_not_equal(mw_leases_note(&leases, 1 + MW_LEASES_MAX), 0);
+    die(&leases);
+    open_leases(&leases);
+    are_noted(&leases, 2, 1 + MW_LEASES_MAX);
+    die(&leases);
+}
+
+static int begin(void **state)
+{
+    struct mw_err err;
+    return enter_own_folder(state) == 0 &&
+                   mw_mkdirs(AT_FDCWD, ".millwright/cache", 0700, &err) == MW_OK
+               ? 0
+               : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            p06_what_is_held_is_known_to_the_next_host_and_to_no_later_one, begin,
+            leave_own_folder),
+        cmocka_unit_test_setup_teardown(p06_however_many_were_held_before_the_next_is_noted, begin,
+                                        leave_own_folder),
+        cmocka_unit_test_setup_teardown(
+            p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over, begin,
+            leave_own_folder),
+    };
+    return cmocka_run_group_tests_name("test_leases", tests, NULL, NULL);
+}
