@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* ---- made ---- */
@@ -77,12 +78,27 @@ static bool has_names(const char *folder, const char *const *names, size_t count
     return known;
 }
 
+/* What stands beside the content: lists of who may, and notes. What the system itself marks (SELinux) is no agent's. */
+static bool has_attributes(const char *path)
+{
+    char names[512];
+    ssize_t len = llistxattr(path, names, sizeof(names));
+    if (len < 0)
+        return errno != ENOTSUP;
+    for (const char *name = names; name < names + len; name += strlen(name) + 1)
+        if (!mw_str_starts(mw_str_of(name), MW_STR("security.")))
+            return true;
+    return false;
+}
+
+/* As it was made: what an agent has open as its input or its log it can also lock against the next. */
 static bool is_own_file(const struct mw_run_attempt *attempt, const char *name, bool is_empty)
 {
     mw_autofree char *path = mw_attempt_path(attempt, name);
     struct stat info;
     return lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
-           (!is_empty || info.st_size == 0);
+           (info.st_mode & 07700) == 0600 && (!is_empty || info.st_size == 0) &&
+           !has_attributes(path);
 }
 
 /* Nobody could tell it from a new one, but by what task.json says. */
@@ -91,8 +107,8 @@ static bool is_like_new(const struct mw_run_attempt *attempt, const char *files)
     static const char *const names[] = {"files", "pid", "stderr.log", "task.json"};
     struct stat info;
     return lstat(files, &info) == 0 && S_ISDIR(info.st_mode) && (info.st_mode & 07700) == 0700 &&
-           is_own_file(attempt, "pid", true) && is_own_file(attempt, "stderr.log", true) &&
-           is_own_file(attempt, "task.json", false) &&
+           !has_attributes(files) && is_own_file(attempt, "pid", true) &&
+           is_own_file(attempt, "stderr.log", true) && is_own_file(attempt, "task.json", false) &&
            has_names(attempt->folder, names, MW_COUNT(names));
 }
 
