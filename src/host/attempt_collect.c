@@ -18,13 +18,9 @@ static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *
     mw_tree_violations(&diff, attempt->owns, attempt->owns_count, &forbidden);
     if (forbidden.count > 0)
         mw_tree_diff_json(&forbidden, &attempt->violations);
-    for (uint32_t i = 0; i < diff.count; i++) {
+    for (uint32_t i = 0; i < diff.count; i++)
         if (diff.changes[i].after != NULL)
             mw_tree_add(&changed, diff.changes[i].after);
-        else if (forbidden.count == 0)
-            mw_buf_printf(&attempt->violations, "[{\"path\":\"%.*s\",\"change\":\"removed\"}]",
-                          MW_STR_ARG(diff.changes[i].path));
-    }
     attempt->changed_count = changed.count;
     enum mw_rc rc = mw_tree_seal(&changed, &attempt->err);
     if (rc == MW_OK && changed.count > 0) {

@@ -349,7 +349,8 @@ void mw_tree_violations(const struct mw_tree_diff *diff, const struct mw_str *pa
 {
     struct mw_tree_diff found = {.changes = mw_heap_alloc(sizeof(*found.changes) * diff->count)};
     for (uint32_t i = 0; i < diff->count; i++)
-        if (!mw_tree_owns(patterns, pattern_count, diff->changes[i].path))
+        if (diff->changes[i].after == NULL ||
+            !mw_tree_owns(patterns, pattern_count, diff->changes[i].path))
             found.changes[found.count++] = diff->changes[i];
     *ret_diff = found;
 }

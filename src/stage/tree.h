@@ -90,7 +90,7 @@ void mw_tree_diff_words(const struct mw_tree_diff *diff, uint32_t names_max, str
 bool mw_glob_match(struct mw_str pattern, struct mw_str path);
 /* The path matches one of the patterns. */
 bool mw_tree_owns(const struct mw_str *patterns, uint32_t pattern_count, struct mw_str path);
-/* The changes whose path matches none of the patterns: what an agent had no right to touch. */
+/* What an agent had no right to do: changes whose path matches none of the patterns, and whatever was removed. */
 void mw_tree_violations(const struct mw_tree_diff *diff, const struct mw_str *patterns,
                         uint32_t pattern_count, struct mw_tree_diff *ret_diff);
 

@@ -197,7 +197,52 @@ exit 1
 
 
 
+STONES = """\
+workflow: Stones
+purpose: One makes stones, the next takes some of them away.
+roles:
+  maker: {task: {skill: MakeStones, expects: StonesMade, owns: ["'stone/**'"]}}
+  thief: {task: {skill: PaintStones, expects: StonesPainted, files: trace, owns: ["'stone/**'"]}}
+start:
+  - role: maker
+handoffs:
+  - {on: StonesMade, to: thief}
+  - {on: StonesPainted, complete: true}
+limits: {iterations: 4, timeout: 5m}
+"""
+MAKE = """mkdir stone
+for name in one two 'three "3"' left; do echo "$name" >"stone/$name.txt"; done
+echo '{"type":"StonesMade","payload":{}}'
+"""
+THEFT = """rm stone/[!l]*
+echo new >stone/five.txt
+echo '{"type":"StonesPainted","payload":{}}'
+"""
+
+
+def removed(worlds):
+    """What an agent was given it may change where it is its own, and not remove: whatever it removed is named, however many and however they are called."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Stones.yaml", STONES)
+    world.agent("maker", agent_text("maker", "MakeStones"), HEAD + MAKE)
+    world.agent("thief", agent_text("thief", "PaintStones"), HEAD + THEFT)
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    host = world.host()
+    status, answer = world.post("StartRun", messageId="m-stones", workflow="Stones", prompt="stones")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: [r for r in world.kinds("task.failed") if r["taskType"] == "PaintStones"], 20, "what became of the thief's attempt")
+    failure = [r for r in world.kinds("task.failed") if r["taskType"] == "PaintStones"][0]
+    want(failure["errorClass"] == "invalid_answer" and "not its own" in failure["reason"], f"{failure}")
+    names = ["one", 'three "3"', "two"]
+    want(failure["evidence"]["violations"] == [{"path": f"stone/{name}.txt", "change": "removed"} for name in names], f"{failure['evidence']}")
+    want(not [r for r in world.kinds("task.result") if r["type"] == "StonesPainted"], "its answer was taken")
+    want(world.host() == host, "the host is another")
+    world.verify()
+
+
 prove("agents_example_agent", example_agent)
+prove("agents_remove_what_they_were_given_P17", removed)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
 prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)
 prove("agents_example_liar_wrong_fails_the_gen", example_liar, "wrong", ["RunTests"], False)

@@ -145,6 +145,8 @@ static inline void oracle_look(struct rig *rig, size_t index, const struct mw_re
     rig->kind_count[event.kind]++;
     if (event.kind == MW_EVT_TASK_DISPATCHED)
         oracle_skilled(rig, &event);
+    if (event.kind == MW_EVT_TASK_FAILED && mw_str_is(event.error_class, "unsupported"))
+        oracle_item(rig, event.item)->not_mine++;
     if (oracle_opens_item(&event)) {
         struct rig_item *item = oracle_item(rig, event.seq);
         *item = (struct rig_item){.trace = event.trace, .opened = true};
@@ -285,8 +287,10 @@ static inline void oracle_limits(struct rig *rig)
                  ->policies[def->policy];
         RIG_CHECK(rig, task->attempts_with_agent <= policy->attempts_max,
                   "task %lu: %u attempts with one agent", item->id, task->attempts_with_agent);
-        RIG_CHECK(rig, task->excluded_count <= policy->reroutes_max, "task %lu: %u reroutes",
-                  item->id, task->excluded_count);
+        RIG_CHECK(rig,
+                  task->excluded_count <=
+                      policy->reroutes_max + oracle_item(rig, item->id)->not_mine,
+                  "task %lu: %u reroutes", item->id, task->excluded_count);
         RIG_CHECK(rig, (item->outcome == MW_OUTCOME_OPEN) == (task->state != MW_TASK_ENDED),
                   "task %lu ended by halves", item->id);
         if (task->state != MW_TASK_RUNNING)

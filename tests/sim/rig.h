@@ -57,7 +57,8 @@ struct rig_line {
 
 struct rig_item {
     mw_seq trace;
-    mw_seq ended_at; /* record */
+    mw_seq ended_at;  /* record */
+    uint8_t not_mine; /* agents that said they cannot do it */
     bool opened;
     bool ended;
 };

@@ -494,6 +494,103 @@ static void P08_the_newest_1024_dead_letters_can_be_put_back(void **state)
     rig_free(rig);
 }
 
+/* What an agent is given is of its own scope and of the whole trace, oldest first; of other coordinators nothing. */
+static void a_task_is_given_what_is_in_its_scope(void **state)
+{
+    enum { MINE = 5, OTHER = 7 };
+    struct mw_fact facts[] = {
+        {.seq = 10, .scope = 0, .type = MW_STR("Drawn"), .files_sha256 = MW_STR("aa")},
+        {.seq = 11, .scope = MINE, .type = MW_STR("Drawn"), .files_sha256 = MW_STR("bb")},
+        {.seq = 12, .scope = OTHER, .type = MW_STR("Drawn"), .files_sha256 = MW_STR("cc")},
+        {.seq = 13, .scope = MINE, .type = MW_STR("Drawn")},
+        {.seq = 14, .scope = MINE, .type = MW_STR("Built"), .files_sha256 = MW_STR("dd")},
+        {.seq = 15, .scope = 0, .type = MW_STR("Built")},
+        {.seq = 16, .scope = OTHER, .type = MW_STR("Built"), .files_sha256 = MW_STR("ee")},
+    };
+    static const struct {
+        const char *what;
+        mw_seq scope;
+        const char *type; /* "": whatever has files */
+        mw_seq given[8];
+    } rows[] = {
+        {"files of a scope", MINE, "", {10, 11, 14}},
+        {"files of another", OTHER, "", {10, 12, 16}},
+        {"files of no coordinator", 0, "", {10}},
+        {"files of a whole trace", MW_SCOPE_TRACE, "", {10, 11, 12, 14, 16}},
+        {"words of a type", MINE, "Drawn", {10, 11, 13}},
+        {"words of another type", MINE, "Built", {14, 15}},
+        {"words of a type, of the trace", MW_SCOPE_TRACE, "Built", {14, 15, 16}},
+        {"words of nobody", MINE, "Painted", {0}},
+    };
+    struct mw_trace trace = {.newest_fact = &facts[MW_COUNT(facts) - 1]};
+    (void)state;
+    for (size_t i = 1; i < MW_COUNT(facts); i++)
+        facts[i].older = &facts[i - 1];
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        const struct mw_fact *given[8] = {NULL};
+        uint32_t count = mw_work_facts(&trace, rows[i].scope, mw_str_of(rows[i].type), given, 8);
+        for (uint32_t n = 0; n < 8; n++)
+            if ((n < count ? given[n]->seq : 0) != rows[i].given[n])
+                fail_msg("%s: number %u is fact %lu, not %lu", rows[i].what, n + 1,
+                         n < count ? given[n]->seq : 0, rows[i].given[n]);
+    }
+}
+
+static void putting_back_is(struct rig *rig, mw_seq task, struct mw_str inputs, enum mw_rc expected)
+{
+    char body[2000];
+    snprintf(body, sizeof body, "{\"payload\":{}%s%.*s}", inputs.len > 0 ? ",\"inputs\":" : "",
+             MW_STR_ARG(inputs));
+    (void)rig_do(rig, MW_REQ_REPLAY_TASK, body, task, 0);
+    if (rig->result.rc != expected)
+        fail_msg("put back with %.*s it is %s: %.*s", MW_STR_ARG(inputs),
+                 mw_rc_name(rig->result.rc), MW_STR_ARG(rig->result.refusal));
+}
+
+/* A task that was given files goes back with just these, and once, whenever the host was started again. */
+static void P08_a_dead_letter_goes_back_with_what_it_had_and_once(void **state)
+{
+    struct rig *rig = begin("gate");
+    const struct rig_run *run;
+    char body[500];
+    struct mw_event dead = {.kind = MW_EVENT_COUNT};
+    struct mw_err err;
+    (void)state;
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+    run = run_that(rig, MW_OPENS_AGENT);
+    snprintf(body, sizeof body,
+             "{\"type\":\"PlanSketched\",\"payload\":{\"app\":\"gate\"},\"payloadSha256\":\"%.*s\","
+             "\"filesSha256\":\"00ff\"}",
+             MW_STR_ARG(rig_keep_document(rig, MW_STR("{\"app\":\"gate\"}"))));
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, body, run->item, run->seq);
+    run = run_that(rig, MW_OPENS_STAGE);
+    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_FAILURE,
+                 "{\"class\":\"tool\",\"message\":\"no lamp\",\"retryable\":false}", run->item,
+                 run->seq);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], 1);
+    for (size_t i = 0; i < rig->line_count && dead.kind != MW_EVT_TASK_DEAD; i++)
+        assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, i), &dead, &err), MW_OK);
+    struct mw_str inputs = mw_arena_copy(&rig->definitions, dead.inputs);
+    mw_seq task = dead.item;
+    assert_true(inputs.len > 2);
+    for (unsigned life = 0; life < 2; life++) {
+        putting_back_is(rig, task, MW_STR_NONE, MW_E_INPUT);
+        putting_back_is(rig, task, MW_STR("[]"), MW_E_INPUT);
+        struct mw_str other = mw_arena_copy(&rig->definitions, inputs);
+        ((char *)(uintptr_t)other.ptr)[mw_str_find(other, 'f', other.len - 8)] = 'e';
+        putting_back_is(rig, task, other, MW_E_INPUT);
+        rig_crash(rig, rig->durable);
+    }
+    putting_back_is(rig, task, inputs, MW_OK);
+    for (unsigned life = 0; life < 2; life++) {
+        putting_back_is(rig, task, inputs, MW_E_CONFLICT);
+        rig_crash(rig, rig->durable);
+    }
+    rig_free(rig);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -552,6 +649,8 @@ int main(void)
         cmocka_unit_test(priority_decides_who_is_next),
         cmocka_unit_test(whoever_is_paused_holds_nobody_behind),
         cmocka_unit_test(P08_the_newest_1024_dead_letters_can_be_put_back),
+        cmocka_unit_test(a_task_is_given_what_is_in_its_scope),
+        cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),

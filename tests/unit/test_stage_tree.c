@@ -338,6 +338,7 @@ static void a_difference_names_changes_and_what_is_not_owned(void **state)
     put("t/keep", "1");
     put("t/gone", "1");
     put("t/src/edit", "1");
+    put("t/src/old \"two\"", "1");
     put("t/mode", "1");
     put("u/keep", "1");
     put("u/src/edit", "2");
@@ -352,20 +353,24 @@ static void a_difference_names_changes_and_what_is_not_owned(void **state)
     mw_buf_put_c(&text, ';');
     mw_tree_diff_json(&diff, &text);
     assert_true(mw_str_is(mw_buf_str(&text),
-                          "removed gone, changed mode, changed src/edit (and 1 more);"
+                          "removed gone, changed mode, changed src/edit (and 2 more);"
                           "[{\"path\":\"gone\",\"change\":\"removed\"},"
                           "{\"path\":\"mode\",\"change\":\"changed\"},"
                           "{\"path\":\"src/edit\",\"change\":\"changed\"},"
-                          "{\"path\":\"src/new\",\"change\":\"added\"}]"));
+                          "{\"path\":\"src/new\",\"change\":\"added\"},"
+                          "{\"path\":\"src/old \\\"two\\\"\",\"change\":\"removed\"}]"));
     mw_heap_buf_free(&text);
     const struct mw_str owned[] = {MW_STR("src/**"), MW_STR("mo*")};
     mw_tree_violations(&diff, owned, 2, &outside);
-    assert_int_equal(outside.count, 1);
+    assert_int_equal(outside.count, 2);
     assert_true(mw_str_is(outside.changes[0].path, "gone"));
     assert_null(outside.changes[0].after);
+    assert_true(
+        mw_str_is(outside.changes[1].path, "src/old \"two\"")); /* also of what is its own */
+    assert_null(outside.changes[1].after);
     mw_tree_diff_free(&outside);
     mw_tree_violations(&diff, NULL, 0, &outside);
-    assert_int_equal(outside.count, 4);
+    assert_int_equal(outside.count, 5);
     mw_tree_diff_free(&outside);
     mw_tree_diff_free(&diff);
     mw_tree_free(&before);
