@@ -16,6 +16,8 @@
 #include "base/buf.h"
 
 #define MW_JSON_DEPTH_MAX 64
+/* Of what is made of parts that may be as deep as that: the record around it, and a dead letter around that, can be read again. */
+#define MW_JSON_MADE_DEPTH_MAX 60
 
 enum mw_node_type {
     MW_NODE_NULL,
@@ -54,6 +56,8 @@ MW_MUST enum mw_rc mw_json_parse(struct mw_arena *arena, struct mw_str text,
  * escape: ask mw_json_parse. Keys that are there twice are not looked for.
  */
 size_t mw_json_skip(struct mw_str text, size_t from);
+/* A well-formed text has more containers inside each other than these. */
+bool mw_json_is_deeper(struct mw_str text, uint32_t levels);
 
 /* Reading. Every function takes the index of a node; MW_NODE_NONE goes through all of them as "absent". */
 #define MW_NODE_NONE UINT32_MAX

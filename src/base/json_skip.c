@@ -132,3 +132,35 @@ size_t mw_json_skip(struct mw_str text, size_t from)
     }
     return 0;
 }
+
+/* Seldom are there so many at all: that is asked first. */
+static bool has_more(struct mw_str text, uint32_t levels)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text.len; i++)
+        count += text.ptr[i] == '{' || text.ptr[i] == '[';
+    return count > levels;
+}
+
+bool mw_json_is_deeper(struct mw_str text, uint32_t levels)
+{
+    uint32_t depth = 0;
+    bool quoted = false;
+    if (!has_more(text, levels))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (quoted) {
+            i += c == '\\' ? 1 : 0;
+            quoted = c != '"';
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            if (depth++ == levels)
+                return true;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return false;
+}

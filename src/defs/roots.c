@@ -257,10 +257,16 @@ bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
     }
     mw_json_object_end(&json);
     *ret_json = mw_arena_text_keep(arena, &buf);
-    if (ret_json->len > 0 && ret_json->len <= bytes_max)
-        return true;
-    *ret_why = mw_arena_format(arena, "a payload of more than %zu bytes", bytes_max);
-    return false;
+    if (ret_json->len == 0 || ret_json->len > bytes_max) {
+        *ret_why = mw_arena_format(arena, "a payload of more than %zu bytes", bytes_max);
+        return false;
+    }
+    if (mw_json_is_deeper(*ret_json, MW_JSON_MADE_DEPTH_MAX)) {
+        *ret_why =
+            mw_arena_format(arena, "a payload deeper than %d levels", MW_JSON_MADE_DEPTH_MAX);
+        return false;
+    }
+    return true;
 }
 
 bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,

@@ -381,7 +381,8 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
                             actor.len > 0 ? actor : MW_STR("user:unknown"), err);
     /* A small one is durable with the record that it stands in; any other before the record that names it (P22). */
     if (made != NULL && has_document(kind) && kind != MW_REQ_SUBMIT_INTENT &&
-        rest.len <= BODY_IN_RECORD_BYTES_MAX) {
+        rest.len <= BODY_IN_RECORD_BYTES_MAX &&
+        !mw_json_is_deeper(mw_buf_str(&rest), MW_JSON_MADE_DEPTH_MAX)) {
         made->request.body_in_record = true;
     } else if (made != NULL && has_document(kind)) {
         if (kind == MW_REQ_SUBMIT_INTENT)

@@ -101,7 +101,7 @@ static struct mw_str inputs_of(const struct mw_world *world, const struct mw_wor
         write_input(world, work, order, facts[i], &json);
     mw_json_array_end(&json);
     struct mw_str list = mw_arena_text_keep(arena, &text);
-    if (list.len > MW_LETTER_INPUTS_BYTES_MAX)
+    if (list.len > MW_LETTER_INPUTS_BYTES_MAX || mw_json_is_deeper(list, MW_JSON_MADE_DEPTH_MAX))
         return mw_arena_format(arena, "%u", count);
     return mw_str_is(list, "[]") ? MW_STR_NONE : list;
 }

@@ -241,7 +241,42 @@ def removed(worlds):
     world.verify()
 
 
+DEEP = """\
+workflow: Deep
+purpose: What one says the next is given.
+roles:
+  maker: {task: {skill: MakeStones, expects: StonesMade}}
+  next: {task: {skill: PaintStones, expects: StonesPainted, payload: {given: facts.StonesMade}}}
+start:
+  - role: maker
+handoffs:
+  - {on: StonesMade, to: next}
+  - {on: StonesPainted, complete: true}
+limits: {iterations: 4, timeout: 5m}
+"""
+
+
+def as_deep_as_a_line(worlds):
+    """An answer of 64 levels is one; what the next agent is given is a level deeper, so that task ends with words, and the host goes on."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Deep.yaml", DEEP)
+    payload = '{"a":' * 63 + "1" + "}" * 63
+    world.agent("maker", agent_text("maker", "MakeStones"), HEAD + f"echo '{{\"type\":\"StonesMade\",\"payload\":{payload}}}'\n")
+    world.agent("next", agent_text("next", "PaintStones"), HEAD + 'echo \'{"type":"StonesPainted","payload":{}}\'\n')
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    host = world.host()
+    status, answer = world.post("StartRun", messageId="m-deep", workflow="Deep", prompt="deep")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: world.kinds("trace.ended"), 20, "the end of the flow")
+    failures = world.kinds("task.failed")
+    want([r["errorClass"] for r in failures] == ["invalid_input"] and "60 levels" in failures[0]["reason"], f"{failures}")
+    want(world.host() == host, "the host is another")
+    world.verify()
+
+
 prove("agents_example_agent", example_agent)
+prove("agents_answer_as_deep_as_a_line_P14", as_deep_as_a_line)
 prove("agents_remove_what_they_were_given_P17", removed)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
 prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)

@@ -78,6 +78,49 @@ def repeated(worlds):
     world.verify()
 
 
+TALK = """\
+workflow: Talk
+purpose: A person is asked.
+roles:
+  person: {task: {skill: AskSomebody, expects: SomebodyAnswered}}
+start:
+  - role: person
+handoffs:
+  - {on: SomebodyAnswered, complete: true}
+limits: {iterations: 2, timeout: 1h}
+"""
+PERSON = "agent_id: somebody\nagent_type: Somebody\nskills: [AskSomebody]\ndomains: [\"*\"]\ncapacity: 100\nbackend: {kind: human}\n"
+
+
+def depth_of(value):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inside is None else 1 + max((depth_of(item) for item in inside), default=0)
+
+
+def deep(worlds):
+    """A body may have 64 levels; what is made of it, the record that it stands in above all, is read again by the next host, as deep as it is."""
+    world = World(worlds)
+    world.write("workflows/Talk.yaml", TALK)
+    world.write("agents/somebody.yaml", PERSON)
+    host = world.serve()
+    started = 0
+    for levels in range(54, 66):
+        payload = "{\"a\":" * (levels - 1) + "1" + "}" * (levels - 1)
+        status, text = world.ask("POST", "/v1/requests/StartRun", f'{{"workflow":"Talk","payload":{payload}}}')
+        want(status == (200 if levels <= 64 else 400), f"{levels} levels: {status} {text}")
+        started += status == 200
+    count = world.count()
+    deepest = max(world.records(), key=depth_of)
+    want(depth_of(deepest) <= 64, f"record {deepest['seq']} has {depth_of(deepest)} levels")
+    os.kill(host.pid, signal.SIGKILL)
+    host.wait()
+    world.serve()
+    want(len(world.kinds("trace.opened")) == started == 11 and world.count() >= count, f"{started} were started: {world.kinds('trace.opened')}")
+    status, text = world.ask("POST", "/v1/requests/AddMemory", '{"text":"it goes on"}')
+    want(status == 200, f"after the restart: {status} {text}")
+    world.verify()
+
+
 def windows(worlds):
     world = World(worlds)
     world.serve()
@@ -424,6 +467,7 @@ def shutdown_words(worlds):
 prove("life_each_request_three_times_P05", repeated)
 prove("life_message_id_windows_P05", windows)
 prove("life_hostile_requests_P21_P14", hostile)
+prove("life_deep_requests_are_read_again_P14", deep)
 prove("life_shutdown_is_read_as_json", shutdown_words)
 prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)

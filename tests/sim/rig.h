@@ -399,7 +399,8 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
                         kind == MW_REQ_START_LONE_COORDINATOR || kind == MW_REQ_START_LONE_UNIT ||
                         kind == MW_REQ_START_LONE_CHAIN;
     request.body_in_record = rig->small_in_record && has_document && kind != MW_REQ_SUBMIT_INTENT &&
-                             text.len <= RIG_IN_RECORD_BYTES_MAX;
+                             text.len <= RIG_IN_RECORD_BYTES_MAX &&
+                             !mw_json_is_deeper(text, MW_JSON_MADE_DEPTH_MAX);
     if (has_document && !request.body_in_record)
         (void)rig_keep_document(rig, text);
     size_t from = rig->journal.len, first = rig->line_count;

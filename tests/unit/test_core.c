@@ -591,6 +591,65 @@ static void P08_a_dead_letter_goes_back_with_what_it_had_and_once(void **state)
     rig_free(rig);
 }
 
+static struct mw_str nested(struct mw_buf *buf, unsigned levels)
+{
+    mw_buf_reset(buf);
+    for (unsigned i = 0; i < levels; i++)
+        mw_buf_put_z(buf, "{\"a\":");
+    mw_buf_put_c(buf, '1');
+    for (unsigned i = 0; i < levels; i++)
+        mw_buf_put_c(buf, '}');
+    return mw_buf_str(buf);
+}
+
+static void answer_first(struct rig *rig, enum mw_opens opens, enum mw_request_kind kind,
+                         const char *body)
+{
+    const struct rig_run *run = run_that(rig, opens);
+    assert_non_null(run);
+    (void)rig_do(rig, kind, body, run->item, run->seq);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+}
+
+/* An answer may be as deep as a line can be. What is made of it lies deeper: the next task's payload, what a dead letter was given, a report, the
+ * body of a request in its record. Whatever it is, every record can be read again: the rig reads each, and all of them after the crash. */
+static void P14_no_record_is_deeper_than_can_be_read(void **state)
+{
+    static const char *const failed =
+        "{\"class\":\"tool\",\"message\":\"no lamp\",\"retryable\":false}";
+    struct mw_buf deep = mw_heap_buf(), body = mw_heap_buf();
+    (void)state;
+    for (unsigned levels = 52; levels < MW_JSON_DEPTH_MAX; levels++) {
+        struct rig *rig = begin("gate");
+        bool fits = levels + 1 <= MW_JSON_MADE_DEPTH_MAX;
+        rig->small_in_record = true;
+        mw_buf_reset(&body);
+        mw_buf_printf(&body, "{\"workflow\":\"WrapPlan\",\"payload\":%.*s}",
+                      MW_STR_ARG(nested(&deep, levels)));
+        mw_buf_put_c(&body, '\0');
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, body.ptr, 0, 0);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+        answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                     rig_result_body(rig, MW_STR("PlanSketched"), nested(&deep, levels)));
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], fits ? 2 : 1);
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_FAILED], fits ? 0 : 1);
+        if (fits)
+            answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_FAILURE, failed);
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], 1);
+        (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+        answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                     rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")));
+        answer_first(rig, MW_OPENS_STAGE, MW_REQ_RECORD_STAGE, rig_stage_body());
+        answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                     rig_result_body(rig, MW_STR("SiteChecked"), nested(&deep, levels)));
+        assert_int_equal(rig->kind_count[MW_EVT_BUILD_VALIDATED], 1);
+        rig_crash(rig, rig->durable);
+        rig_free(rig);
+    }
+    mw_heap_buf_free(&deep);
+    mw_heap_buf_free(&body);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -651,6 +710,7 @@ int main(void)
         cmocka_unit_test(P08_the_newest_1024_dead_letters_can_be_put_back),
         cmocka_unit_test(a_task_is_given_what_is_in_its_scope),
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
+        cmocka_unit_test(P14_no_record_is_deeper_than_can_be_read),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),

@@ -425,6 +425,26 @@ static void special_bytes_are_found_at_every_offset(void **state)
             }
 }
 
+static void p14_how_deep_a_text_is_can_be_asked(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t levels;
+    } rows[] = {
+        {"1", 0},
+        {"\"{[{[\"", 0},
+        {"{}", 1},
+        {"[[],[],[],[]]", 2},
+        {"{\"a\":{},\"b\":{\"c\":[1,{}]},\"d\":[]}", 4},
+        {"{\"}\\\"}\":[\"[[[\",\"\\\\\",{}]}", 3},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++)
+        for (uint32_t levels = 0; levels < 8; levels++)
+            if (mw_json_is_deeper(mw_str_of(rows[i].text), levels) != (levels < rows[i].levels))
+                fail_msg("%s, asked for %u levels", rows[i].text, levels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +453,7 @@ int main(void)
         cmocka_unit_test(strings_without_escapes_stay_where_they_are),
         cmocka_unit_test(integers_are_exact_to_the_last_bit),
         cmocka_unit_test(p14_depth_is_limited_by_name),
+        cmocka_unit_test(p14_how_deep_a_text_is_can_be_asked),
         cmocka_unit_test(a_full_arena_is_a_limit_and_sticky),
         cmocka_unit_test(large_objects_find_the_key_that_is_there_twice),
         cmocka_unit_test(absent_goes_through_every_function),

@@ -293,7 +293,8 @@ static void decide_validation_ended(const struct mw_world *world, const struct m
     event->sha256 = session->builds[journey->build].bundle_sha256;
     if (fact != NULL) {
         event->fact = fact->seq;
-        event->report = fact->body;
+        if (!mw_json_is_deeper(fact->body, MW_JSON_MADE_DEPTH_MAX)) /* the fact has it anyway */
+            event->report = fact->body;
     }
     if (!passed) {
         mw_build_fail(world, session, journey,
