@@ -68,6 +68,7 @@ def serves(w):
         assert task.get(key), f"the task has no {key}: {task}"
     equal((task["attempt"], task["taskType"], task["payload"], task["expects"], task["domain"]),
           (1, "EchoThing", {"step": 1}, {"type": "ThingEchoed"}, "*"), "task")
+    assert 200000 < task["limits"]["deadline_ms"] <= 300000, f"of five minutes are left: {task['limits']}"
     told = one.answer(task)
     equal([t["status"] for t in told], ["recorded"], "answer")
     records = w.until(ended(trace))
@@ -288,6 +289,19 @@ def forgot(w):
     w.until(ended(trace))
 
 
+@case("FH-06", "a failure is tried again when its worker says so, and when it says nothing of it; when it says no it is a dead letter")
+def failed(w):
+    one = Worker(w, "one")
+    trace = flow(w)
+    for attempt, more in ((1, {}), (2, {"retryable": True}), (3, {"retryable": False})):
+        task = one.take()[0]
+        equal(task["attempt"], attempt, "attempt")
+        error = dict({"class": "tool", "message": "no lamp"}, **more)
+        one.good("answers", answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": error}])
+    w.until(ended(trace))
+    equal(len([r for r in w.records(trace) if r["type"] == "TaskDeadLettered"]), 1, "dead letters")
+
+
 @case("CL-09", "a flow that is cancelled takes the task out of its worker's hands")
 def cancelled(w):
     one = Worker(w, "one")
@@ -455,9 +469,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        for lease, folder, rows in (("30s", long_, (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, forgot, cancelled,
-                                                    hostile, large, document, heavy)),
-                                    ("4s", short, (killed, heartbeats, waited_long, health))):
+        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, hostile,
+                large, document, heavy)
+        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:
