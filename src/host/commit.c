@@ -129,6 +129,14 @@ void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, 
 {
     struct mw_err err = {0};
     struct mw_post *post = mw_post_make(host, kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
+    if (post == NULL && (kind == MW_REQ_RECORD_RESULT || kind == MW_REQ_RECORD_FAILURE)) {
+        /* An agent's words are no JSON any more when a secret in them is a number, or begins within an escape. */
+        kind = MW_REQ_RECORD_FAILURE;
+        post = mw_post_make(host, kind,
+                            MW_STR("{\"class\":\"invalid_answer\",\"retryable\":true,\"message\":"
+                                   "\"what it said cannot be recorded without the secret in it\"}"),
+                            MW_STR_NONE, MW_STR("host"), &err);
+    }
     MW_ASSERT(post != NULL); /* our own words */
     post->request.item = item;
     post->request.fence = fence;

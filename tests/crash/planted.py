@@ -147,7 +147,7 @@ def e2e(script, only, cost, *near):
 
 # On a real host: after all others, but for what a patch touches there.
 LAST = [
-    e2e("canaries", "", 8, "src/host/mask", "src/host/attempt", "src/host/workers_ask", "src/host/api_server"),
+    e2e("canaries", "", 8, "src/host/mask", "src/host/attempt", "src/host/workers_ask", "src/host/api_server", "src/host/commit"),
     e2e("attempt_folders", "", 5, "src/host/attempt_folder"),
     e2e("people", "", 3, "src/host/answer_files"),
     e2e("promises", "P08", 15, "src/host/poison", "src/host/replay", "src/work/letter", "src/view/letters"),

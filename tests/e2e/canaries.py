@@ -90,6 +90,38 @@ def what_workers_answer(worlds):
     world.verify()
 
 
+PIN, TOKEN = "13572468", "token-of-mine"
+# Answers that are no JSON any more when the secret in them is masked: it is a number, or it begins within an escape.
+BROKEN = {"number": '{"type":"ThingMade","payload":{"pin":%s}}' % PIN,
+          "escape": '{"type":"ThingMade","payload":{"said":"\\\\%s"}}' % TOKEN,
+          "failure": '{"error":{"class":"tool","message":"\\\\%s","retryable":false}}' % TOKEN}
+
+
+def what_masking_breaks(worlds):
+    """That attempt fails, with words that say why; the host goes on, and keeps nothing of the secret."""
+    world = World(worlds, env={"PIN": PIN, "TOKEN": TOKEN})
+    want(world.run("init")[0] == 0, "init")
+    for how, line in BROKEN.items():
+        skill = f"Make{how.capitalize()}"
+        world.write(f"workflows/{skill}.yaml", WORKFLOW.format(name=skill, skill=skill))
+        world.agent(how, agent_text(how, skill).replace("}\n", ", environment: {secrets: [PIN, TOKEN]}}\n"),
+                    f"#!/bin/sh\ncat >/dev/null\nprintf '%s\\n' '{line}'\n".replace("\\\\", "\\"))
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    host = world.host()
+    for how in BROKEN:
+        skill = f"Make{how.capitalize()}"
+        status, answer = world.post("StartRun", messageId=f"m-{how}", workflow=skill, prompt="make it")
+        want(status == 200, f"{status} {answer}")
+        until(lambda: [r for r in world.kinds("task.failed") if r["taskType"] == skill], 20, f"what became of it ({how})")
+        failure = [r for r in world.kinds("task.failed") if r["taskType"] == skill][0]
+        want(failure["errorClass"] == "invalid_answer" and "secret" in failure["reason"], f"{how}: {failure}")
+    want(world.host() == host, "the host is another")
+    for name, data in everything_kept(world):
+        want(PIN.encode() not in data, f"the secret stands in {name}")
+    world.verify()
+
+
+prove("canary_P19_an_answer_that_masking_breaks_is_a_failed_attempt", what_masking_breaks)
 prove("canary_P19_what_an_agent_answers_is_kept_without_the_secret_in_it", what_agents_answer)
 prove("canary_P19_what_a_caller_says_is_kept_without_the_secret_in_it", what_callers_say)
 prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_workers_answer)
