@@ -275,7 +275,39 @@ def as_deep_as_a_line(worlds):
     world.verify()
 
 
+ECHO = """\
+workflow: Echo
+purpose: What is asked is the answer.
+roles:
+  echo: {task: {skill: EchoWords, expects: WordsEchoed, payload: {words: intent.prompt}}}
+start:
+  - role: echo
+handoffs:
+  - {on: WordsEchoed, complete: true}
+limits: {iterations: 4, timeout: 5m}
+"""
+
+
+def echoed(worlds):
+    """The agent that the host is itself answers whatever it is asked: also what a line can only hold as an escape."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Echo.yaml", ECHO)
+    world.write("agents/echo.yaml", "agent_id: echo\nagent_type: Echo Agent\nskills: [EchoWords]\ndomains: [\"*\"]\ncapacity: 9\nbackend: {kind: echo}\n")
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    host = world.host()
+    words = ["plain", "ein \u00fcbler \U0001f600", 'quoted "\\" and /', "a\x01b\x1f\t\r\n\x7f", '","payload":{"words":"other"}', "{" * 100]
+    for text in words:
+        status, answer = world.post("StartRun", workflow="Echo", prompt=text)
+        want(status == 200, f"{text!r}: {status} {answer}")
+        until(lambda: [r for r in world.kinds("trace.ended") if r["traceId"] == answer["traceId"]], 20, f"the end of {text!r}")
+    want([r["payload"]["words"] for r in world.kinds("task.result")] == words, f"{world.kinds('task.result')}")
+    want(world.host() == host, "the host is another")
+    world.verify()
+
+
 prove("agents_example_agent", example_agent)
+prove("agents_echo_says_what_it_is_asked", echoed)
 prove("agents_answer_as_deep_as_a_line_P14", as_deep_as_a_line)
 prove("agents_remove_what_they_were_given_P17", removed)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
