@@ -341,13 +341,15 @@ static struct mw_str shortened(struct mw_arena *arena, const struct mw_tape *tap
     for (uint32_t key = mw_node_first(tape, object); key != MW_NODE_NONE;
          key = mw_node_after(tape, object, key)) {
         const struct mw_node *value = &tape->nodes[key + 1];
+        size_t size_max = (tape->nodes[key].text.len + value->text.len) * 6; /* all of it escaped */
         if (value->type == MW_NODE_OBJECT || value->type == MW_NODE_ARRAY ||
-            value->text.len > 256 || buf.len + value->text.len * 6 + 256 > MW_FACT_BODY_MAX)
+            value->text.len > 256 || buf.len + size_max + 256 > MW_FACT_BODY_MAX)
             continue;
         mw_json_key(&json, tape->nodes[key].text);
         mw_json_node(&json, tape, key + 1);
     }
     mw_json_object_end(&json);
+    MW_ASSERT(memory == NULL || !buf.overflowed);
     return mw_buf_str(&buf);
 }
 

@@ -650,6 +650,39 @@ static void P14_no_record_is_deeper_than_can_be_read(void **state)
     mw_heap_buf_free(&body);
 }
 
+/* Of an answer that is too large for its record the record has what is short: whatever its members are called, it can be read again. */
+static void P14_of_a_large_answer_the_record_has_what_fits(void **state)
+{
+    static const struct {
+        size_t key, text, members;
+    } rows[] = {{1, 9000, 1},  {9000, 1, 1},  {8100, 100, 2}, {4000, 200, 5}, {250, 250, 100},
+                {20, 1, 2000}, {20000, 1, 3}, {300, 256, 60}, {5, 255, 400}};
+    struct mw_buf payload = mw_heap_buf();
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++)
+        for (int control = 0; control < 2; control++) {
+            struct rig *rig = begin("gate");
+            mw_buf_reset(&payload);
+            for (size_t n = 0; n < rows[i].members; n++) {
+                mw_buf_printf(&payload, "%s\"%zu", n > 0 ? "," : "{", n);
+                for (size_t k = 0; k < rows[i].key; k++)
+                    mw_buf_put_z(&payload, control != 0 ? "\\u0001" : "k");
+                mw_buf_put_z(&payload, "\":\"");
+                for (size_t k = 0; k < rows[i].text; k++)
+                    mw_buf_put_z(&payload, control != 0 ? "\\u0002" : "t");
+                mw_buf_put_c(&payload, '"');
+            }
+            mw_buf_put_c(&payload, '}');
+            (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"WrapPlan\"}", 0, 0);
+            answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                         rig_result_body(rig, MW_STR("PlanSketched"), mw_buf_str(&payload)));
+            assert_int_equal(rig->kind_count[MW_EVT_TASK_RESULT], 1);
+            rig_crash(rig, rig->durable);
+            rig_free(rig);
+        }
+    mw_heap_buf_free(&payload);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -711,6 +744,7 @@ int main(void)
         cmocka_unit_test(a_task_is_given_what_is_in_its_scope),
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P14_no_record_is_deeper_than_can_be_read),
+        cmocka_unit_test(P14_of_a_large_answer_the_record_has_what_fits),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
