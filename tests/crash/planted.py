@@ -104,6 +104,7 @@ DETECTORS = [
     unit("test_starting", 1, "src/host/starting", "src/host/replay"),
     unit("test_file", 1, "src/posix/file"),
     unit("test_digest", 1, "src/posix/digest"),
+    unit("test_leases", 1, "src/host/leases"),
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
     unit("test_follow", 1, "src/api"),
     unit("test_api", 1, "src/api"),
