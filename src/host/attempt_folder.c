@@ -107,9 +107,9 @@ static bool is_like_new(const struct mw_run_attempt *attempt, const char *files)
     static const char *const names[] = {"files", "pid", "stderr.log", "task.json"};
     struct stat info;
     return lstat(files, &info) == 0 && S_ISDIR(info.st_mode) && (info.st_mode & 07700) == 0700 &&
-           !has_attributes(files) && is_own_file(attempt, "pid", true) &&
-           is_own_file(attempt, "stderr.log", true) && is_own_file(attempt, "task.json", false) &&
-           has_names(attempt->folder, names, MW_COUNT(names));
+           is_own_file(attempt, "pid", true) && is_own_file(attempt, "stderr.log", true) &&
+           is_own_file(attempt, "task.json", false) &&
+           has_names(attempt->folder, names, MW_COUNT(names)) && !has_attributes(files);
 }
 
 /* What an attempt left that went well is in the blobs; the folder of one that did not, or that says so itself, stays to be looked at. */
