@@ -35,13 +35,35 @@ static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *
     return rc;
 }
 
+/* Nothing is kept with a secret in it, and what is no JSON without it cannot be kept at all: two members may be of one name then. */
+static enum mw_rc mask_json(struct mw_run_attempt *attempt, struct mw_str *text)
+{
+    struct mw_buf masked = mw_heap_buf();
+    struct mw_arena arena;
+    struct mw_tape tape;
+    enum mw_rc rc = MW_OK;
+    if (mw_mask_text(attempt->host->mask, *text, &masked)) {
+        *text = mw_arena_copy(&attempt->arena, mw_buf_str(&masked));
+        mw_heap_arena(&arena, text->len * 40 + 65536);
+        if (mw_json_parse(&arena, *text, &tape, NULL) != MW_OK) {
+            attempt->outcome.verdict = MW_ANSWER_BAD_SHAPE; /* nor is it evidence, late */
+            rc = MW_FAIL(&attempt->err, MW_E_DENIED,
+                         "the answer is none any more without the secret that is in it");
+        }
+        mw_heap_arena_free(&arena);
+    }
+    mw_heap_buf_free(&masked);
+    return rc;
+}
+
 /* P22: bodies are durable before the record that names them. */
 static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
 {
-    struct mw_buf masked = mw_heap_buf();
-    if (mw_mask_text(attempt->host->mask, attempt->outcome.payload, &masked))
-        attempt->outcome.payload = mw_arena_copy(&attempt->arena, mw_buf_str(&masked));
-    mw_heap_buf_free(&masked);
+    enum mw_rc rc = mask_json(attempt, &attempt->outcome.payload);
+    if (rc == MW_OK && attempt->outcome.usage.len > 0)
+        rc = mask_json(attempt, &attempt->outcome.usage);
+    if (rc != MW_OK)
+        return rc;
     struct mw_str payload = attempt->outcome.payload;
     if (attempt->outcome.verdict != MW_ANSWER_RESULT ||
         (payload.len <= PAYLOAD_KEPT_BYTES && !attempt->wants_document))

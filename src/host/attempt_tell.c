@@ -5,6 +5,29 @@
 
 #define TAIL_BYTES 4096u
 #define TAIL_LINES 20u
+#define LOOKED_AT_BYTES 65536u /* of what is before the tail */
+
+/* Before anything is cut or replaced: half a secret is not found any more. */
+static void mask_text(const struct mw_run_attempt *attempt, struct mw_buf *text)
+{
+    struct mw_buf quoted = mw_heap_buf(), masked = mw_heap_buf();
+    size_t from = text->len > LOOKED_AT_BYTES ? text->len - LOOKED_AT_BYTES : 0;
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_json json;
+    mw_json_init(&json, &quoted);
+    mw_json_str(&json, mw_str_sub(mw_buf_str(text), from, text->len));
+    bool found = mw_mask_text(attempt->host->mask, mw_buf_str(&quoted), &masked);
+    mw_heap_arena(&arena, masked.len * 40 + 65536);
+    if (found) {
+        mw_buf_reset(text);
+        if (mw_json_parse(&arena, mw_buf_str(&masked), &tape, NULL) == MW_OK)
+            mw_buf_put(text, mw_node_str(&tape, 0));
+    }
+    mw_heap_arena_free(&arena);
+    mw_heap_buf_free(&quoted);
+    mw_heap_buf_free(&masked);
+}
 
 /* The last lines of what it wrote to standard error: bytes that are not UTF-8 become '?'. */
 static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
@@ -13,6 +36,7 @@ static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
     struct mw_buf text = mw_heap_buf();
     if (mw_file_read(-100, path, (size_t)64 << 20, &text, NULL) != MW_OK)
         mw_buf_reset(&text);
+    mask_text(attempt, &text);
     size_t from = text.len;
     uint32_t lines = 0;
     while (from > 0 && text.len - from < TAIL_BYTES && lines <= TAIL_LINES) {

@@ -21,6 +21,40 @@ said = {"plain": token, "url": urllib.parse.quote(token, safe="-_.~"), "base64":
 print(json.dumps({"type": "ThingMade", "payload": {"said": said, "length": len(token), "pad": "p" * SIZE}}))
 """
 
+POLICY = """\
+policies:
+  - {name: once, skills: [MakeKeys], attempts: 1, reroutes: 0, timeout: 10s, backoff: {base: 10ms, factor: 1, cap: 10ms},
+     routing_attempts: 1, escalate: false}
+"""
+
+# Has come by the port's token, and says it.
+TELL = """#!/bin/sh
+cat >/dev/null
+echo '{"type":"ThingMade","payload":{"said":"TOKEN","well":true}}'
+"""
+
+
+# Names two members by what it was given, in ways that are masked alike.
+KEYS = """#!/usr/bin/python3 -IS
+import os, sys, urllib.parse
+sys.stdin.read()
+token = os.environ["MY_TOKEN"]
+print('{"type":"ThingMade","payload":{"%s":1,"%s":2}}' % (token, urllib.parse.quote(token, safe="")))
+"""
+# Writes the secret and then so much that the end of what is kept lies in it, at another place each time; and fails.
+CUT = """#!/usr/bin/python3 -IS
+import json, os, sys
+turn = json.load(sys.stdin)["attempt"] - 1
+sys.stderr.buffer.write(b"p" * 5000 + os.environ["MY_TOKEN"].encode() + b"x" * (4091 - 9 * turn))
+sys.exit(3)
+"""
+# A line's end whose escape ends in the letter that the secret begins with: \\n and the rest of it.
+LINE = """#!/usr/bin/python3 -IS
+import os, sys
+sys.stdin.read()
+print('{"type":"ThingMade","payload":{"a":"\\\\%s"}}' % os.environ["MY_TOKEN"])
+"""
+
 
 def everything_kept(world):
     for folder, _, names in os.walk(world.path()):
@@ -122,7 +156,70 @@ def what_masking_breaks(worlds):
 
 
 prove("canary_P19_an_answer_that_masking_breaks_is_a_failed_attempt", what_masking_breaks)
+def what_is_cut(worlds):
+    """Of what a failed agent wrote the end is kept: wherever that begins, nothing of the secret is in it, whatever letters it has."""
+    secret = "hemmelig-nøkkel-0123456789-abcdefghij"
+    world = World(worlds, env={"MY_TOKEN": secret})
+    want(world.run("init")[0] == 0, "init")
+    world.write("policies/policy.yaml", POLICY.replace("MakeKeys", "MakeCut").replace("attempts: 1,", "attempts: 4,"))
+    world.write("workflows/MakeCut.yaml", WORKFLOW.format(name="MakeCut", skill="MakeCut"))
+    world.agent("cutter", agent_text("cutter", "MakeCut").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), CUT)
+    code, _, err = world.run("run", "MakeCut", "make it", limit_s=60)
+    want(code == 1, f"exit {code}: {err}")
+    said = [record["evidence"]["stderr"] for record in world.kinds("task.failed")]
+    want(len(said) == 4, f"{len(said)} attempts")
+    for text in said:
+        want("x" * 100 in text and "hemmelig" not in text and "23456789" not in text and "defghij" not in text, f"of the secret there is left: {text[:80]!r}")
+    world.verify()
+
+
+def what_cannot_be_masked(worlds):
+    """An answer that is none any more when the secret is taken out of it: the attempt has failed, and the host goes on."""
+    world = World(worlds, env={"MY_TOKEN": "npm_token+0123456789"})
+    want(world.run("init")[0] == 0, "init")
+    world.write("policies/policy.yaml", POLICY)
+    for skill, script in (("MakeKeys", KEYS), ("MakeLine", LINE)):
+        world.write(f"workflows/{skill}.yaml", WORKFLOW.format(name=skill, skill=skill))
+        world.agent(skill.lower(), agent_text(skill.lower(), skill).replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), script)
+    host = world.serve()
+    ends = {}
+    for skill in ("MakeKeys", "MakeLine"):
+        status, answer = world.post("StartRun", messageId=f"m-{skill}", workflow=skill, prompt="make it")
+        want(status == 200, f"{status} {answer}")
+        ends[skill] = until(lambda: host.poll() is not None or [r["outcome"] for r in world.kinds("trace.ended") if r["traceId"] == answer["traceId"]], 30,
+                            f"the end of {skill}")
+        want(host.poll() is None, f"{skill}: the host has ended: {host.poll()}")
+    want(ends == {"MakeKeys": ["failed"], "MakeLine": ["completed"]}, f"{ends}")
+    want(all("npm_token" not in json.dumps(record) for record in world.records()), "the secret is kept")
+    want("secret" in world.kinds("task.failed")[0]["reason"], f"{world.kinds('task.failed')}")
+    world.verify()
+
+
+def what_holds_the_token(worlds):
+    """The port's token opens the host to whoever has it: an agent or a caller who says it finds it nowhere again but in its own file."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    code, _, err = world.run("serve", "--listen", "127.0.0.1:0")
+    want(code == 0, f"serve --listen: exit {code}: {err}")
+    with open(world.path("token"), encoding="ascii") as file:
+        token = file.read().strip()
+    world.agent("teller", agent_text("teller", "TellIt"), TELL.replace("TOKEN", token))
+    world.write("workflows/Tell.yaml", WORKFLOW.format(name="Tell", skill="TellIt"))
+    status, answer = world.post("StartRun", messageId="m-token", workflow="Tell", prompt=f"use {token} for it", blueprint={"pad": "p" * 6000, "said": token})
+    want(status == 200, f"{status} {answer}")
+    until(lambda: [r for r in world.kinds("trace.ended") if r["traceId"] == answer["traceId"]], 30, "the end")
+    results = [record["payload"] for record in world.kinds("task.result")]
+    want(results == [{"said": "[secret token]", "well": True}], f"{results}")
+    kept = dict(everything_kept(world))
+    for name, data in kept.items():
+        want(token.encode() not in data or name == "token", f"the token stands in {name}")
+    world.verify()
+
+
 prove("canary_P19_what_an_agent_answers_is_kept_without_the_secret_in_it", what_agents_answer)
 prove("canary_P19_what_a_caller_says_is_kept_without_the_secret_in_it", what_callers_say)
 prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_workers_answer)
+prove("canary_P19_of_what_is_cut_nothing_of_the_secret_is_left", what_is_cut)
+prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and_not_the_host", what_cannot_be_masked)
+prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()
