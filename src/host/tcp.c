@@ -55,8 +55,10 @@ static bool read_address(struct mw_str text, union address *ret, socklen_t *ret_
     ret->v6.sin6_family = AF_INET6;
     ret->v6.sin6_port = htons((uint16_t)port);
     *ret_len = sizeof(ret->v6);
+    /* An address of four numbers has its own spelling: in this one, ::ffff:0.0.0.0 would be all of them. */
     return inet_pton(AF_INET6, host, &ret->v6.sin6_addr) == 1 &&
-           !IN6_IS_ADDR_UNSPECIFIED(&ret->v6.sin6_addr);
+           !IN6_IS_ADDR_UNSPECIFIED(&ret->v6.sin6_addr) &&
+           !IN6_IS_ADDR_V4MAPPED(&ret->v6.sin6_addr);
 }
 
 /* What requests have to call us: the address as it is bound, and localhost where it is that. The port that HTTP has by itself nobody names. */

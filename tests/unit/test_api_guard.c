@@ -30,7 +30,8 @@ static struct mw_api *api;
 static char folder[64], path[96];
 static enum mw_rc refusal; /* of the host; MW_OK: it answers 200 */
 static unsigned posted;
-static bool holds; /* the host answers later */
+static char told_path[64]; /* where the caller says that programs are found */
+static bool holds;         /* the host answers later */
 static struct mw_api_call *held[16];
 
 static unsigned hello(void *host, struct mw_buf *out)
@@ -46,7 +47,7 @@ static void post(void *host, enum mw_request_kind kind, struct mw_str body,
     (void)host;
     (void)kind;
     (void)body;
-    (void)caller_path;
+    (void)snprintf(told_path, sizeof told_path, "%.*s", MW_STR_ARG(caller_path));
     if (holds) {
         held[posted++ % MW_COUNT(held)] = call;
         return;
@@ -259,6 +260,27 @@ static void p21_a_body_is_json_and_says_its_length_once(void **state)
     end();
 }
 
+/* The owner's shell has the owner's PATH; who comes over the port does not say which programs the host starts. */
+static void p21_where_programs_are_found_is_said_on_the_socket_only(void **state)
+{
+    (void)state;
+    for (int guarded = 0; guarded < 2; guarded++) {
+        char headers[512], answer[4096];
+        begin(guarded == 1);
+        (void)snprintf(headers, sizeof headers,
+                       "Host: localhost:7000\r\nAuthorization: Bearer %s\r\nContent-Type: "
+                       "application/json\r\nContent-Length: 2\r\nMillwright-Path: /evil/bin\r\n",
+                       token);
+        struct mw_buf request = mw_heap_buf();
+        mw_buf_printf(&request, "POST /v1/intents HTTP/1.1\r\n%s\r\n{}", headers);
+        assert_int_equal(ask(mw_buf_str(&request), answer), 200);
+        assert_int_equal(posted, 1);
+        assert_string_equal(told_path, guarded == 1 ? "" : "/evil/bin");
+        mw_heap_buf_free(&request);
+        end();
+    }
+}
+
 static void p09_a_body_of_any_transfer_has_its_limit(void **state)
 {
     static const char head[] = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
@@ -375,6 +397,73 @@ static void p09_p10_each_refusal_has_its_status_and_says_when_to_come_back(void 
     end();
 }
 
+/* ---- the address ---- */
+
+static void workspace_with_token(char ret_top[32], int *ret_fd)
+{
+    struct mw_err err = {0};
+    (void)snprintf(ret_top, 32, "/tmp/mw-token-XXXXXX");
+    assert_non_null(mkdtemp(ret_top));
+    *ret_fd = open(ret_top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mw_mkdirs(*ret_fd, ".millwright", 0700, &err), MW_OK);
+    assert_int_equal(mw_file_replace(*ret_fd, ".millwright/token", mw_str_of(token), 0600, &err),
+                     MW_OK);
+}
+
+/* One address of this machine, in numbers: never all of them, however they are written, and never a name that somebody else resolves. */
+static void p21_a_port_is_on_one_address_of_this_machine(void **state)
+{
+    static const struct {
+        const char *address;
+        enum mw_rc rc;
+        const char *host; /* up to the port; NULL: no matter */
+    } cases[] = {{"127.0.0.1:0", MW_OK, "127.0.0.1:"},
+                 {"127.0.0.2:0", MW_OK, "127.0.0.2:"},
+                 {"0", MW_OK, "127.0.0.1:"},
+                 {"0.0.0.0:0", MW_E_USAGE, NULL},
+                 {"[::]:0", MW_E_USAGE, NULL},
+                 {"[0:0:0:0:0:0:0:0]:0", MW_E_USAGE, NULL},
+                 {"[::0.0.0.0]:0", MW_E_USAGE, NULL},
+                 {"[::ffff:0.0.0.0]:0", MW_E_USAGE, NULL},
+                 {"[::ffff:0:0]:0", MW_E_USAGE, NULL},
+                 {"[::ffff:127.0.0.1]:0", MW_E_USAGE, NULL}, /* 127.0.0.1 is its name */
+                 {"[127.0.0.1]:0", MW_E_USAGE, NULL},
+                 {"::1:0", MW_E_USAGE, NULL},
+                 {"[::1:0", MW_E_USAGE, NULL},
+                 {"[]:0", MW_E_USAGE, NULL},
+                 {"localhost:0", MW_E_USAGE, NULL},
+                 {"*:0", MW_E_USAGE, NULL},
+                 {":0", MW_E_USAGE, NULL},
+                 {"", MW_E_USAGE, NULL},
+                 {"127.0.0.1", MW_E_USAGE, NULL},
+                 {"127.0.0.1:", MW_E_USAGE, NULL},
+                 {"127.0.0.1:65536", MW_E_USAGE, NULL},
+                 {"127.0.0.1:-1", MW_E_USAGE, NULL},
+                 {"127.0.0.1:0x10", MW_E_USAGE, NULL},
+                 {"127.0.0.1 :0", MW_E_USAGE, NULL},
+                 {"127.1:0", MW_E_USAGE, NULL}};
+    char top[32];
+    int top_fd;
+    struct mw_err err = {0};
+    (void)state;
+    workspace_with_token(top, &top_fd);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        struct mw_api_guard guard;
+        int fd = -1;
+        enum mw_rc rc = mw_host_tcp_listen(top_fd, cases[i].address, &fd, &guard, &err);
+        if (rc != cases[i].rc)
+            fail_msg("'%s': %s", cases[i].address, mw_rc_name(rc));
+        assert_int_equal(fd >= 0, rc == MW_OK);
+        if (cases[i].host != NULL &&
+            !mw_str_starts(mw_str_of(guard.hosts[0]), mw_str_of(cases[i].host)))
+            fail_msg("'%s' is called '%s'", cases[i].address, guard.hosts[0]);
+        if (fd >= 0)
+            (void)close(fd);
+    }
+    (void)close(top_fd);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
+}
+
 /* ---- the token's file ---- */
 
 static void p21_a_token_that_others_can_read_is_refused(void **state)
@@ -385,14 +474,11 @@ static void p21_a_token_that_others_can_read_is_refused(void **state)
     } cases[] = {{0600, MW_OK},       {0400, MW_OK},       {0640, MW_E_CONFIG},
                  {0604, MW_E_CONFIG}, {0660, MW_E_CONFIG}, {0666, MW_E_CONFIG},
                  {0620, MW_E_CONFIG}, {0601, MW_E_CONFIG}};
-    char top[] = "/tmp/mw-token-XXXXXX";
+    char top[32];
+    int top_fd;
     struct mw_err err = {0};
     (void)state;
-    assert_non_null(mkdtemp(top));
-    int top_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_int_equal(mw_mkdirs(top_fd, ".millwright", 0700, &err), MW_OK);
-    assert_int_equal(mw_file_replace(top_fd, ".millwright/token", mw_str_of(token), 0600, &err),
-                     MW_OK);
+    workspace_with_token(top, &top_fd);
     for (size_t i = 0; i < MW_COUNT(cases); i++) {
         struct mw_api_guard guard;
         int fd = -1;
@@ -416,9 +502,11 @@ int main(void)
         cmocka_unit_test(p21_the_token_counts_however_many_are_connected),
         cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
         cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),
+        cmocka_unit_test(p21_where_programs_are_found_is_said_on_the_socket_only),
         cmocka_unit_test(p09_a_body_of_any_transfer_has_its_limit),
         cmocka_unit_test(p09_all_bodies_together_have_their_limit),
         cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
+        cmocka_unit_test(p21_a_port_is_on_one_address_of_this_machine),
         cmocka_unit_test(p21_a_token_that_others_can_read_is_refused),
     };
     return cmocka_run_group_tests_name("test_api_guard", tests, NULL, NULL);
