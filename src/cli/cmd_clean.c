@@ -62,7 +62,7 @@ static enum mw_rc sweep_bundles(struct sweep *sweep, const struct mw_tape *tape,
          i = mw_node_after(tape, rows, i)) {
         struct mw_str build = mw_node_get_text(tape, i, "build_id");
         struct mw_str app = mw_node_get_text(tape, i, "app_id");
-        if (!removable(mw_node_get_text(tape, i, "status")) || seen++ + keep >= count)
+        if (!removable(mw_node_get_text(tape, i, "status")) || count - seen++ <= keep)
             continue;
         if (mw_node_bool(tape, mw_node_get(tape, i, "promoted"), false) ||
             !mw_path_is_plain(build) || !mw_path_is_plain(app))
