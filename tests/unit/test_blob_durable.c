@@ -1,10 +1,15 @@
 /*
  * test_blob_durable.c - P22: when a body is said to be kept, its bytes and every name that leads to it are on the disk: also when it was there
- * already, when many are put at once, and when it is put again after a sync that failed. What could not be kept leaves nothing behind (P10).
+ * already, when many are put at once, and when it is put again after a sync that failed. The same of bundles and of promotions, of however many
+ * files. What could not be kept leaves nothing behind (P10).
  */
 #include "base/mem.h"
 #include "posix/file.h"
+#include "posix/heap.h"
 #include "stage/blob.h"
+#include "stage/bundle.h"
+#include "stage/promote.h"
+#include "stage/tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -44,10 +49,12 @@ static struct {
 
 int __real_fsync(int fd);
 int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __real_mkdirat(int at_fd, const char *path, mode_t mode);
 ssize_t __real_write(int fd, const void *memory, size_t size);
 int __wrap_fsync(int fd);
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __wrap_mkdirat(int at_fd, const char *path, mode_t mode);
 ssize_t __wrap_write(int fd, const void *memory, size_t size);
 
@@ -94,6 +101,14 @@ int __wrap_fsync(int fd)
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 {
     int rc = __real_renameat(from_fd, from, to_fd, to);
+    if (rc == 0 && disk.watches)
+        named(to_fd, to);
+    return rc;
+}
+
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags)
+{
+    int rc = __real_renameat2(from_fd, from, to_fd, to, flags);
     if (rc == 0 && disk.watches)
         named(to_fd, to);
     return rc;
@@ -233,6 +248,81 @@ static void p22_what_is_put_again_after_a_failed_sync_is_on_the_disk(void **stat
         }
 }
 
+/* ---- more files than are open at once ---- */
+
+#define FILES 300u
+
+/* As others left it, long ago. */
+static void put_files(const char *folder, const char *text)
+{
+    disk.watches = false;
+    for (unsigned i = 0; i < FILES; i++) {
+        struct mw_err err;
+        mw_autofree char *parent = mw_heap_format("%s/f%u/g%u", folder, i % 5, i % 3);
+        mw_autofree char *path = mw_heap_format("%s/%u", parent, i);
+        mw_autofree char *body = mw_heap_format("%s %u", text, i);
+        assert_int_equal(mw_mkdirs(top_fd, parent, 0755, &err), MW_OK);
+        assert_int_equal(mw_file_replace(top_fd, path, mw_str_of(body), 0644, &err), MW_OK);
+    }
+    disk.watches = true;
+}
+
+static void p22_a_bundle_is_on_the_disk_with_every_name(void **state)
+{
+    (void)state;
+    begin();
+    for (unsigned round = 0; round < 2; round++) {
+        struct mw_tree tree = {0};
+        struct mw_tree_scan options = {.blobs = &blobs};
+        struct mw_err err = {0};
+        char path[MW_BUNDLE_PATH_MAX];
+        const char *build = round == 0 ? "b1" : "b2";
+        put_files("made", build);
+        assert_int_equal(mw_tree_scan(top_fd, "made", &options, &tree, &err), MW_OK);
+        nothing_is_left("the bodies were put");
+        if (mw_bundle_assemble(top_fd, "notes", build, &tree, &blobs, path, &err) != MW_OK)
+            fail_msg("%s", err.text);
+        nothing_is_left("a bundle is said to be staged");
+        mw_tree_free(&tree);
+    }
+    end();
+}
+
+static void p12_what_is_promoted_is_on_the_disk_with_every_name(void **state)
+{
+    char last[MW_SHA256_HEX] = "";
+    (void)state;
+    begin();
+    assert_int_equal(mkdirat(top_fd, ".millwright", 0755), 0);
+    disk.left_count = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        mw_autofree char *id = mw_heap_format("p%u", round);
+        struct mw_promoted promoted;
+        struct mw_tree tree = {0};
+        struct mw_err err = {0};
+        char sha256[MW_SHA256_HEX];
+        const char *expected = last;
+        put_files("source", id);
+        assert_int_equal(mw_tree_scan(top_fd, "source", NULL, &tree, &err), MW_OK);
+        mw_tree_digest(&tree, sha256);
+        mw_tree_free(&tree);
+        const struct mw_promote promote = {.workspace_fd = top_fd,
+                                           .id = id,
+                                           .source = "source",
+                                           .source_sha256 = sha256,
+                                           .target = "app",
+                                           .expected = &expected,
+                                           .expected_count = round > 0};
+        if (mw_promote_run(&promote, &promoted, &err) != MW_OK)
+            fail_msg("%s", err.text);
+        nothing_is_left("a promotion is said to be done");
+        memcpy(last, promoted.sha256, sizeof last);
+    }
+    end();
+}
+
+/* ---- a disk that takes no more ---- */
+
 static int unfinished(void)
 {
     int fd = openat(blobs.root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC), count = 0;
@@ -281,6 +371,8 @@ int main(void)
         cmocka_unit_test(p22_the_folder_of_blobs_has_its_name_when_it_is_opened),
         cmocka_unit_test(p22_what_was_put_is_on_the_disk_with_every_name),
         cmocka_unit_test(p22_what_is_put_again_after_a_failed_sync_is_on_the_disk),
+        cmocka_unit_test(p22_a_bundle_is_on_the_disk_with_every_name),
+        cmocka_unit_test(p12_what_is_promoted_is_on_the_disk_with_every_name),
         cmocka_unit_test(p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back),
     };
     return cmocka_run_group_tests_name("test_blob_durable", tests, NULL, NULL);

@@ -248,6 +248,28 @@ static void p23_edits_are_adopted_where_the_new_version_did_not_change(void **st
     same_trees("app", "v1");
 }
 
+/* What a file may is part of it: of two who changed it, one of them only that, neither is overrun. */
+static void p23_an_edit_of_a_mode_alone_is_an_edit(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2 = {0};
+    struct mw_err err = {0};
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    assert_int_equal(chmod("app/src/a.js", 0755), 0);
+    assert_int_equal(promote("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "changed src/a.js"));
+    promoted("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2);
+    assert_int_equal(access("app/src/a.js", X_OK), 0);
+    assert_int_equal(access("app/src/b.js", X_OK), -1);
+    /* The new version makes a file executable whose bytes somebody has changed, and the other way round. */
+    assert_int_equal(chmod("v1/src/a.js", 0644), 0);
+    assert_int_equal(chmod("v1/src/b.js", 0755), 0);
+    put("app/src/b.js", "mine\n");
+    assert_int_equal(promote("p3", "v1", p2.sha256, MW_EDITS_ADOPT, &p2, &err), MW_E_CONFLICT);
+    assert_non_null(strstr(err.text, "changed src/b.js"));
+    assert_null(strstr(err.text, "src/a.js"));
+}
+
 static void p23_edits_that_meet_changes_are_conflicts(void **state)
 {
     (void)state;
@@ -380,6 +402,7 @@ int main(void)
         TEST(p23_an_edited_root_is_refused_and_every_edit_named),
         TEST(p23_an_edited_scaffold_and_an_unknown_root_are_refused),
         TEST(p23_edits_are_adopted_where_the_new_version_did_not_change),
+        TEST(p23_an_edit_of_a_mode_alone_is_an_edit),
         TEST(p23_edits_that_meet_changes_are_conflicts),
         TEST(p12_a_source_that_is_not_what_was_accepted_is_refused),
         TEST(ar15_promotion_to_another_folder),

@@ -393,6 +393,7 @@ static bool stands_new(enum operation operation, const char *when, long at)
     return is_new;
 }
 
+/* As what it was: with edits in it, it is never pruned. */
 static bool old_is_kept(enum operation operation)
 {
     struct mw_version_list list;
@@ -406,7 +407,8 @@ static bool old_is_kept(enum operation operation)
         mw_version_path(list.items[list.count - 1].number, path);
         digest_of(path, found);
         kept = strcmp(found, old_digest(operation)) == 0 &&
-               strcmp(list.items[list.count - 1].promotion, "p9") == 0;
+               strcmp(list.items[list.count - 1].promotion, "p9") == 0 &&
+               list.items[list.count - 1].edited == (operation == ADOPT || operation == DISCARD);
     }
     mw_versions_free(&list);
     return kept;

@@ -137,6 +137,40 @@ static void ar03_the_diff_is_what_diff_says(void **state)
     mw_heap_buf_free(&diff);
 }
 
+/* Whoever reviews a change sees all of it or is told that it could not be shown: half of it is worse than nothing (P20). */
+static void p20_a_diff_that_stops_half_way_is_no_diff(void **state)
+{
+    static const struct {
+        const char *ends;
+        enum mw_rc rc;
+    } rows[] = {{"exit 0", MW_OK},        {"exit 1", MW_OK},          {"exit 2", MW_E_FAILED},
+                {"exit 3", MW_E_FAILED},  {"exit 127", MW_E_MISSING}, {"kill -9 $$", MW_E_FAILED},
+                {"kill $$", MW_E_FAILED}, {"exit 255", MW_E_FAILED}};
+    const char *const was = getenv("PATH");
+    mw_autofree char *kept = mw_heap_copy(mw_str_of(was));
+    mw_autofree char *first = mw_heap_format("%s/bin:%s", own_folder, was);
+    struct mw_buf diff = mw_heap_buf();
+    (void)state;
+    put("old/a", "1\n");
+    put("new/a", "2\n");
+    assert_int_equal(setenv("PATH", first, 1), 0);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_err err = {0};
+        bool cut = false;
+        mw_autofree char *text = mw_heap_format("#!/bin/sh\necho half\n%s\n", rows[i].ends);
+        put("bin/diff", text);
+        assert_int_equal(chmod("bin/diff", 0755), 0);
+        mw_buf_reset(&diff);
+        mw_buf_put_z(&diff, "before ");
+        enum mw_rc rc = mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err);
+        if (rc != rows[i].rc)
+            fail_msg("'%s' is %s: %s", rows[i].ends, mw_rc_name(rc), err.text);
+        assert_true(mw_str_is(mw_buf_str(&diff), rc == MW_OK ? "before half\n" : "before "));
+    }
+    assert_int_equal(setenv("PATH", kept, 1), 0);
+    mw_heap_buf_free(&diff);
+}
+
 static void bl02_init_makes_exactly_these_and_a_rerun_changes_nothing(void **state)
 {
     (void)state;
@@ -206,6 +240,7 @@ int main(void)
         TEST(p17_ids_cannot_lead_out),
         TEST(p22_a_missing_blob_leaves_no_bundle),
         TEST(ar03_the_diff_is_what_diff_says),
+        TEST(p20_a_diff_that_stops_half_way_is_no_diff),
         TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
         TEST(bl02_a_scaffold_that_is_not_there_is_told),
     };

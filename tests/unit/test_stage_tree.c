@@ -504,6 +504,193 @@ static void p18_executable_configuration_is_flagged(void **state)
             fail_msg("package %zu", i);
 }
 
+static void is_flagged(bool flagged, const char *format, const char *a, const char *b)
+{
+    char path[256];
+    (void)snprintf(path, sizeof path, format, a, b);
+    if ((mw_execonf_why(mw_str_of(path), MW_STR("{}")) != NULL) != flagged)
+        fail_msg("'%s' %s", path, flagged ? "slipped in" : "was flagged");
+}
+
+/* The whole list, said here once more: names in any folder, and everything that lies in folders of a name, however deep. */
+static void p18_all_that_tools_run_by_themselves_is_flagged_wherever_it_lies(void **state)
+{
+    static const char *const names[] = {".mcp.json",
+                                        "mcp.json",
+                                        "claude.md",
+                                        "claude.local.md",
+                                        "agents.md",
+                                        "gemini.md",
+                                        "copilot-instructions.md",
+                                        ".cursorrules",
+                                        ".windsurfrules",
+                                        ".clinerules",
+                                        ".aider.conf.yml",
+                                        "opencode.json",
+                                        "opencode.jsonc",
+                                        ".npmrc",
+                                        ".yarnrc",
+                                        ".yarnrc.yml",
+                                        ".pnpmfile.cjs",
+                                        ".pnp.cjs",
+                                        "pnpm-workspace.yaml",
+                                        "bunfig.toml",
+                                        "binding.gyp",
+                                        ".lvimrc",
+                                        ".exrc",
+                                        ".nvimrc",
+                                        ".vimrc",
+                                        ".nvim.lua",
+                                        ".dir-locals.el",
+                                        ".gdbinit",
+                                        ".lldbinit",
+                                        ".devcontainer.json",
+                                        ".envrc",
+                                        "mise.toml",
+                                        ".mise.toml",
+                                        ".bashrc",
+                                        ".bash_profile",
+                                        ".profile",
+                                        ".zshrc",
+                                        ".zshenv",
+                                        ".gitattributes",
+                                        ".gitmodules",
+                                        ".gitconfig",
+                                        "lefthook.yml",
+                                        ".lefthook.yml",
+                                        ".pre-commit-config.yaml",
+                                        ".gitlab-ci.yml",
+                                        ".gitlab-ci.yaml",
+                                        ".travis.yml",
+                                        ".drone.yml",
+                                        ".woodpecker.yml",
+                                        ".cirrus.yml",
+                                        "appveyor.yml",
+                                        "azure-pipelines.yml",
+                                        "azure-pipelines.yaml",
+                                        "bitbucket-pipelines.yml",
+                                        "cloudbuild.yaml",
+                                        "buildspec.yml",
+                                        "jenkinsfile",
+                                        "sitecustomize.py",
+                                        "usercustomize.py",
+                                        "conftest.py",
+                                        "setup.py",
+                                        "build.rs",
+                                        "directory.build.props",
+                                        "directory.build.targets",
+                                        ".vscode/tasks.json",
+                                        ".vscode/launch.json",
+                                        ".vscode/settings.json",
+                                        ".vscode/mcp.json",
+                                        "hooks/pre-commit",
+                                        "hooks/post-checkout",
+                                        ".cargo/config",
+                                        ".cargo/config.toml"};
+    static const char *const folders[] = {".claude",
+                                          ".codex",
+                                          ".cursor",
+                                          ".gemini",
+                                          ".opencode",
+                                          ".aider",
+                                          ".clinerules",
+                                          ".yarn",
+                                          ".idea",
+                                          ".zed",
+                                          ".devcontainer",
+                                          ".githooks",
+                                          "githooks",
+                                          ".husky",
+                                          ".github/workflows",
+                                          ".github/actions",
+                                          ".gitea/workflows",
+                                          ".forgejo/workflows",
+                                          ".circleci",
+                                          ".buildkite",
+                                          ".woodpecker",
+                                          ".mvn"};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(names); i++) {
+        char upper[64];
+        size_t at = 0;
+        for (; names[i][at] != '\0'; at++)
+            upper[at] = (char)(names[i][at] >= 'a' && names[i][at] <= 'z' ? names[i][at] - 32
+                                                                          : names[i][at]);
+        upper[at] = '\0';
+        is_flagged(true, "%s%s", "", names[i]);
+        is_flagged(true, "%s%s", "", upper);
+        is_flagged(true, "%s%s", "services/a/", names[i]);
+        is_flagged(true, "%s%s", "Services/", upper);
+        if (strchr(names[i], '/') == NULL)
+            is_flagged(false, "%s%s", "x", names[i]);
+    }
+    for (size_t i = 0; i < MW_COUNT(folders); i++) {
+        is_flagged(true, "%s%s/x", "", folders[i]);
+        is_flagged(true, "%s%s/hooks/deep/er/x.sh", "", folders[i]);
+        is_flagged(true, "%s%s/x", "services/a/", folders[i]);
+        is_flagged(true, "%s%s/x/y", "services/a/b/", folders[i]);
+        is_flagged(false, "%s%sx/y", "", folders[i]);
+        is_flagged(false, "x%s%s/y", "", folders[i]);
+    }
+    is_flagged(true, "%s%s", "a/", "all.code-workspace");
+    is_flagged(true, "%s%s", "lib/", "site.pth");
+    is_flagged(true, "%s%s", "", ".huskyrc.json");
+}
+
+/* What npm and its like run at install, each alone and behind others; what somebody has to ask for by name is not. */
+static void p18_each_script_that_runs_by_itself_is_flagged(void **state)
+{
+    static const char *const scripts[] = {
+        "preinstall",   "install",   "postinstall",   "prepublish",   "prepublishOnly",
+        "preprepare",   "prepare",   "postprepare",   "prepack",      "postpack",
+        "preuninstall", "uninstall", "postuninstall", "dependencies", "pnpm:devPreinstall"};
+    static const char *const asked_for[] = {"start", "test", "build", "installer", "lint"};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(scripts) + MW_COUNT(asked_for); i++) {
+        bool runs = i < MW_COUNT(scripts);
+        const char *name = runs ? scripts[i] : asked_for[i - MW_COUNT(scripts)];
+        mw_autofree char *alone = mw_heap_format("{\"scripts\":{\"%s\":\"x\"}}", name);
+        mw_autofree char *behind =
+            mw_heap_format("{\"scripts\":{\"dev\":\"y\",\"%s\":\"\"}}", name);
+        const char *const texts[] = {alone, behind};
+        for (size_t t = 0; t < MW_COUNT(texts); t++)
+            if ((mw_execonf_why(MW_STR("package.json"), mw_str_of(texts[t])) != NULL) != runs)
+                fail_msg("%s", texts[t]);
+    }
+}
+
+/* The digest that a refusal gives, whole: not a part of it, not one for the same bytes in another place. */
+static void p18_a_review_is_of_these_paths_and_bytes_by_the_whole_digest(void **state)
+{
+    struct mw_err err;
+    struct mw_execonf_list list, moved;
+    char digest[MW_SHA256_HEX], other[80];
+    (void)state;
+    put("t/docs/AGENTS.md", "be nice\n");
+    put("u/AGENTS.md", "be nice\n");
+    struct mw_tree tree = scan("t"), up = scan("u");
+    const struct mw_tree_source source = {.folder_fd = -1, .overlay_fd = -1};
+    assert_int_equal(mw_execonf_find(&tree, NULL, &source, &list, &err), MW_OK);
+    assert_int_equal(mw_execonf_find(&up, NULL, &source, &moved, &err), MW_OK);
+    mw_execonf_digest(&list, digest);
+    assert_int_equal(mw_execonf_review(&list, digest, &err), MW_OK);
+    for (size_t len = 0; len < strlen(digest); len++) {
+        (void)snprintf(other, sizeof other, "%.*s", (int)len, digest);
+        assert_int_equal(mw_execonf_review(&list, other, &err), MW_E_DENIED);
+        (void)snprintf(other, sizeof other, "%s", digest);
+        other[len] = other[len] == '0' ? '1' : '0';
+        assert_int_equal(mw_execonf_review(&list, other, &err), MW_E_DENIED);
+    }
+    (void)snprintf(other, sizeof other, "%s0", digest);
+    assert_int_equal(mw_execonf_review(&list, other, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, digest));
+    assert_int_equal(mw_execonf_review(&moved, digest, &err), MW_E_DENIED);
+    mw_execonf_free(&list);
+    mw_execonf_free(&moved);
+    mw_tree_free(&tree);
+    mw_tree_free(&up);
+}
+
 static void p18_an_approval_holds_for_these_bytes_only(void **state)
 {
     (void)state;
@@ -554,6 +741,9 @@ int main(void)
         TEST(merging_finds_every_conflict),
         TEST(p22_a_tree_goes_into_blobs_and_comes_out_the_same),
         TEST(p18_executable_configuration_is_flagged),
+        TEST(p18_all_that_tools_run_by_themselves_is_flagged_wherever_it_lies),
+        TEST(p18_each_script_that_runs_by_itself_is_flagged),
+        TEST(p18_a_review_is_of_these_paths_and_bytes_by_the_whole_digest),
         TEST(p18_an_approval_holds_for_these_bytes_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

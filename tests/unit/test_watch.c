@@ -99,6 +99,26 @@ static void test_every_change_is_noticed(void **state)
     assert_false(mw_watch_is_quiet(&place->watch));
 }
 
+/* As an editor, or mv, puts a finished file in the place of another. */
+static void test_a_file_that_comes_from_elsewhere_or_goes_there_is_noticed(void **state)
+{
+    struct place *place = *state;
+    mw_autofree char *inside = path_of(place, "agents/a.yaml");
+    mw_autofree char *outside = path_of(place, "drafts/finished.yaml");
+    make_folder(place, "agents");
+    make_folder(place, "drafts"); /* which nobody watches */
+    put(place, "agents/a.yaml", "one");
+    put(place, "drafts/finished.yaml", "two");
+    if (!watch(place))
+        skip();
+    assert_int_equal(rename(outside, inside), 0);
+    assert_false(mw_watch_is_quiet(&place->watch));
+
+    assert_true(watch(place));
+    assert_int_equal(rename(inside, outside), 0);
+    assert_false(mw_watch_is_quiet(&place->watch));
+}
+
 static void test_a_folder_that_comes_later_is_noticed(void **state)
 {
     struct place *place = *state;
@@ -138,6 +158,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_change_is_noticed, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_a_file_that_comes_from_elsewhere_or_goes_there_is_noticed, begin, end),
         cmocka_unit_test_setup_teardown(test_a_folder_that_comes_later_is_noticed, begin, end),
         cmocka_unit_test_setup_teardown(test_what_changes_behind_the_folder_is_never_trusted, begin,
                                         end),

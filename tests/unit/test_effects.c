@@ -1,0 +1,183 @@
+/*
+ * test_effects.c - promotions as the host runs them: whatever failed, what is told is what stands (P12); and of the trees that stood before, the ten
+ * newest are kept, and each that somebody had edited (P23).
+ */
+#include "host/internal.h"
+#include "host/mask.h"
+#include "own_folder.h"
+#include "stage/promote.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static struct mw_host host;
+static mw_seq number;
+
+/* ---- what the host calls, by the linker (test_effects.wraps) ---- */
+
+static enum mw_rc fails_with; /* MW_OK: as it goes */
+static bool fails_behind;     /* the exchange took place all the same */
+static char told[1024];       /* the body of the request that ends the ask */
+
+enum mw_rc __real_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
+                                 struct mw_err *err);
+enum mw_rc __wrap_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
+                                 struct mw_err *err);
+enum mw_rc __wrap_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
+                                 struct mw_err *err)
+{
+    struct mw_promoted nobody_sees;
+    if (fails_with == MW_OK)
+        return __real_mw_promote_run(promote, ret_promoted, err);
+    if (fails_behind)
+        assert_int_equal(__real_mw_promote_run(promote, &nobody_sees, err), MW_OK);
+    return MW_FAIL(err, fails_with, "the disk fails");
+}
+
+void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+                         struct mw_str body);
+void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+                         struct mw_str body)
+{
+    (void)item;
+    assert_ptr_equal(to, &host);
+    assert_int_equal(kind, MW_REQ_RECORD_PROMOTION);
+    assert_int_equal(fence, number);
+    assert_string_equal(told, ""); /* once */
+    (void)snprintf(told, sizeof told, "%.*s", MW_STR_ARG(body));
+}
+
+/* ---- a workspace ---- */
+
+static void *reserve(size_t size_bytes)
+{
+    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
+static int setup(void **state)
+{
+    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+                                          .region_bytes = (size_t)1 << 30,
+                                          .region_zeroed = true,
+                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena_bytes = MW_STEP_ARENA_BYTES,
+                                          .host = &host};
+    (void)enter_own_folder(state);
+    host = (struct mw_host){.factory = (char *)(uintptr_t)MW_SOURCE_DIR "/factory",
+                            .workspace = own_folder};
+    host.workspace_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mw_core_init(&host.core, &config);
+    (void)uv_loop_init(&host.loop);
+    fails_with = MW_OK;
+    put(".millwright/head", "");
+    put("v1/app.json", "1\n");
+    put("v2/app.json", "2\n");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)uv_loop_close(&host.loop);
+    (void)close(host.workspace_fd);
+    return leave_own_folder(state);
+}
+
+static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
+{
+    struct mw_err err;
+    struct mw_tree tree;
+    struct mw_tree_scan observe = {.observe = true};
+    assert_int_equal(mw_tree_scan(AT_FDCWD, folder, &observe, &tree, &err), MW_OK);
+    mw_tree_digest(&tree, ret_sha256);
+    mw_tree_free(&tree);
+}
+
+/* As if the record had just become durable; until its end is told. */
+static void promote(const char *source, const char *mode)
+{
+    static char standing[MW_SHA256_HEX];
+    char sha256[MW_SHA256_HEX];
+    const struct mw_ask open = {.seq = ++number, .opens = MW_OPENS_STAGE};
+    struct mw_ask *kept = mw_mem_alloc(&host.core.world.mem, sizeof(*kept));
+    digest_of(source, sha256);
+    *kept = open;
+    mw_table_put(&host.core.world.asks, &host.core.world.mem, kept);
+    struct mw_host_ask ask = {.seq = number};
+    ask.line = mw_heap_format("{\"kind\":\"promotion.started\",\"payload\":{\"path\":\"%s\","
+                              "\"sha256\":\"%s\",\"target\":\"app\",\"mode\":\"%s\"}}",
+                              source, sha256, mode);
+    told[0] = '\0';
+    mw_stage_begin(&host, &ask);
+    (void)uv_run(&host.loop, UV_RUN_DEFAULT);
+    assert_int_equal(host.attempts_running, 0);
+    assert_false(ask.held);
+    assert_string_not_equal(told, "");
+    mw_heap_free(ask.line);
+    if (strstr(told, "\"error\"") != NULL)
+        return;
+    memcpy(standing, sha256, sizeof standing);
+    host.core.session.promoted_sha256 = mw_str_of(standing);
+}
+
+static void p12_what_is_told_of_a_failed_promotion_is_what_stands(void **state)
+{
+    static const struct {
+        enum mw_rc rc;
+        bool behind;
+    } rows[] = {{MW_E_IO, true},    {MW_E_FULL, true},    {MW_E_IO, false},
+                {MW_E_FULL, false}, {MW_E_DENIED, false}, {MW_E_CONFLICT, false}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        char found[MW_SHA256_HEX], wanted[MW_SHA256_HEX];
+        fails_with = MW_OK;
+        promote("v1", "");
+        assert_null(strstr(told, "\"error\""));
+        fails_with = rows[i].rc;
+        fails_behind = rows[i].behind;
+        promote("v2", "");
+        digest_of("app", found);
+        digest_of(rows[i].behind ? "v2" : "v1", wanted);
+        assert_string_equal(found, wanted);
+        if ((strstr(told, "\"error\"") == NULL) != rows[i].behind)
+            fail_msg("%s, and %s stands: %s", mw_rc_name(rows[i].rc),
+                     rows[i].behind ? "the new tree" : "the old tree", told);
+        assert_true(!rows[i].behind || strstr(told, wanted) != NULL);
+    }
+}
+
+static void p12_p23_ten_versions_are_kept_and_every_edited_one(void **state)
+{
+    struct mw_version_list list;
+    struct mw_err err;
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == 2)
+            put("app/mine.txt", "mine\n");
+        promote(i % 2 == 0 ? "v1" : "v2", i == 2 ? "discard-edits" : i > 12 ? "rollback" : "");
+        if (strstr(told, "\"error\"") != NULL)
+            fail_msg("promotion %u: %s", i, told);
+    }
+    assert_int_equal(mw_versions_list(host.workspace_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 11);
+    assert_int_equal(list.items[0].number, 2); /* nothing stood there at first */
+    assert_true(list.items[0].edited);
+    for (uint32_t i = 1; i < list.count; i++) {
+        assert_int_equal(list.items[i].number, 5 + i);
+        assert_false(list.items[i].edited);
+    }
+    mw_versions_free(&list);
+    assert_int_equal(access(".millwright/versions/2/mine.txt", F_OK), 0);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
+        TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

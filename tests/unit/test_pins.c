@@ -1,0 +1,195 @@
+/*
+ * test_pins.c - definitions and documents in memory: of documents no more than is said, the ones that are asked for last (P09); of definitions
+ * those that stand on the disk, and while one of them is wrong no work at all, however often it is asked for.
+ */
+#include "host/internal.h"
+#include "host/mask.h"
+#include "own_folder.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define DOCUMENT_BYTES ((size_t)200 << 10)
+#define DOCUMENTS 400u
+
+static struct mw_host host;
+
+static void *reserve(size_t size_bytes)
+{
+    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    assert_true(memory != MAP_FAILED);
+    return memory;
+}
+
+static int setup(void **state)
+{
+    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+                                          .region_bytes = (size_t)1 << 30,
+                                          .region_zeroed = true,
+                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena_bytes = MW_STEP_ARENA_BYTES,
+                                          .catalogue = mw_pins_catalogue,
+                                          .document = mw_pins_document,
+                                          .host = &host};
+    struct mw_err err = {0};
+    (void)enter_own_folder(state);
+    host = (struct mw_host){.factory = (char *)(uintptr_t)MW_SOURCE_DIR "/factory",
+                            .workspace = own_folder,
+                            .holds = 1};
+    host.workspace_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(mw_mkdirs(AT_FDCWD, ".millwright/defs", 0755, &err), MW_OK);
+    assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
+    host.blobs_open = true;
+    mw_core_init(&host.core, &config);
+    (void)uv_loop_init(&host.loop);
+    host.mask = mw_mask_make();
+    mw_host_commit_start(&host);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    mw_host_commit_stop(&host);
+    mw_watch_end(&host.definitions_watch);
+    mw_blobs_close(&host.blobs);
+    (void)close(host.workspace_fd);
+    return leave_own_folder(state);
+}
+
+/* ---- documents ---- */
+
+static void keep(unsigned number, char ret_sha256[MW_SHA256_HEX])
+{
+    struct mw_err err = {0};
+    struct mw_buf text = mw_heap_buf();
+    mw_buf_printf(&text, "{\"number\":%u,\"pad\":\"", number);
+    while (text.len < DOCUMENT_BYTES)
+        mw_buf_put_c(&text, (char)('a' + number % 26));
+    mw_buf_put_z(&text, "\"}");
+    if (mw_pins_keep_document(&host, mw_buf_str(&text), ret_sha256, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    mw_heap_buf_free(&text);
+}
+
+static size_t bytes_in_memory(void)
+{
+    size_t bytes = 0;
+    for (const struct mw_pin *pin = host.pins.oldest; pin != NULL; pin = pin->newer)
+        bytes += pin->arena.used_bytes;
+    return bytes;
+}
+
+static bool is_in_memory(const char *sha256)
+{
+    for (const struct mw_pin *pin = host.pins.oldest; pin != NULL; pin = pin->newer)
+        if (strcmp(pin->sha256, sha256) == 0)
+            return true;
+    return false;
+}
+
+static void p09_of_documents_no_more_is_held_than_is_said(void **state)
+{
+    static char sha256[DOCUMENTS][MW_SHA256_HEX];
+    (void)state;
+    for (unsigned i = 0; i < DOCUMENTS; i++) {
+        keep(i, sha256[i]);
+        assert_non_null(mw_pins_document(&host, mw_str_of(sha256[0]))); /* asked for all the time */
+        mw_pins_trim(&host);
+        if (bytes_in_memory() > MW_PINNED_BYTES)
+            fail_msg("%zu bytes after %u documents", bytes_in_memory(), i + 1);
+    }
+    assert_true(bytes_in_memory() > MW_PINNED_BYTES / 2);
+    assert_true(is_in_memory(sha256[0]));
+    assert_true(is_in_memory(sha256[DOCUMENTS - 1]));
+    assert_false(is_in_memory(sha256[1]));
+    /* What was let go of is read from the disk again, and counts again. */
+    for (unsigned i = 0; i < DOCUMENTS; i++) {
+        const struct mw_tape *tape = mw_pins_document(&host, mw_str_of(sha256[i]));
+        assert_non_null(tape);
+        assert_int_equal(mw_node_int(tape, mw_node_get(tape, 0, "number"), -1), i);
+        mw_pins_trim(&host);
+        assert_true(bytes_in_memory() <= MW_PINNED_BYTES);
+    }
+}
+
+/* ---- definitions ---- */
+
+static const char right[] = "workflow: Lone\npurpose: One task, on its own.\nroles:\n"
+                            "  maker: {task: {skill: MakeThing, expects: ThingMade}}\n"
+                            "start:\n  - role: maker\nhandoffs:\n"
+                            "  - {on: ThingMade, complete: true}\n"
+                            "limits: {iterations: 2, timeout: 5m}\n";
+
+static const char agent[] = "agent_id: maker\nagent_type: Test Agent\nskills: [MakeThing]\n"
+                            "domains: [\"*\"]\ntier: 50\ncapacity: 4\n"
+                            "backend: {kind: command, argv: [./maker.sh]}\n";
+
+static enum mw_rc refresh(char ret_sha256[MW_SHA256_HEX])
+{
+    struct mw_err err = {0};
+    enum mw_rc rc = mw_pins_refresh(&host, &err);
+    if (rc != MW_OK && rc != MW_E_CONFIG && rc != MW_E_INPUT)
+        fail_msg("%s", err.text);
+    memcpy(ret_sha256, host.definitions_sha256, MW_SHA256_HEX);
+    return rc;
+}
+
+static void a_wrong_definition_is_refused_until_it_is_right(void **state)
+{
+    char before[MW_SHA256_HEX], found[MW_SHA256_HEX];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(refresh(before), MW_OK);
+    assert_int_equal(refresh(found), MW_OK);
+    assert_string_equal(found, before);
+    for (int again = 0; again < 8; again++) {
+        if (again % 4 == 0)
+            put("workflows/Lone.yaml",
+                again == 0 ? "workflow: Lone\nroles: [\n" : "purpose: none\n");
+        assert_int_not_equal(refresh(found), MW_OK);
+    }
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(refresh(found), MW_OK);
+    assert_string_equal(found, before);
+}
+
+static void whatever_changes_a_definition_is_seen_by_the_next_request(void **state)
+{
+    static const char *const changes[] = {
+        "sed -i 's/5m/6m/' workflows/Lone.yaml",
+        "sed 's/6m/7m/' workflows/Lone.yaml >drafts/x && mv drafts/x workflows/Lone.yaml",
+        "cp workflows/Lone.yaml workflows/.new && sed -i 's/./&/' workflows/.new && "
+        "sed -i 's/7m/8m/' workflows/.new && mv workflows/.new workflows/Lone.yaml",
+        "sed 's/Lone/Other/' workflows/Lone.yaml >workflows/Other.yaml",
+        "mv workflows/Other.yaml drafts",
+        "mv drafts/Other.yaml workflows",
+        "rm workflows/Other.yaml",
+        "mv workflows old && mkdir workflows",
+        "rmdir workflows && mv old workflows"};
+    char last[MW_SHA256_HEX], found[MW_SHA256_HEX];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    put("drafts/x", "");
+    assert_int_equal(refresh(last), MW_OK);
+    for (size_t i = 0; i < MW_COUNT(changes); i++) {
+        assert_int_equal(system(changes[i]), 0);
+        assert_int_equal(refresh(found), MW_OK);
+        if (strcmp(found, last) == 0)
+            fail_msg("not seen: %s", changes[i]);
+        memcpy(last, found, sizeof last);
+    }
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(p09_of_documents_no_more_is_held_than_is_said),
+        TEST(a_wrong_definition_is_refused_until_it_is_right),
+        TEST(whatever_changes_a_definition_is_seen_by_the_next_request),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
