@@ -45,6 +45,7 @@ static struct {
     int write_fails_at; /* the n-th write from here on, from 1; 0: none */
     int write_errno;
     int writes;
+    int mkdir_errno; /* 0: folders are made */
 } disk;
 
 int __real_fsync(int fd);
@@ -116,6 +117,10 @@ int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, u
 
 int __wrap_mkdirat(int at_fd, const char *path, mode_t mode)
 {
+    if (disk.watches && disk.mkdir_errno != 0) {
+        errno = disk.mkdir_errno;
+        return -1;
+    }
     int rc = __real_mkdirat(at_fd, path, mode);
     if (rc == 0 && disk.watches)
         named(at_fd, path);
@@ -158,6 +163,7 @@ static void begin(void)
     disk.left_count = 0;
     disk.fails_at = 0;
     disk.write_fails_at = 0;
+    disk.mkdir_errno = 0;
     disk.watches = true;
     if (mw_blobs_open(top_fd, "side", &blobs, &err) != MW_OK)
         fail_msg("%s", err.text);
@@ -363,6 +369,17 @@ static void p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back(v
                     row, at, unfinished(), next_descriptor(), next);
             end();
         }
+    static const struct {
+        int mkdir_errno;
+        enum mw_rc rc;
+    } folders[] = {{ENOSPC, MW_E_FULL}, {EDQUOT, MW_E_FULL}, {EIO, MW_E_IO}};
+    for (size_t row = 0; row < MW_COUNT(folders); row++) {
+        begin();
+        disk.mkdir_errno = folders[row].mkdir_errno;
+        assert_int_equal(put_many(0, 7), folders[row].rc);
+        assert_int_equal(unfinished(), 0);
+        end();
+    }
 }
 
 int main(void)
