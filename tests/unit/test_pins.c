@@ -160,8 +160,8 @@ static void whatever_changes_a_definition_is_seen_by_the_next_request(void **sta
     static const char *const changes[] = {
         "sed -i 's/5m/6m/' workflows/Lone.yaml",
         "sed 's/6m/7m/' workflows/Lone.yaml >drafts/x && mv drafts/x workflows/Lone.yaml",
-        "cp workflows/Lone.yaml workflows/.new && sed -i 's/./&/' workflows/.new && "
-        "sed -i 's/7m/8m/' workflows/.new && mv workflows/.new workflows/Lone.yaml",
+        ("cp workflows/Lone.yaml workflows/.new && sed -i 's/./&/' workflows/.new && "
+         "sed -i 's/7m/8m/' workflows/.new && mv workflows/.new workflows/Lone.yaml"),
         "sed 's/Lone/Other/' workflows/Lone.yaml >workflows/Other.yaml",
         "mv workflows/Other.yaml drafts",
         "mv drafts/Other.yaml workflows",
