@@ -185,7 +185,7 @@ def waited_long(w):
     task = json.loads(waits.getresponse().read())["tasks"][0]
     waits.close()
     os.close(folder)
-    equal(idle.take(wait_ms=1000), [], "a poll that passes a part of the time of a lease")
+    equal(idle.take(wait_ms=100), [], "a poll at whose end the host looks who was not heard")
     equal([t["status"] for t in Worker(w, "patient").answer(task)], ["recorded"], "answer")
     w.until(ended(trace))
 
