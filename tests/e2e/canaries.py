@@ -124,38 +124,48 @@ def what_workers_answer(worlds):
     world.verify()
 
 
-PIN, TOKEN = "13572468", "token-of-mine"
-# Answers that are no JSON any more when the secret in them is masked: it is a number, or it begins within an escape.
-BROKEN = {"number": '{"type":"ThingMade","payload":{"pin":%s}}' % PIN,
-          "escape": '{"type":"ThingMade","payload":{"said":"\\\\%s"}}' % TOKEN,
-          "failure": '{"error":{"class":"tool","message":"\\\\%s","retryable":false}}' % TOKEN}
+# A number of which nothing is left once the secret is masked: the second attempt says it in time, the first when it is asked to end.
+PIN = "13572468"
+NUMBER = """#!/usr/bin/python3 -IS
+import json, os, signal, sys
+attempt = json.load(sys.stdin)["attempt"]
+def say(*_):
+    print('{"type":"ThingMade","payload":{"pin":%s}}' % os.environ["PIN"] if attempt < 3 else '{"type":"ThingMade","payload":{}}', flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, say)
+if attempt > 1:
+    say()
+open("waits", "w").close()
+signal.pause()
+"""
+LATE = """\
+policies:
+  - {name: late, skills: [MakeNumber], attempts: 3, reroutes: 0, timeout: 500ms, backoff: {base: 10ms, factor: 1, cap: 10ms},
+     routing_attempts: 1, escalate: false}
+"""
 
 
 def what_masking_breaks(worlds):
-    """That attempt fails, with words that say why; the host goes on, and keeps nothing of the secret."""
-    world = World(worlds, env={"PIN": PIN, "TOKEN": TOKEN})
+    """Late or in time: such an attempt has failed, with words that say why; the host goes on, and keeps nothing of the secret."""
+    world = World(worlds, env={"PIN": PIN})
     want(world.run("init")[0] == 0, "init")
-    for how, line in BROKEN.items():
-        skill = f"Make{how.capitalize()}"
-        world.write(f"workflows/{skill}.yaml", WORKFLOW.format(name=skill, skill=skill))
-        world.agent(how, agent_text(how, skill).replace("}\n", ", environment: {secrets: [PIN, TOKEN]}}\n"),
-                    f"#!/bin/sh\ncat >/dev/null\nprintf '%s\\n' '{line}'\n".replace("\\\\", "\\"))
+    world.write("policies/policy.yaml", LATE)
+    world.write("workflows/MakeNumber.yaml", WORKFLOW.format(name="MakeNumber", skill="MakeNumber"))
+    world.agent("number", agent_text("number", "MakeNumber").replace("}\n", ", environment: {secrets: [PIN]}}\n"), NUMBER)
     want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
     host = world.host()
-    for how in BROKEN:
-        skill = f"Make{how.capitalize()}"
-        status, answer = world.post("StartRun", messageId=f"m-{how}", workflow=skill, prompt="make it")
-        want(status == 200, f"{status} {answer}")
-        until(lambda: [r for r in world.kinds("task.failed") if r["taskType"] == skill], 20, f"what became of it ({how})")
-        failure = [r for r in world.kinds("task.failed") if r["taskType"] == skill][0]
-        want(failure["errorClass"] == "invalid_answer" and "secret" in failure["reason"], f"{how}: {failure}")
+    status, answer = world.post("StartRun", messageId="m-number", workflow="MakeNumber", prompt="make it")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: world.kinds("trace.ended"), 30, "the end")
     want(world.host() == host, "the host is another")
+    failures = [record for record in world.kinds("task.failed") if record["attempt"] == 2]
+    want(len(failures) == 1 and failures[0]["errorClass"] == "invalid_answer" and "secret" in failures[0]["reason"], f"{failures}")
+    want(world.kinds("trace.ended")[0]["outcome"] == "completed", "the third attempt is one that went well")
     for name, data in everything_kept(world):
         want(PIN.encode() not in data, f"the secret stands in {name}")
     world.verify()
 
 
-prove("canary_P19_an_answer_that_masking_breaks_is_a_failed_attempt", what_masking_breaks)
 def what_is_cut(worlds):
     """Of what a failed agent wrote the end is kept: wherever that begins, nothing of the secret is in it, whatever letters it has."""
     secret = "hemmelig-nøkkel-0123456789-abcdefghij"
@@ -216,6 +226,7 @@ def what_holds_the_token(worlds):
     world.verify()
 
 
+prove("canary_P19_an_answer_that_masking_breaks_is_a_failed_attempt_also_when_it_is_late", what_masking_breaks)
 prove("canary_P19_what_an_agent_answers_is_kept_without_the_secret_in_it", what_agents_answer)
 prove("canary_P19_what_a_caller_says_is_kept_without_the_secret_in_it", what_callers_say)
 prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_workers_answer)
