@@ -56,8 +56,9 @@ under_valgrind() {
 
 planted() {
     echo "== planted defects"
-    if tests/crash/planted.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
-    if tests/crash/planted_host.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+    # What a planted defect breaks is no count of what was tried.
+    if MW_SUMMARY='' tests/crash/planted.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
+    if MW_SUMMARY='' tests/crash/planted_host.py; then echo "1 0 0" >>"$total"; else echo "0 1 0" >>"$total"; fi
 }
 
 for part in "$@"; do
