@@ -165,6 +165,47 @@ static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *a
     return buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
 }
 
+/*
+ * One evaluation: what it makes lies in a part of the arena, and nothing of it is left but a text. However much a definition asks for, what
+ * is decided afterwards has room.
+ */
+#define EVAL_BYTES_MAX ((size_t)32 << 20)
+
+struct look {
+    const struct mw_world *world;
+    struct mw_arena *arena;
+    struct mw_arena part;
+    size_t mark, scratch_mark;
+};
+
+static bool look_begin(const struct mw_world *world, struct mw_arena *arena, struct look *look)
+{
+    size_t room = arena->exhausted ? 0 : (arena->size_bytes - arena->used_bytes) / 2;
+    size_t size_bytes = room < EVAL_BYTES_MAX ? room : EVAL_BYTES_MAX;
+    *look = (struct look){.world = world,
+                          .arena = arena,
+                          .mark = arena->used_bytes,
+                          .scratch_mark = world->scratch->used_bytes};
+    char *memory = size_bytes > 0 ? mw_arena_alloc_unset(arena, size_bytes) : NULL;
+    if (memory != NULL)
+        mw_arena_init(&look->part, memory, size_bytes);
+    return memory != NULL;
+}
+
+/* The text, which may lie in what is given back. */
+static struct mw_str look_end(const struct look *look, struct mw_str text)
+{
+    look->world->scratch->used_bytes = look->scratch_mark;
+    look->arena->used_bytes = look->mark;
+    if (text.ptr == NULL)
+        return text;
+    char *kept = mw_arena_alloc_unset(look->arena, text.len + 1);
+    if (kept == NULL)
+        return MW_STR_NONE;
+    memmove(kept, text.ptr, text.len);
+    return (struct mw_str){kept, text.len};
+}
+
 static bool eval(const struct mw_world *world, struct mw_arena *arena, const struct mw_trace *trace,
                  const struct mw_place *place, const struct mw_expr *expr,
                  struct mw_value *ret_value, struct mw_str *ret_why)
@@ -182,9 +223,9 @@ static bool eval(const struct mw_world *world, struct mw_arena *arena, const str
     return false;
 }
 
-bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
-                  const struct mw_trace *trace, const struct mw_place *place,
-                  const struct mw_expr *expr, struct mw_str *ret_text, struct mw_str *ret_why)
+static bool eval_text(const struct mw_world *world, struct mw_arena *arena,
+                      const struct mw_trace *trace, const struct mw_place *place,
+                      const struct mw_expr *expr, struct mw_str *ret_text, struct mw_str *ret_why)
 {
     struct mw_value value;
     if (!eval(world, arena, trace, place, expr, &value, ret_why))
@@ -204,25 +245,66 @@ bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
     return !buf.overflowed;
 }
 
+bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
+                  const struct mw_trace *trace, const struct mw_place *place,
+                  const struct mw_expr *expr, struct mw_str *ret_text, struct mw_str *ret_why)
+{
+    struct mw_str text = MW_STR_NONE, why = MW_STR("no memory left for the value");
+    struct look look;
+    if (!look_begin(world, arena, &look)) {
+        *ret_why = why;
+        return false;
+    }
+    bool whole = eval_text(world, &look.part, trace, place, expr, &text, &why);
+    if (whole && text.len > MW_FACT_BODY_MAX) {
+        whole = false;
+        why = mw_arena_format(&look.part, "'%.*s': a text of more than %d bytes",
+                              MW_STR_ARG(mw_expr_text(expr)), MW_FACT_BODY_MAX);
+    }
+    struct mw_str kept = look_end(&look, whole ? text : why);
+    *(whole ? ret_text : ret_why) = kept;
+    return whole;
+}
+
+struct mw_str mw_eval_shown(const struct mw_world *world, struct mw_arena *arena,
+                            const struct mw_trace *trace, const struct mw_place *place,
+                            const struct mw_expr *expr, size_t bytes_max)
+{
+    struct mw_str text = MW_STR_NONE, why;
+    struct look look;
+    if (!look_begin(world, arena, &look))
+        return MW_STR_NONE;
+    if (!eval_text(world, &look.part, trace, place, expr, &text, &why))
+        text = MW_STR_NONE;
+    else if (text.len == 0)
+        text = MW_STR("");
+    text.len = text.len < bytes_max ? text.len : bytes_max;
+    return look_end(&look, text);
+}
+
 bool mw_eval_test(const struct mw_world *world, struct mw_arena *arena,
                   const struct mw_trace *trace, const struct mw_place *place,
                   const struct mw_expr *expr)
 {
     struct mw_roots roots;
     struct mw_str missing;
+    struct look look;
     if (expr == NULL)
         return true;
-    return mw_roots_of(world, arena, trace, place, expr, &roots, &missing) &&
-           mw_expr_test(expr, roots.items, roots.count, arena, NULL);
+    if (!look_begin(world, arena, &look))
+        return false;
+    bool holds = mw_roots_of(world, &look.part, trace, place, expr, &roots, &missing) &&
+                 mw_expr_test(expr, roots.items, roots.count, &look.part, NULL);
+    (void)look_end(&look, MW_STR_NONE);
+    return holds;
 }
 
-bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
-                      const struct mw_trace *trace, const struct mw_place *place,
-                      const struct mw_bindings *bindings, size_t bytes_max, struct mw_str *ret_json,
-                      struct mw_str *ret_why)
+/* Each value, or that it is not there; false: it cannot be had. */
+static bool eval_values(const struct mw_world *world, struct mw_arena *arena,
+                        const struct mw_trace *trace, const struct mw_place *place,
+                        const struct mw_bindings *bindings, struct mw_value *values, bool *present,
+                        struct mw_str *ret_why)
 {
-    struct mw_value *values = mw_arena_array(arena, struct mw_value, bindings->count + 1);
-    bool *present = mw_arena_array(arena, bool, bindings->count + 1);
     struct mw_err *err = mw_arena_alloc_unset(arena, sizeof(*err));
     if (values == NULL || present == NULL || err == NULL)
         return false;
@@ -244,6 +326,35 @@ bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
                             MW_STR_ARG(mw_expr_text(expr)), err->text);
         return false;
     }
+    return true;
+}
+
+/* Keys of a map that an expression made are not all strings: 1 and "1" are two there and one in JSON. What was read is as it was. */
+static bool can_be_read(struct mw_arena *arena, const struct mw_value *values, const bool *present,
+                        uint32_t count, struct mw_str json_text, struct mw_str *ret_why)
+{
+    struct mw_tape tape;
+    struct mw_err err = {0};
+    bool made = false;
+    for (uint32_t i = 0; i < count && !made; i++)
+        made = present[i] && values[i].tape == NULL &&
+               (values[i].type == MW_VALUE_LIST || values[i].type == MW_VALUE_MAP);
+    if (!made || mw_json_parse(arena, json_text, &tape, &err) == MW_OK)
+        return true;
+    arena->exhausted = false; /* room for the words */
+    *ret_why = mw_arena_format(arena, "a payload that nobody could read: %s", err.text);
+    return false;
+}
+
+static bool eval_bindings(const struct mw_world *world, struct mw_arena *arena,
+                          const struct mw_trace *trace, const struct mw_place *place,
+                          const struct mw_bindings *bindings, size_t bytes_max,
+                          struct mw_str *ret_json, struct mw_str *ret_why)
+{
+    struct mw_value *values = mw_arena_array(arena, struct mw_value, bindings->count + 1);
+    bool *present = mw_arena_array(arena, bool, bindings->count + 1);
+    if (!eval_values(world, arena, trace, place, bindings, values, present, ret_why))
+        return false;
     struct mw_buf buf;
     struct mw_json json;
     mw_arena_text_begin(arena, &buf);
@@ -266,7 +377,23 @@ bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
             mw_arena_format(arena, "a payload deeper than %d levels", MW_JSON_MADE_DEPTH_MAX);
         return false;
     }
-    return true;
+    return can_be_read(arena, values, present, bindings->count, *ret_json, ret_why);
+}
+
+bool mw_eval_bindings(const struct mw_world *world, struct mw_arena *arena,
+                      const struct mw_trace *trace, const struct mw_place *place,
+                      const struct mw_bindings *bindings, size_t bytes_max, struct mw_str *ret_json,
+                      struct mw_str *ret_why)
+{
+    struct mw_str made = MW_STR_NONE, why = MW_STR_NONE;
+    struct look look;
+    bool whole = look_begin(world, arena, &look) &&
+                 eval_bindings(world, &look.part, trace, place, bindings, bytes_max, &made, &why);
+    if (!whole && why.len == 0)
+        why = MW_STR("no memory left for the payload");
+    struct mw_str kept = look_end(&look, whole ? made : why);
+    *(whole ? ret_json : ret_why) = kept;
+    return whole;
 }
 
 bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,

@@ -218,10 +218,14 @@ struct mw_roots {
 bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const struct mw_trace *trace,
                  const struct mw_place *place, const struct mw_expr *expr,
                  struct mw_roots *ret_roots, struct mw_str *ret_missing);
-/* Evaluates to text (strings as they are, other values as JSON). False with words in ret_why. */
+/* Evaluates to text (strings as they are, other values as JSON) of at most MW_FACT_BODY_MAX bytes. False with words in ret_why. */
 bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
                   const struct mw_trace *trace, const struct mw_place *place,
                   const struct mw_expr *expr, struct mw_str *ret_text, struct mw_str *ret_why);
+/* The beginning of that text, however long it is; its ptr is NULL when it cannot be had. */
+struct mw_str mw_eval_shown(const struct mw_world *world, struct mw_arena *arena,
+                            const struct mw_trace *trace, const struct mw_place *place,
+                            const struct mw_expr *expr, size_t bytes_max);
 bool mw_eval_test(const struct mw_world *world, struct mw_arena *arena,
                   const struct mw_trace *trace, const struct mw_place *place,
                   const struct mw_expr *expr);

@@ -472,7 +472,6 @@ void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw
                   uint32_t ask_index, struct mw_str rule, const struct mw_expr *condition,
                   const struct mw_expr *field, struct mw_str what, struct mw_out *out)
 {
-    struct mw_str value, why;
     struct mw_event *event = mw_out_event(out, MW_EVT_PATH_SKIPPED);
     const struct mw_expr *shown = field != NULL ? field : condition;
     event->trace = order->trace->id;
@@ -482,11 +481,12 @@ void mw_tell_skip(const struct mw_world *world, const struct mw_order *order, mw
     event->rule = rule;
     event->target = what;
     event->rule_field = shown != NULL ? mw_expr_text(shown) : MW_STR_NONE;
-    if (shown != NULL &&
-        mw_eval_text(world, out->arena, order->trace, &order->place, shown, &value, &why)) {
+    struct mw_str value = shown != NULL ? mw_eval_shown(world, out->arena, order->trace,
+                                                        &order->place, shown, SKIP_VALUE_BYTES)
+                                        : MW_STR_NONE;
+    if (value.ptr != NULL) {
         struct mw_buf buf;
         struct mw_json json;
-        value = mw_str_sub(value, 0, SKIP_VALUE_BYTES);
         size_t cap = value.len * 6 + 8;
         char *memory = mw_arena_alloc(out->arena, cap);
         mw_buf_init(&buf, memory, memory != NULL ? cap : 0);

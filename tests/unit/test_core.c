@@ -683,6 +683,45 @@ static void P14_of_a_large_answer_the_record_has_what_fits(void **state)
     mw_heap_buf_free(&payload);
 }
 
+/* What definitions make of a prompt: whatever it is, the host goes on, and each record can be read again and is of a bounded length. */
+static void P14_what_a_definition_makes_can_be_read_or_fails(void **state)
+{
+    static const struct {
+        enum mw_request_kind kind;
+        const char *key, *name;
+        unsigned prompt, dispatched, dead, skipped;
+    } rows[] = {
+        {MW_REQ_START_LONE_RUN, "workflow", "SameKeys", 1, 0, 1, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "OtherKeys", 1, 1, 0, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "LongTexts", 60, 1, 0, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "LongTexts", 1300, 1, 0, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "ManyValues", 10, 1, 0, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "ManyValues", 215, 0, 1, 0},
+        {MW_REQ_START_LONE_COORDINATOR, "coordinator", "ManyLooks", 215, 0, 0, 80},
+    };
+    char body[2048];
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct rig *rig = begin("odd");
+        int len =
+            snprintf(body, sizeof body, "{\"%s\":\"%s\",\"prompt\":\"", rows[i].key, rows[i].name);
+        memset(body + len, 'x', rows[i].prompt);
+        (void)strcpy(body + len + rows[i].prompt, "\"}");
+        (void)rig_do(rig, rows[i].kind, body, 0, 0);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], rows[i].dispatched);
+        assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], rows[i].dead);
+        assert_int_equal(rig->kind_count[MW_EVT_PATH_SKIPPED], rows[i].skipped);
+        if (rows[i].dispatched > 0)
+            answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                         rig_result_body(rig, MW_STR("PartMade"), MW_STR("{}")));
+        for (size_t n = 0; n < rig->line_count; n++)
+            assert_in_range(rig->lines[n].len, 1, 16384);
+        rig_crash(rig, rig->durable);
+        rig_free(rig);
+    }
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -745,6 +784,7 @@ int main(void)
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P14_no_record_is_deeper_than_can_be_read),
         cmocka_unit_test(P14_of_a_large_answer_the_record_has_what_fits),
+        cmocka_unit_test(P14_what_a_definition_makes_can_be_read_or_fails),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
