@@ -256,6 +256,11 @@ bool mw_eval_text(const struct mw_world *world, struct mw_arena *arena,
         return false;
     }
     bool whole = eval_text(world, &look.part, trace, place, expr, &text, &why);
+    if (whole && text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL) {
+        whole = false; /* a record would say it otherwise than the state */
+        why = mw_arena_format(&look.part, "'%.*s': a text with the character NUL",
+                              MW_STR_ARG(mw_expr_text(expr)));
+    }
     if (whole && text.len > MW_FACT_BODY_MAX) {
         whole = false;
         why = mw_arena_format(&look.part, "'%.*s': a text of more than %d bytes",

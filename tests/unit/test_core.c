@@ -693,11 +693,13 @@ static void P14_what_a_definition_makes_can_be_read_or_fails(void **state)
     } rows[] = {
         {MW_REQ_START_LONE_RUN, "workflow", "SameKeys", 1, 0, 1, 0},
         {MW_REQ_START_LONE_RUN, "workflow", "OtherKeys", 1, 1, 0, 0},
+        {MW_REQ_START_LONE_RUN, "workflow", "NulKey", 1, 1, 0, 0},
         {MW_REQ_START_LONE_RUN, "workflow", "LongTexts", 60, 1, 0, 0},
         {MW_REQ_START_LONE_RUN, "workflow", "LongTexts", 1300, 1, 0, 0},
         {MW_REQ_START_LONE_RUN, "workflow", "ManyValues", 10, 1, 0, 0},
         {MW_REQ_START_LONE_RUN, "workflow", "ManyValues", 215, 0, 1, 0},
         {MW_REQ_START_LONE_COORDINATOR, "coordinator", "ManyLooks", 215, 0, 0, 80},
+        {MW_REQ_START_LONE_COORDINATOR, "coordinator", "NulLooks", 1, 1, 0, 0},
     };
     char body[2048];
     (void)state;
@@ -712,12 +714,42 @@ static void P14_what_a_definition_makes_can_be_read_or_fails(void **state)
         assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], rows[i].dispatched);
         assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], rows[i].dead);
         assert_int_equal(rig->kind_count[MW_EVT_PATH_SKIPPED], rows[i].skipped);
+        rig_crash(rig, rig->durable); /* the same state comes back */
         if (rows[i].dispatched > 0)
             answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
                          rig_result_body(rig, MW_STR("PartMade"), MW_STR("{}")));
         for (size_t n = 0; n < rig->line_count; n++)
             assert_in_range(rig->lines[n].len, 1, 16384);
         rig_crash(rig, rig->durable);
+        rig_free(rig);
+    }
+}
+
+/* What the first build is called stands for all that follow: one that is no name of a folder fails, and the next one begins anew. */
+static void P08_an_app_that_no_folder_can_hold_spoils_no_later_build(void **state)
+{
+    static const char *const names[] = {"a/b", "..", ".", "", "a\\\\b", "a\\u0007"};
+    char payload[300];
+    (void)state;
+    for (size_t i = 0; i <= MW_COUNT(names); i++) {
+        struct rig *rig = begin("gate");
+        char long_name[202] = {0};
+        memset(long_name, 'x', sizeof long_name - 1);
+        (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+        (void)snprintf(payload, sizeof payload, "{\"app\":\"%s\"}",
+                       i < MW_COUNT(names) ? names[i] : long_name);
+        answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                     rig_result_body(rig, MW_STR("PlanSketched"), mw_str_of(payload)));
+        assert_int_equal(rig->kind_count[MW_EVT_BUILD_FAILED], 1);
+        assert_int_equal(rig->kind_count[MW_EVT_STAGE_ASKED], 0);
+        rig_crash(rig, rig->durable);
+        (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"another gate\"}", 0, 0);
+        long_name[200] = '\0';
+        (void)snprintf(payload, sizeof payload, "{\"app\":\"%s\"}", long_name);
+        answer_first(rig, MW_OPENS_AGENT, MW_REQ_RECORD_RESULT,
+                     rig_result_body(rig, MW_STR("PlanSketched"), mw_str_of(payload)));
+        assert_int_equal(rig->kind_count[MW_EVT_STAGE_ASKED], 1);
+        assert_true(mw_str_is(rig->core.session.app_id, long_name));
         rig_free(rig);
     }
 }
@@ -785,6 +817,7 @@ int main(void)
         cmocka_unit_test(P14_no_record_is_deeper_than_can_be_read),
         cmocka_unit_test(P14_of_a_large_answer_the_record_has_what_fits),
         cmocka_unit_test(P14_what_a_definition_makes_can_be_read_or_fails),
+        cmocka_unit_test(P08_an_app_that_no_folder_can_hold_spoils_no_later_build),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),

@@ -1,6 +1,8 @@
 #include "loop/session/chain.h"
 #include "loop/session/internal.h"
 
+#define APP_ID_BYTES_MAX 200
+
 static void decide_open(const struct mw_world *world, const struct mw_session *session,
                         const struct mw_request *request, struct mw_out *out);
 static void decide_next(const struct mw_world *world, const struct mw_session *session,
@@ -135,6 +137,17 @@ static void decide_next(const struct mw_world *world, const struct mw_session *s
     event->task_name = def->validation->skill;
 }
 
+/* The app's id is a folder of its bundles. What the first build was called stands for all that follow, so it has to be one. */
+static bool is_folder_name(struct mw_str name)
+{
+    bool good = name.len > 0 && name.len <= APP_ID_BYTES_MAX && !mw_str_is(name, ".") &&
+                !mw_str_is(name, "..");
+    for (size_t i = 0; i < name.len && good; i++)
+        good = (uint8_t)name.ptr[i] >= 0x20 && name.ptr[i] != 0x7f && name.ptr[i] != '/' &&
+               name.ptr[i] != '\\';
+    return good;
+}
+
 /* The first workflow has said what the app is: the build gets its record (phase 3). */
 static bool register_build(const struct mw_world *world, const struct mw_session *session,
                            const struct mw_journey *journey, const struct mw_journey_def *def,
@@ -147,14 +160,23 @@ static bool register_build(const struct mw_world *world, const struct mw_session
     if (!mw_eval_text(world, out->arena, trace, &place, def->app_id, &app_id, ret_why) ||
         !mw_eval_text(world, out->arena, trace, &place, def->app_name, &app_name, ret_why))
         return false;
+    if (is_folder_name(session->app_id))
+        app_id = session->app_id;
+    if (!is_folder_name(app_id)) {
+        *ret_why =
+            mw_arena_format(out->arena,
+                            "the app's id '%.*s' is no name of a folder: 1 to %d bytes "
+                            "without '/', '\\' and control characters",
+                            MW_STR_ARG(mw_str_fit(app_id, APP_ID_BYTES_MAX)), APP_ID_BYTES_MAX);
+        return false;
+    }
     mw_seq id = mw_out_next_seq(world, out);
     struct mw_event *event = mw_out_event(out, MW_EVT_BUILD_REGISTERED);
     mw_event_about(world, out, event, &journey->item);
     event->registry_id = mw_wire_id(world, out->arena, "reg", id);
     event->build_id = session->builds[journey->build].build_id;
-    event->app_id = session->app_id.len > 0 ? session->app_id : mw_arena_copy(out->arena, app_id);
-    event->app_name =
-        session->app_name.len > 0 ? session->app_name : mw_arena_copy(out->arena, app_name);
+    event->app_id = app_id;
+    event->app_name = session->app_name.len > 0 ? session->app_name : app_name;
     event->user_id =
         mw_trace_more(trace)->user_id.len > 0 ? mw_trace_more(trace)->user_id : MW_STR("local");
     event->status = MW_STR("building");
