@@ -162,7 +162,7 @@ static enum mw_rc on_record(void *context, const struct mw_event *event, struct 
     if (stream->more)
         return MW_VIEW_ENOUGH;
     if (event->seq > stream->after && wants(stream, event->type)) {
-        mw_json_raw(&stream->view->json, mw_str_trim(line));
+        mw_view_raw_in(&stream->view->json, 2, mw_str_trim(line));
         stream->told++;
         stream->last = event->seq;
     }
@@ -241,7 +241,7 @@ static enum mw_rc show_record(struct mw_view *view, mw_seq seq)
     if (rc != MW_OK)
         return rc;
     put_what(view, "record");
-    mw_json_raw(&view->json, mw_str_trim(line));
+    mw_view_raw_in(&view->json, 1, mw_str_trim(line));
     mw_json_object_end(&view->json);
     return MW_OK;
 }

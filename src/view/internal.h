@@ -331,6 +331,9 @@ mw_seq mw_view_id_seq(struct mw_str id);
 /* Empty gives null. */
 void mw_view_kstr(struct mw_json *json, const char *key, struct mw_str value);
 void mw_view_kraw(struct mw_json *json, const char *key, struct mw_str json_text);
+/* A value that stands in so many containers of the answer; as a text when it is so deep that nobody could read the answer. */
+#define MW_VIEW_DEPTH_MAX 16u /* no answer has more around what an agent said */
+void mw_view_raw_in(struct mw_json *json, uint32_t levels, struct mw_str json_text);
 struct mw_str mw_view_copy(struct mw_view *view, struct mw_str s); /* empty stays empty */
 MW_MUST enum mw_rc mw_view_parse(struct mw_view *view, struct mw_str text, const char *what,
                                  struct mw_tape *ret_tape);

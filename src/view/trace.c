@@ -73,8 +73,10 @@ static void put_attempt(struct mw_view *view, const struct mw_view_attempt *atte
         mw_json_kstr(json, "reason", attempt->reason);
     if (attempt->rationale.len > 0)
         mw_json_kstr(json, "rationale", attempt->rationale);
-    if (attempt->usage.len > 0)
-        mw_json_kraw(json, "usage", attempt->usage);
+    if (attempt->usage.len > 0) {
+        mw_json_key(json, MW_STR("usage"));
+        mw_view_raw_in(json, MW_VIEW_DEPTH_MAX, attempt->usage);
+    }
     mw_json_object_end(json);
 }
 

@@ -135,10 +135,20 @@ void mw_view_kstr(struct mw_json *json, const char *key, struct mw_str value)
         mw_json_null(json);
 }
 
+void mw_view_raw_in(struct mw_json *json, uint32_t levels, struct mw_str json_text)
+{
+    MW_ASSERT(levels < MW_JSON_DEPTH_MAX);
+    if (mw_json_is_deeper(json_text, MW_JSON_DEPTH_MAX - levels))
+        mw_json_str(json, json_text);
+    else
+        mw_json_raw(json, json_text);
+}
+
 void mw_view_kraw(struct mw_json *json, const char *key, struct mw_str json_text)
 {
     mw_json_key(json, mw_str_of(key));
-    mw_json_raw(json, json_text.len > 0 ? json_text : MW_STR("null"));
+    mw_view_raw_in(json, MW_JSON_DEPTH_MAX - MW_JSON_MADE_DEPTH_MAX,
+                   json_text.len > 0 ? json_text : MW_STR("null"));
 }
 
 struct mw_str mw_view_copy(struct mw_view *view, struct mw_str s)

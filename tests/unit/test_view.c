@@ -384,6 +384,56 @@ static void a_failed_task_is_told_with_its_evidence(void **state)
     story_close(&story);
 }
 
+/* What an agent says may be as deep as a line can be: each answer that has it can be read all the same. ask() reads it. */
+static void P14_no_answer_is_deeper_than_can_be_read(void **state)
+{
+    char deep[6 * MW_JSON_DEPTH_MAX + 2] = "";
+    (void)state;
+    for (unsigned levels = 1; levels < MW_JSON_DEPTH_MAX; levels++) {
+        struct story story;
+        story_open(&story);
+        story_begin(&story);
+        deep[0] = '\0';
+        for (unsigned i = 0; i < levels; i++)
+            (void)strcat(deep, "{\"a\":");
+        (void)strcat(deep, "1");
+        for (unsigned i = 0; i < levels; i++)
+            (void)strcat(deep, "}");
+        struct story_task task = {.skill = "GenerateVisionBlueprint",
+                                  .agent = "vision-architect",
+                                  .subject = "GenerateVisionBlueprint"};
+        story_intent(&story, "notes", NULL);
+        story_step(&story, 1, "ValueEngine");
+        story_turn(&story, "vision", 1);
+        task.owner = task.scope = story.run;
+        mw_seq item = story_dispatch(&story, &task);
+        TELL(&story, TASK_FAILED, .trace = story.trace, .item = item, .owner = story.run,
+             .scope_item = story.run, .attempt = 1, .error_class = MW_STR("tool"),
+             .task_type = MW_STR("GenerateVisionBlueprint"), .reason = MW_STR("once"),
+             .usage = mw_str_of(deep));
+        story_dispatch_again(&story, item, &task, 2);
+        mw_seq result = story_next(&story);
+        TELL(&story, TASK_RESULT, .type = MW_STR("StrategicBlueprintGenerated"),
+             .trace = story.trace, .item = item, .owner = story.run, .scope_item = story.run,
+             .attempt = 2, .task_type = MW_STR("GenerateVisionBlueprint"),
+             .outcome = MW_STR("completed"), .usage = mw_str_of(deep), .body = mw_str_of(deep));
+        char questions[5][64] = {"trace", "events", "events type=StrategicBlueprintGenerated"};
+        (void)snprintf(questions[3], sizeof questions[3], "show id=m-ab12cd-%lu",
+                       (unsigned long)result);
+        (void)snprintf(questions[4], sizeof questions[4], "show id=t-ab12cd-%lu",
+                       (unsigned long)item);
+        for (size_t i = 0; i < MW_COUNT(questions); i++) {
+            struct answer answer = ask(&story, questions[i]);
+            assert_int_equal(answer.rc, MW_OK);
+            if (i == 3) /* whole, or as a text */
+                assert_int_equal(mw_node_type(&answer.tape, at(&answer, "/record")),
+                                 levels < MW_JSON_DEPTH_MAX - 1 ? MW_NODE_OBJECT : MW_NODE_STRING);
+            done(&answer);
+        }
+        story_close(&story);
+    }
+}
+
 static void a_coordinator_tells_its_states_and_what_is_done(void **state)
 {
     (void)state;
@@ -743,6 +793,7 @@ int main(void)
         cmocka_unit_test(an_answered_question_waits_no_more),
         cmocka_unit_test(an_escalated_task_waits_with_its_reason),
         cmocka_unit_test(a_failed_task_is_told_with_its_evidence),
+        cmocka_unit_test(P14_no_answer_is_deeper_than_can_be_read),
         cmocka_unit_test(a_coordinator_tells_its_states_and_what_is_done),
         cmocka_unit_test(a_group_in_the_middle_is_open),
         cmocka_unit_test(why_knows_a_file_by_its_place_in_app_and_in_the_bundle),
