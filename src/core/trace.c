@@ -170,6 +170,16 @@ static bool open_trace(const struct mw_core *core, const struct mw_request *requ
     return true;
 }
 
+/* It stands in the record of its trace, and as the objective in those of its runs. */
+static bool is_too_long(struct mw_str prompt, struct mw_out *out)
+{
+    if (prompt.len <= MW_PROMPT_KEPT)
+        return false;
+    mw_out_refuse(out, MW_E_LIMIT, "/prompt",
+                  mw_arena_format(out->arena, "a prompt has at most %u bytes", MW_PROMPT_KEPT));
+    return true;
+}
+
 static void decide_intent(const struct mw_core *core, const struct mw_request *request,
                           struct mw_out *out)
 {
@@ -191,11 +201,8 @@ static void decide_intent(const struct mw_core *core, const struct mw_request *r
                       MW_STR("an intent needs a prompt or a blueprint"));
         return;
     }
-    if (text.len > MW_PROMPT_KEPT) {
-        mw_out_refuse(out, MW_E_LIMIT, "/prompt",
-                      mw_arena_format(out->arena, "a prompt has at most %u bytes", MW_PROMPT_KEPT));
+    if (is_too_long(text, out))
         return;
-    }
     mw_seq same = mw_session_same_intent(&core->world, &core->session, request->body_sha256);
     if (same != 0) {
         out->answer = same;
@@ -257,10 +264,11 @@ static void decide_lone(const struct mw_core *core, const struct mw_request *req
             mw_arena_format(out->arena, "no %s '%.*s' is defined", keys[which], MW_STR_ARG(name)));
         return;
     }
+    struct mw_str prompt = mw_node_get_text(body, request->body_node, "prompt");
     struct mw_event *event;
-    if (!open_trace(core, request, MW_EVT_TRACE_OPENED, out, &event))
+    if (is_too_long(prompt, out) || !open_trace(core, request, MW_EVT_TRACE_OPENED, out, &event))
         return;
-    event->user_prompt = mw_node_get_text(body, request->body_node, "prompt");
+    event->user_prompt = prompt;
     event->workflow_def = workflow != NULL ? workflow->index : 0;
     event->coordinator_def = coordinator != NULL ? coordinator->index : 0;
     event->task_def = task != NULL ? task->index : 0;
@@ -277,12 +285,7 @@ static void decide_chain(const struct mw_core *core, const struct mw_request *re
     struct mw_str prompt = mw_node_get_text(request->body, request->body_node, "prompt");
     const struct mw_catalogue *catalogue =
         core->world.catalogue(core->world.host, core->catalogue_sha256);
-    if (prompt.len > MW_PROMPT_KEPT) {
-        mw_out_refuse(out, MW_E_LIMIT, "/prompt",
-                      mw_arena_format(out->arena, "a prompt has at most %u bytes", MW_PROMPT_KEPT));
-        return;
-    }
-    if (!mw_chain_check(catalogue, request, out, &workflows))
+    if (is_too_long(prompt, out) || !mw_chain_check(catalogue, request, out, &workflows))
         return;
     struct mw_event *event;
     if (!open_trace(core, request, MW_EVT_TRACE_OPENED, out, &event))

@@ -754,6 +754,35 @@ static void P08_an_app_that_no_folder_can_hold_spoils_no_later_build(void **stat
     }
 }
 
+/* Whatever takes a prompt says the same about its length, and a record has no more of it. */
+static void P14_a_prompt_has_one_limit_everywhere(void **state)
+{
+    static const struct {
+        enum mw_request_kind kind;
+        const char *definitions, *begin;
+    } rows[] = {
+        {MW_REQ_SUBMIT_INTENT, "gate", "{\"prompt\":\""},
+        {MW_REQ_START_LONE_RUN, "odd", "{\"workflow\":\"OtherKeys\",\"prompt\":\""},
+        {MW_REQ_START_LONE_COORDINATOR, "odd", "{\"coordinator\":\"ManyLooks\",\"prompt\":\""},
+        {MW_REQ_START_LONE_UNIT, "odd", "{\"skill\":\"MakePart\",\"prompt\":\""},
+        {MW_REQ_START_LONE_CHAIN, "odd", "{\"workflows\":[\"OtherKeys\"],\"prompt\":\""}};
+    char *body = mw_heap_alloc(MW_PROMPT_KEPT + 256);
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++)
+        for (size_t more = 0; more < 2; more++) {
+            struct rig *rig = begin(rows[i].definitions);
+            size_t len = (size_t)sprintf(body, "%s", rows[i].begin);
+            memset(body + len, 'x', MW_PROMPT_KEPT + more);
+            (void)strcpy(body + len + MW_PROMPT_KEPT + more, "\"}");
+            (void)rig_step(rig, rows[i].kind, body, NULL, 0, 0);
+            assert_int_equal(rig->result.rc, more == 0 ? MW_OK : MW_E_LIMIT);
+            if (more > 0)
+                assert_true(mw_str_is(rig->result.pointer, "/prompt"));
+            rig_free(rig);
+        }
+    mw_heap_free(body);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -818,6 +847,7 @@ int main(void)
         cmocka_unit_test(P14_of_a_large_answer_the_record_has_what_fits),
         cmocka_unit_test(P14_what_a_definition_makes_can_be_read_or_fails),
         cmocka_unit_test(P08_an_app_that_no_folder_can_hold_spoils_no_later_build),
+        cmocka_unit_test(P14_a_prompt_has_one_limit_everywhere),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
