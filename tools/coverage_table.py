@@ -3,7 +3,7 @@
 
 Prints one line a file: branches taken of all, conditions shown to decide by themselves (MC/DC) of all. Writes BUILD_DIR/report.txt (the same,
 then what was not reached) and BUILD_DIR/html. What cannot be reached is named with its reason in tests/coverage_exceptions.txt and not counted.
-Exit 1 when something is named there that is reached after all, or is not there at all.
+Exit 1 when something else was not reached, or something is named there that is reached after all, or is not there at all.
 
 A line of the exceptions: FILE FUNCTION | CONDITION | WHAT | REASON, where CONDITION is the source text in one line and WHAT is `true` or
 `false` (that branch is never taken) or `mcdc` (the condition never decides alone).
@@ -127,7 +127,7 @@ def main():
     (build / "report.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     wrong = len(set(allowed) - used)
     print(f"coverage: {len(missing)} not reached, {len(used)} named as unreachable, {wrong} of those wrong; {build}/report.txt, {build}/html/index.html")
-    return 1 if wrong else 0
+    return 1 if missing or wrong else 0
 
 
 sys.exit(main())
