@@ -227,13 +227,28 @@ static void on_recorded(void *user, const struct mw_host_answer *got)
         mw_worker_call_done(answer->call);
 }
 
+/* A record is one line, and a caller's JSON may have its blanks over many: then it is written again. */
+static struct mw_str put_in_line(struct mw_json *json, const char *key, const struct mw_tape *tape,
+                                 uint32_t node)
+{
+    struct mw_str text = tape->nodes[node].text;
+    mw_json_key(json, mw_str_of(key));
+    size_t from = json->buf->len;
+    if (mw_str_find(text, '\n', 0) == SIZE_MAX)
+        mw_json_raw(json, text);
+    else
+        mw_json_node(json, tape, node);
+    return mw_str_sub(mw_buf_str(json->buf), from, json->buf->len);
+}
+
 /* Secrets are masked before anything is hashed; a body is durable before the record that names it. */
-static bool put_payload(struct mw_host *host, mw_seq item, struct mw_str type, struct mw_str text,
-                        struct mw_json *json, struct mw_err *err)
+static bool put_payload(struct mw_host *host, mw_seq item, struct mw_str type,
+                        const struct mw_tape *tape, uint32_t payload, struct mw_json *json,
+                        struct mw_err *err)
 {
     char sha256[MW_SHA256_HEX] = "";
     enum mw_rc rc = MW_OK;
-    mw_json_kraw(json, "payload", text);
+    struct mw_str text = put_in_line(json, "payload", tape, payload);
     if (text.len > PAYLOAD_KEPT_BYTES || mw_work_wants_document(&host->core.world, item, type)) {
         struct mw_buf masked = mw_heap_buf();
         (void)mw_mask_text(host->mask, text, &masked);
@@ -263,10 +278,10 @@ static bool write_answer(struct mw_host *host, const struct mw_tape *tape, uint3
                       mw_node_bool(tape, mw_node_get(tape, error, "retryable"), true));
     } else {
         mw_json_kstr(&json, "type", type);
-        good = put_payload(host, item, type, tape->nodes[payload].text, &json, err);
+        good = put_payload(host, item, type, tape, payload, &json, err);
     }
     if (usage != MW_NODE_NONE)
-        mw_json_kraw(&json, "usage", tape->nodes[usage].text);
+        (void)put_in_line(&json, "usage", tape, usage);
     if (rationale != MW_NODE_NONE)
         mw_json_knode(&json, "rationale", tape, rationale);
     mw_json_object_end(&json);

@@ -357,6 +357,30 @@ def hostile(w):
     equal(records[-1]["errorClass"], "invalid_answer", "class")
 
 
+@case("P14", "an answer whose JSON has its blanks over many lines is recorded in one line, as it is read")
+def over_lines(w):
+    one = Worker(w, "one")
+    trace = flow(w, "BenchSteps")
+    for large in (False, True):
+        answer = reply(one.take()[0], words=["a\nb", {"empty": {}}], pad="x" * (9000 if large else 1))
+        answer["usage"] = {"tokens": 1, "cost": 0.10}
+        body = json.dumps({"worker": "one", "answers": [answer]}, indent="\t").replace("\n", "\r\n")
+        folder = os.open(w.dir / ".millwright", os.O_RDONLY)
+        connection = Local(f"/proc/self/fd/{folder}/millwright.sock", 25)
+        connection.request("POST", "/v1/agents/echo/answers", body, {"Content-Type": "application/json"})
+        told = json.loads(connection.getresponse().read())
+        connection.close()
+        os.close(folder)
+        equal([t["status"] for t in told["answers"]], ["recorded"], "answer")
+        result = results(w, trace)[-1]
+        equal(result["usage"], answer["usage"], "usage")
+        if large:
+            kept = (w.dir / ".millwright" / "blobs" / result["payloadSha256"][:2] / result["payloadSha256"][2:]).read_text()
+            equal(json.loads(kept), answer["payload"], "the body")
+        else:
+            equal(result["payload"], answer["payload"], "payload")
+
+
 @case("P22", "a large payload is a body of its own, durable before the record that names it")
 def large(w):
     one = Worker(w, "one")
@@ -469,7 +493,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, hostile,
+        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, hostile, over_lines,
                 large, document, heavy)
         for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, health))):
             used = factory(folder, lease)
