@@ -396,6 +396,11 @@ static const struct mw_trace *named_trace(const struct mw_core *core,
                                           const struct mw_request *request, struct mw_out *out)
 {
     struct mw_str name = mw_node_get_text(request->body, request->body_node, "traceId");
+    if (name.len == 0) { /* what is no build's has no build's name: it is not called so */
+        mw_out_refuse(out, MW_E_INPUT, "/traceId",
+                      MW_STR("which trace or build? its id is a text"));
+        return NULL;
+    }
     for (uint32_t i = 0; i < core->world.traces.cap; i++) {
         const struct mw_trace *trace = mw_table_at(&core->world.traces, i);
         if (trace != NULL &&

@@ -350,6 +350,18 @@ static enum mw_rc request_text(struct mw_host *host, enum mw_request_kind kind,
     return rc;
 }
 
+/* Taken for absent, a number here would mean another build than the one that was said, or the same request done twice (P05). */
+static bool is_chosen_by(struct mw_str name)
+{
+    static const char *const names[] = {"messageId", "actor",  "traceId", "parentTraceId",
+                                        "buildId",   "target", "mode",    "approvedConfig",
+                                        "journey",   "action", "priority"};
+    for (size_t i = 0; i < MW_COUNT(names); i++)
+        if (mw_str_is(name, names[i]))
+            return true;
+    return false;
+}
+
 /* A line of the journal is bounded (P14), and whatever a caller says beside its document stands in one. */
 static bool fits_in_lines(const struct mw_tape *tape, struct mw_err *err)
 {
@@ -358,8 +370,15 @@ static bool fits_in_lines(const struct mw_tape *tape, struct mw_err *err)
         struct mw_str name = tape->nodes[key].text;
         bool is_name = mw_str_is(name, "messageId") || mw_str_is(name, "actor");
         size_t most = is_name ? NAME_BYTES_MAX : TEXT_BYTES_MAX;
-        if (mw_node_type(tape, key + 1) != MW_NODE_STRING || mw_str_is(name, "prompt") ||
-            tape->nodes[key + 1].text.len <= most)
+        bool is_text = mw_node_type(tape, key + 1) == MW_NODE_STRING;
+        size_t len = tape->nodes[key + 1].text.len;
+        if ((is_text && len == 0 && mw_str_is(name, "messageId")) ||
+            (!is_text && !mw_node_is_null(tape, key + 1) && is_chosen_by(name))) {
+            (void)MW_FAIL(err, MW_E_INPUT, "'%.*s' is a text of 1 to %zu bytes", MW_STR_ARG(name),
+                          most);
+            return false;
+        }
+        if (!is_text || mw_str_is(name, "prompt") || len <= most)
             continue;
         (void)MW_FAIL(err, MW_E_INPUT, "'%.*s' has more than %zu bytes", MW_STR_ARG(name), most);
         return false;

@@ -209,6 +209,13 @@ def hostile(worlds):
                           ("RegisterAgent", {"agent": AGENT, "messageId": "m" * 300}), ("RegisterAgent", {"agent": AGENT, "actor": "user:" + "m" * 300})):
         status, answer = world.post(request, **body)
         want(status == 400 and "more than" in answer["error"]["message"], f"{request} with a long text: {status} {answer}")
+    # A member of another type is no absent one: the newest draft, any trace, or the same request a second time was not what was said.
+    for request, body in (("RegisterAgent", {"agent": AGENT, "messageId": 7}), ("RegisterAgent", {"agent": AGENT, "messageId": ""}),
+                          ("RegisterAgent", {"agent": AGENT, "actor": ["user:a"]}), ("AcceptDraft", {"buildId": 2}), ("RejectDraft", {"buildId": 2.5}),
+                          ("Promote", {"target": {}}), ("Promote", {"mode": True}), ("Cancel", {"traceId": 7}), ("Cancel", {}), ("Pause", {"traceId": None}),
+                          ("Resume", {"traceId": ""}), ("AnswerItem", {"item": 1, "action": 7, "payload": {}})):
+        status, answer = world.post(request, **body)
+        want(status == 400 and "is a text" in answer["error"]["message"], f"{request} {body}: {status} {answer}")
     for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 100000, b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1000):
         raw_quietly(world, junk)
     for query in ("after=-1", "after=x", "after=99999999999999999999"):

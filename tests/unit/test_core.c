@@ -43,6 +43,25 @@ static void P05_a_request_is_done_once_over_restarts(void **state)
     rig_free(rig);
 }
 
+/* What is no build's has no build's name, and an empty one is none: whoever names nothing ends nothing. */
+static void who_names_no_trace_cancels_none(void **state)
+{
+    static const enum mw_request_kind kinds[] = {MW_REQ_PAUSE_TRACE, MW_REQ_RESUME_TRACE,
+                                                 MW_REQ_CANCEL_TRACE};
+    static const char *const bodies[] = {"{}", "{\"traceId\":\"\"}", "{\"traceId\":7}"};
+    struct rig *rig = begin("small");
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    mw_seq last = rig->core.world.last_seq;
+    for (unsigned i = 0; i < MW_COUNT(kinds) * MW_COUNT(bodies); i++) {
+        (void)rig_step(rig, kinds[i / MW_COUNT(bodies)], bodies[i % MW_COUNT(bodies)], NULL, 0, 0);
+        assert_int_equal(rig->result.rc, MW_E_INPUT);
+    }
+    assert_int_equal(rig->core.world.last_seq, last);
+    rig_free(rig);
+}
+
 /* Pause, said of a trace that is paused, is done: it must not pause again what was resumed since. */
 static void P05_what_was_so_already_is_remembered(void **state)
 {
@@ -830,6 +849,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(P05_a_request_is_done_once_over_restarts),
+        cmocka_unit_test(who_names_no_trace_cancels_none),
         cmocka_unit_test(P05_what_was_so_already_is_remembered),
         cmocka_unit_test(P05_an_id_older_than_the_window_is_never_run),
         cmocka_unit_test(P05_a_refusal_is_not_remembered),
