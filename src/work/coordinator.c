@@ -171,13 +171,41 @@ static bool group_completed(const struct mw_world *world, const struct mw_coordi
     return false;
 }
 
+/* What a task of this state was asked, it says itself: a message of the same name is talk (P20). */
+static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_state_def *state,
+                    const struct mw_fact *fact)
+{
+    if (fact->task != 0)
+        return false;
+    for (uint32_t i = 0; i < state->ask_count; i++) {
+        const struct mw_task_def *task = state->asks[i].task;
+        bool skipped =
+            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
+        for (uint32_t n = 0; task != NULL && !skipped && n < task->expects_count; n++)
+            if (mw_str_eq(task->expects[n], fact->type))
+                return true;
+    }
+    return false;
+}
+
+static bool says_talk(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
+                      const struct mw_state_def *state, const struct mw_transition_def *transition)
+{
+    for (uint32_t i = 0; i < transition->event_count; i++)
+        if (is_talk(coordinator, state,
+                    mw_world_fact(trace, transition->events[i], MW_STR_NONE, coordinator->item.id)))
+            return true;
+    return false;
+}
+
 static const struct mw_transition_def *
 enabled_transition(const struct mw_world *world, const struct mw_coordinator *coordinator,
                    const struct mw_state_def *state, struct mw_order *order, struct mw_out *out)
 {
     for (uint32_t i = 0; i < state->transition_count; i++) {
         const struct mw_transition_def *transition = &state->transitions[i];
-        if (!seen_all(order->trace, coordinator, transition->events, transition->event_count))
+        if (!seen_all(order->trace, coordinator, transition->events, transition->event_count) ||
+            says_talk(order->trace, coordinator, state, transition))
             continue;
         if (transition->group.len > 0 &&
             !group_completed(world, coordinator, state, transition->group))
