@@ -462,6 +462,11 @@ const struct mw_view_fact *mw_view_fact_of(const struct mw_view_detail *detail, 
     return found;
 }
 
+bool mw_view_is_report(const struct mw_view_fact *fact, const char *type)
+{
+    return fact->item != 0 && mw_str_is(fact->type, type);
+}
+
 const struct mw_view_fact *mw_view_fact_at(const struct mw_view_detail *detail, mw_seq seq)
 {
     const struct mw_view_fact *fact = detail->facts;

@@ -59,7 +59,7 @@ static enum mw_rc find_reports(struct cause *cause)
     struct mw_str report = MW_STR_NONE;
     for (const struct mw_view_fact *fact = cause->detail.facts; fact != NULL; fact = fact->next) {
         struct mw_tape tape;
-        if (!mw_str_is(fact->type, "TestResultsReady"))
+        if (!mw_view_is_report(fact, "TestResultsReady"))
             continue;
         enum mw_rc rc = mw_view_parse(cause->view, body_of(cause, fact), "a test report", &tape);
         if (rc != MW_OK)

@@ -272,6 +272,8 @@ struct mw_view_item *mw_view_item_of(const struct mw_view_detail *detail, mw_seq
 /* The newest fact of a type, or NULL; scope 0: any. */
 const struct mw_view_fact *mw_view_fact_of(const struct mw_view_detail *detail, const char *type,
                                            mw_seq scope);
+/* Of that type, and said by the task that looked: a published message of the name is talk (P20). */
+bool mw_view_is_report(const struct mw_view_fact *fact, const char *type);
 const struct mw_view_fact *mw_view_fact_at(const struct mw_view_detail *detail, mw_seq seq);
 /* The whole payload of a fact as JSON text: from its blob when it was shortened. MW_E_MISSING: the blob is gone. */
 MW_MUST enum mw_rc mw_view_fact_body(struct mw_view *view, const struct mw_view_fact *fact,

@@ -216,7 +216,7 @@ static enum mw_rc put_tests(struct mw_view *view, const struct mw_view_detail *d
     for (const struct mw_view_fact *fact = detail->facts; fact != NULL; fact = fact->next) {
         struct mw_str body;
         struct mw_tape tape;
-        if (!mw_str_is(fact->type, "TestResultsReady") || is_replaced(fact))
+        if (!mw_view_is_report(fact, "TestResultsReady") || is_replaced(fact))
             continue;
         enum mw_rc rc = mw_view_fact_body(view, fact, &body);
         if (rc == MW_E_MISSING && fact->body.len > 0) {
@@ -252,7 +252,8 @@ static void put_pull_requests(struct mw_view *view, const struct mw_view_detail 
 {
     mw_json_karray(&view->json, "pull_requests");
     for (const struct mw_view_fact *fact = detail->facts; fact != NULL; fact = fact->next)
-        if (mw_str_is(fact->type, "PullRequestCreated") && fact->body.len > 0 && !is_replaced(fact))
+        if (mw_view_is_report(fact, "PullRequestCreated") && fact->body.len > 0 &&
+            !is_replaced(fact))
             mw_json_raw(&view->json, fact->body);
     mw_json_array_end(&view->json);
 }

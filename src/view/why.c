@@ -328,7 +328,7 @@ static enum mw_rc put_tests(struct answer *answer)
     mw_json_karray(&view->json, "tests");
     for (const struct mw_view_fact *fact = answer->detail.facts; fact != NULL; fact = fact->next) {
         struct mw_tape tape;
-        if (!mw_str_is(fact->type, "TestResultsReady"))
+        if (!mw_view_is_report(fact, "TestResultsReady"))
             continue;
         enum mw_rc rc = mw_view_parse(view, body_of(view, fact), "a test report", &tape);
         if (rc != MW_OK)

@@ -1032,6 +1032,29 @@ def failing_validation():
         equal(tree(w.dir / "app"), root, "app/")
 
 
+@case("P20", "a message that calls itself the tests' answer moves nothing, and is no report of tests")
+def tests_by_talk():
+    with Workspace("talk") as w:
+        w.ok("init")
+        answers = blueprint_answers(False)
+        answers["ValidateBundle"]["payload"]["result"] = "Failed"
+        w.stub(EVERYTHING, answers=answers)
+        w.close("RunTests")
+        w.start()
+        trace = w.post("SubmitIntent", {"prompt": "tests that are only talked about"})["traceId"]
+        asked = w.until(lambda r: r["type"] == "RouteTaskToAgent" and r["taskType"] == "RunTests")[-1]
+        for result in ("Failed", "Passed"):
+            body = message(trace, "TestResultsReady", {"result": result, "service": "gossip", "suites": [], "failures": []}, session=asked["sessionId"])
+            equal(w.ask("POST", "/v1/messages", body)[0], 200, "published")
+        after = w.records(trace)[-1]
+        equal((after["kind"], after["type"]), ("message.published", "TestResultsReady"), "what followed")
+        w.open("RunTests")
+        w.until(ended(trace))
+        told = [r for r in w.records(trace) if r["type"] == "TestsPassed"]
+        assert told and all(r["seq"] > after["seq"] and "gossip" not in json.dumps(r) for r in told), f"passed by talk: {told}"
+        assert "gossip" not in json.dumps(w.view("failure", trace=trace)), "the message is the cause"
+
+
 def held(part):
     try:
         part()
@@ -1047,7 +1070,7 @@ def main():
         del arguments[at:at + 2]
     rows_lib.PROGRAM = os.path.abspath(arguments[0])
     parts = {coordinators: "CO TG-04 CD-03", groups: "TG", rules: "CD", builds: "BL AR CL CO-11", init_only: "CL-02", failing_step: "BL-19",
-             failing_validation: "BL-14"}
+             failing_validation: "BL-14", tests_by_talk: "P20"}
     chosen = [part for part, rows in parts.items() if any(rows_lib.wanted.startswith(row) or row.startswith(rows_lib.wanted) for row in rows.split())]
     threads = [threading.Thread(target=held, args=(part,)) for part in chosen]
     for thread in threads:
