@@ -122,11 +122,40 @@ void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *w
 
 /* ---- asking ---- */
 
-static bool seen_all(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
-                     const struct mw_str *types, uint32_t count)
+/* What a task of this state was asked, it says itself: a message of the same name is talk (P20). */
+static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_state_def *state,
+                    const struct mw_fact *fact)
+{
+    if (fact->task != 0)
+        return false;
+    for (uint32_t i = 0; i < state->ask_count; i++) {
+        const struct mw_task_def *task = state->asks[i].task;
+        bool skipped =
+            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
+        for (uint32_t n = 0; task != NULL && !skipped && n < task->expects_count; n++)
+            if (mw_str_eq(task->expects[n], fact->type))
+                return true;
+    }
+    return false;
+}
+
+/* The newest that counts. */
+static const struct mw_fact *heard(const struct mw_trace *trace,
+                                   const struct mw_coordinator *coordinator,
+                                   const struct mw_state_def *state, struct mw_str type)
+{
+    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
+        if ((fact->scope == 0 || fact->scope == coordinator->item.id) &&
+            mw_str_eq(fact->type, type) && !is_talk(coordinator, state, fact))
+            return fact;
+    return NULL;
+}
+
+static bool heard_all(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
+                      const struct mw_state_def *state, const struct mw_str *types, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (mw_world_fact(trace, types[i], MW_STR_NONE, coordinator->item.id) == NULL)
+        if (heard(trace, coordinator, state, types[i]) == NULL)
             return false;
     return true;
 }
@@ -139,7 +168,7 @@ static bool ask(const struct mw_world *world, const struct mw_work *work,
     for (uint32_t i = 0; i < state->ask_count; i++) {
         const struct mw_ask_def *def = &state->asks[i];
         if ((coordinator->fired & (1u << i)) != 0 ||
-            !seen_all(order->trace, coordinator, def->after, def->after_count))
+            !heard_all(order->trace, coordinator, state, def->after, def->after_count))
             continue;
         order->ask = i + 1;
         if (!mw_eval_test(world, out->arena, order->trace, &order->place, def->when)) {
@@ -171,50 +200,21 @@ static bool group_completed(const struct mw_world *world, const struct mw_coordi
     return false;
 }
 
-/* What a task of this state was asked, it says itself: a message of the same name is talk (P20). */
-static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_state_def *state,
-                    const struct mw_fact *fact)
-{
-    if (fact->task != 0)
-        return false;
-    for (uint32_t i = 0; i < state->ask_count; i++) {
-        const struct mw_task_def *task = state->asks[i].task;
-        bool skipped =
-            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
-        for (uint32_t n = 0; task != NULL && !skipped && n < task->expects_count; n++)
-            if (mw_str_eq(task->expects[n], fact->type))
-                return true;
-    }
-    return false;
-}
-
-static bool says_talk(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
-                      const struct mw_state_def *state, const struct mw_transition_def *transition)
-{
-    for (uint32_t i = 0; i < transition->event_count; i++)
-        if (is_talk(coordinator, state,
-                    mw_world_fact(trace, transition->events[i], MW_STR_NONE, coordinator->item.id)))
-            return true;
-    return false;
-}
-
 static const struct mw_transition_def *
 enabled_transition(const struct mw_world *world, const struct mw_coordinator *coordinator,
                    const struct mw_state_def *state, struct mw_order *order, struct mw_out *out)
 {
     for (uint32_t i = 0; i < state->transition_count; i++) {
         const struct mw_transition_def *transition = &state->transitions[i];
-        if (!seen_all(order->trace, coordinator, transition->events, transition->event_count) ||
-            says_talk(order->trace, coordinator, state, transition))
+        if (!heard_all(order->trace, coordinator, state, transition->events,
+                       transition->event_count))
             continue;
         if (transition->group.len > 0 &&
             !group_completed(world, coordinator, state, transition->group))
             continue;
         struct mw_place place = order->place;
         if (transition->event_count > 0)
-            place.event_fact = mw_world_fact(order->trace, transition->events[0], MW_STR_NONE,
-                                             coordinator->item.id)
-                                   ->seq;
+            place.event_fact = heard(order->trace, coordinator, state, transition->events[0])->seq;
         if (mw_eval_test(world, out->arena, order->trace, &place, transition->when))
             return transition;
     }
