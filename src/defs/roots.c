@@ -10,7 +10,8 @@ static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *t
                                 const struct mw_place *place, const struct mw_expr *expr);
 static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *arena,
                                 const struct mw_trace *trace, const struct mw_place *place);
-static struct mw_str fact_body(const struct mw_trace *trace, mw_seq seq);
+static const struct mw_fact *fact_at(const struct mw_trace *trace, mw_seq seq);
+static struct mw_str body_of(const struct mw_fact *fact);
 
 static void add_root(struct mw_roots *roots, struct mw_str name, const struct mw_tape *tape,
                      uint32_t node)
@@ -68,7 +69,7 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
         return false;
     *ret_missing = MW_STR("room for the facts of this scope");
     if (place->event_fact != 0 && mw_expr_uses(expr, MW_STR("event")) &&
-        !add_text(arena, MW_STR("event"), fact_body(trace, place->event_fact), &roots))
+        !add_text(arena, MW_STR("event"), body_of(fact_at(trace, place->event_fact)), &roots))
         return false;
     if (mw_expr_uses(expr, MW_STR("facts")) &&
         !add_text(arena, MW_STR("facts"), facts_text(arena, trace, place, expr), &roots))
@@ -106,12 +107,32 @@ static bool add_text(struct mw_arena *arena, struct mw_str name, struct mw_str j
     return true;
 }
 
-static struct mw_str fact_body(const struct mw_trace *trace, mw_seq seq)
+static const struct mw_fact *fact_at(const struct mw_trace *trace, mw_seq seq)
 {
-    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
-        if (fact->seq == seq)
-            return fact->body.len > 0 ? fact->body : MW_STR("{}");
-    return MW_STR("{}");
+    const struct mw_fact *fact = trace->newest_fact;
+    while (fact != NULL && fact->seq != seq)
+        fact = fact->older;
+    return fact;
+}
+
+static struct mw_str body_of(const struct mw_fact *fact)
+{
+    return fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
+}
+
+/* Of its type, the event at hand; else what a task answered last; else what was said last: talk does not stand in an answer's place (P20). */
+static const struct mw_fact *fact_meant(const struct mw_trace *trace, const struct mw_place *place,
+                                        struct mw_str type)
+{
+    const struct mw_fact *event = place->event_fact != 0 ? fact_at(trace, place->event_fact) : NULL;
+    if (event != NULL && mw_str_eq(event->type, type))
+        return event;
+    const struct mw_fact *newest = mw_world_fact(trace, type, MW_STR_NONE, place->scope);
+    for (const struct mw_fact *fact = newest; fact != NULL; fact = fact->older)
+        if (fact->task != 0 && (fact->scope == 0 || fact->scope == place->scope) &&
+            mw_str_eq(fact->type, type))
+            return fact;
+    return newest;
 }
 
 /* {"TestResultsReady": {…}, …}: only the types that the expression names. */
@@ -127,11 +148,11 @@ static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *t
     for (uint32_t i = 0; mw_expr_roots(expr, i, &use); i++) {
         if (!mw_str_is(use.root, "facts"))
             continue;
-        const struct mw_fact *fact = mw_world_fact(trace, use.field, MW_STR_NONE, place->scope);
+        const struct mw_fact *fact = fact_meant(trace, place, use.field);
         if (fact == NULL)
             continue;
         mw_json_key(&json, use.field);
-        mw_json_raw(&json, fact->body.len > 0 ? fact->body : MW_STR("{}"));
+        mw_json_raw(&json, body_of(fact));
     }
     mw_json_object_end(&json);
     return mw_arena_text_keep(arena, &buf);

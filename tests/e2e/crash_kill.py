@@ -174,6 +174,7 @@ def orphans(worlds):
     process.kill()
     os.kill(host, signal.SIGKILL)
     until(lambda: not any(alive(pid) for pid in children), 6, f"all of {len(children)} children gone")
+    until(lambda: not alive(host), 30, "the killed host gone: a disk that is slow keeps it, and its lock, until its sync is done")
     os.unlink(os.path.join(world.folder, "agents", "sleeper.yaml"))
     os.unlink(os.path.join(world.folder, "agents", "sleeper.sh"))
     fresh = world.serve()
