@@ -351,19 +351,19 @@ static enum mw_rc request_text(struct mw_host *host, enum mw_request_kind kind,
 }
 
 /* Taken for absent, a number here would mean another build than the one that was said, or the same request done twice (P05). */
-static bool is_chosen_by(struct mw_str name)
+static const char *pointer_of_choice(struct mw_str name)
 {
-    static const char *const names[] = {"messageId", "actor",  "traceId", "parentTraceId",
-                                        "buildId",   "target", "mode",    "approvedConfig",
-                                        "journey",   "action", "priority"};
-    for (size_t i = 0; i < MW_COUNT(names); i++)
-        if (mw_str_is(name, names[i]))
-            return true;
-    return false;
+    static const char *const pointers[] = {"/messageId", "/actor",  "/traceId", "/parentTraceId",
+                                           "/buildId",   "/target", "/mode",    "/approvedConfig",
+                                           "/journey",   "/action", "/priority"};
+    for (size_t i = 0; i < MW_COUNT(pointers); i++)
+        if (mw_str_is(name, pointers[i] + 1))
+            return pointers[i];
+    return NULL;
 }
 
 /* A line of the journal is bounded (P14), and whatever a caller says beside its document stands in one. */
-static bool fits_in_lines(const struct mw_tape *tape, struct mw_err *err)
+static bool fits_in_lines(const struct mw_tape *tape, const char **ret_pointer, struct mw_err *err)
 {
     for (uint32_t key = mw_node_first(tape, 0); key != MW_NODE_NONE;
          key = mw_node_after(tape, 0, key)) {
@@ -372,8 +372,10 @@ static bool fits_in_lines(const struct mw_tape *tape, struct mw_err *err)
         size_t most = is_name ? NAME_BYTES_MAX : TEXT_BYTES_MAX;
         bool is_text = mw_node_type(tape, key + 1) == MW_NODE_STRING;
         size_t len = tape->nodes[key + 1].text.len;
-        if ((is_text && len == 0 && mw_str_is(name, "messageId")) ||
-            (!is_text && !mw_node_is_null(tape, key + 1) && is_chosen_by(name))) {
+        const char *pointer = pointer_of_choice(name);
+        if (pointer != NULL && ((is_text && len == 0 && mw_str_is(name, "messageId")) ||
+                                (!is_text && !mw_node_is_null(tape, key + 1)))) {
+            *ret_pointer = pointer;
             (void)MW_FAIL(err, MW_E_INPUT, "'%.*s' is a text of 1 to %zu bytes", MW_STR_ARG(name),
                           most);
             return false;
@@ -421,7 +423,7 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
 }
 
 static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind,
-                                 struct mw_str body, struct mw_err *err)
+                                 struct mw_str body, const char **ret_pointer, struct mw_err *err)
 {
     struct mw_arena arena;
     struct mw_tape tape;
@@ -434,7 +436,8 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         err->rc = MW_E_INPUT; /* too deep now is too deep later: it is not to be tried again */
     if (rc == MW_OK) {
         if (mw_node_type(&tape, 0) == MW_NODE_OBJECT)
-            made = fits_in_lines(&tape, err) ? make_of_tape(host, kind, &tape, err) : NULL;
+            made = fits_in_lines(&tape, ret_pointer, err) ? make_of_tape(host, kind, &tape, err)
+                                                          : NULL;
         else
             (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
     }
@@ -474,9 +477,10 @@ static void post_files(struct mw_host *host, struct mw_str body, const char *sha
     struct mw_err err = {0};
     if (refuse_closed(host, call))
         return;
-    struct mw_post *made = make_post(host, MW_REQ_ANSWER_ITEM, body, &err);
+    const char *pointer = "";
+    struct mw_post *made = make_post(host, MW_REQ_ANSWER_ITEM, body, &pointer, &err);
     if (made == NULL) {
-        refuse(call, &err, "");
+        refuse(call, &err, pointer);
         return;
     }
     /* The same answer may have been taken while the folder was looked at. */
@@ -527,9 +531,10 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
     }
     if (kind == MW_REQ_ANSWER_ITEM && take_files(host, body, call))
         return;
-    struct mw_post *made = make_post(host, kind, body, &err);
+    const char *pointer = "";
+    struct mw_post *made = make_post(host, kind, body, &pointer, &err);
     if (made == NULL) {
-        refuse(call, &err, "");
+        refuse(call, &err, pointer);
         return;
     }
     mw_host_post(host, made, on_answered, call);
