@@ -192,10 +192,16 @@ static enum mw_rc load(const struct mw_folder *archive, const char *dir, const c
                        bool *ret_there, struct mw_manifest *ret_manifest, struct mw_err *err)
 {
     struct mw_manifest manifest = {.count = 0};
+    *ret_there = false;
     enum mw_rc rc = read_manifest(archive, &manifest, err);
+    if (rc == MW_E_MISSING) {
+        rc = refuse_strange(archive, dir, err);
+        /* What is strange there may be the archive that another has begun meanwhile, its manifest first. */
+        if (rc != MW_E_DENIED || read_manifest(archive, &manifest, NULL) != MW_OK)
+            return rc;
+        rc = MW_OK;
+    }
     *ret_there = rc == MW_OK;
-    if (rc == MW_E_MISSING)
-        return refuse_strange(archive, dir, err);
     if (rc == MW_OK && strcmp(manifest.journal, journal_id) != 0) {
         rc =
             MW_FAIL(err, MW_E_DENIED, "'%s' is the archive of another journal (%s; this one is %s)",

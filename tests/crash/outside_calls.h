@@ -58,6 +58,9 @@ struct dirent *__wrap_readdir(DIR *folder)
     return strikes_outside() ? NULL : __real_readdir(folder);
 }
 
+/* What somebody else does just before a folder is listed, until it says that it was this one. NULL: nothing. */
+static bool (*before_listing)(int folder_fd) __attribute__((unused));
+
 /* Of a folder that is opened once more, to be listed: everything else is opened through the table. */
 int __real_openat(int folder_fd, const char *path, int flags, ...);
 int __wrap_openat(int folder_fd, const char *path, int flags, ...);
@@ -67,6 +70,8 @@ int __wrap_openat(int folder_fd, const char *path, int flags, ...)
     va_start(args, flags);
     mode_t mode = (flags & O_CREAT) != 0 ? va_arg(args, mode_t) : 0;
     va_end(args);
+    if (strcmp(path, ".") == 0 && before_listing != NULL && before_listing(folder_fd))
+        before_listing = NULL;
     if (strcmp(path, ".") == 0 && strikes_outside())
         return -1;
     return __real_openat(folder_fd, path, flags, mode);

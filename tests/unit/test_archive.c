@@ -414,6 +414,36 @@ static void v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed(void **
     assert_false(mw_exists(AT_FDCWD, left));
 }
 
+static char manifest_path[RIG_PATH], manifest_aside[RIG_PATH];
+
+static bool begin_manifest(int folder_fd)
+{
+    struct stat listed, archive;
+    assert_int_equal(fstat(folder_fd, &listed), 0);
+    assert_int_equal(stat(archive_dir, &archive), 0);
+    if (listed.st_ino != archive.st_ino)
+        return false;
+    assert_int_equal(rename(manifest_aside, manifest_path), 0);
+    return true;
+}
+
+/* Between two looks of this one: what stands in the folder then is the archive's, not a stranger's. */
+static void v39_an_archive_that_another_begins_meanwhile_is_no_strange_folder(void **state)
+{
+    struct mw_err err = {.text = ""};
+    (void)state;
+    begin_anew(FIRST, 3);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+    rig_path(archive_dir, "manifest.jsonl", manifest_path);
+    rig_path(base, "manifest", manifest_aside);
+    assert_int_equal(rename(manifest_path, manifest_aside), 0);
+    assert_int_equal(add(&quick, false, &err), MW_E_DENIED);
+    before_listing = begin_manifest;
+    if (add(&quick, false, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_null(before_listing);
+}
+
 static void p17_p23_an_archive_is_not_written_through_a_link(void **state)
 {
     static const char *const names[] = {"manifest.new", "segment.new", "lock"};
@@ -467,6 +497,7 @@ int main(void)
         cmocka_unit_test(v39_a_folder_that_holds_something_else_is_left_as_it_is),
         cmocka_unit_test(v39_an_archive_is_only_added_to_by_the_journal_that_goes_on_from_it),
         cmocka_unit_test(v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is),
+        cmocka_unit_test(v39_an_archive_that_another_begins_meanwhile_is_no_strange_folder),
         cmocka_unit_test(v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed),
         cmocka_unit_test(p17_p23_an_archive_is_not_written_through_a_link),
         cmocka_unit_test(v39_sealed_twice_is_sealed_once),
