@@ -153,42 +153,13 @@ static bool read_hex4(struct reader *reader, const char *at, uint32_t *ret_value
 {
     uint32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        char c = at + i < reader->end ? at[i] : ' ';
-        uint32_t digit;
-        if (c >= '0' && c <= '9')
-            digit = (uint32_t)(c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            digit = (uint32_t)((c | 0x20) - 'a' + 10);
-        else
+        int digit = mw_hex_value(at + i < reader->end ? at[i] : ' ');
+        if (digit < 0)
             return fail(reader, at + i, "expected four hexadecimal digits after \\u");
-        value = value << 4 | digit;
+        value = value << 4 | (uint32_t)digit;
     }
     *ret_value = value;
     return true;
-}
-
-static size_t put_utf8(char *to, uint32_t code)
-{
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        to[0] = (char)(0xc0 | code >> 6);
-        to[1] = (char)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        to[0] = (char)(0xe0 | code >> 12);
-        to[1] = (char)(0x80 | (code >> 6 & 0x3f));
-        to[2] = (char)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    to[0] = (char)(0xf0 | code >> 18);
-    to[1] = (char)(0x80 | (code >> 12 & 0x3f));
-    to[2] = (char)(0x80 | (code >> 6 & 0x3f));
-    to[3] = (char)(0x80 | (code & 0x3f));
-    return 4;
 }
 
 /* The \u escape at *at, with its second half when it is a surrogate pair. Advances *at behind it. */
@@ -248,7 +219,7 @@ static bool read_escape(struct reader *reader, const char **at, char **to)
         uint32_t code = 0;
         if (!read_unicode_escape(reader, at, &code))
             return false;
-        *to += put_utf8(*to, code);
+        *to += mw_utf8_put(*to, code);
         return true;
     }
     default:

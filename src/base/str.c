@@ -134,3 +134,19 @@ bool mw_utf8_valid(struct mw_str s, size_t *ret_bad_at)
     }
     return true;
 }
+
+size_t mw_utf8_put(char *to, uint32_t code)
+{
+    static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = length - 1; i > 0; i--, code >>= 6)
+        to[i] = (char)(0x80 | (code & 0x3f));
+    to[0] = (char)(lead[length] | code);
+    return length;
+}
+
+int mw_hex_value(char c)
+{
+    char lower = (char)(c | 0x20);
+    return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}

@@ -45,6 +45,10 @@ bool mw_str_to_u64(struct mw_str s, uint64_t *ret_value);
 /* FNV-1a, 64 bit: tables only, never a digest. */
 uint64_t mw_str_hash(struct mw_str s);
 /* True when s is well-formed UTF-8 without NUL. *ret_bad_at: offset of the first bad byte (may be NULL). */
+/* The bytes of one character, a code point of Unicode and no surrogate; to has room for four. How many they are. */
+size_t mw_utf8_put(char *to, uint32_t code);
+/* Of a hexadecimal digit, in either case; -1: it is none. */
+int mw_hex_value(char c);
 bool mw_utf8_valid(struct mw_str s, size_t *ret_bad_at);
 
 #endif

@@ -70,13 +70,6 @@ void mw_remember(struct mw_core *core, const struct mw_event *event)
     mw_table_put(&core->remembered_index, &core->world.mem, entry);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'                     ? c - '0'
-           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                    : -1;
-}
-
 /* RFC 9562: 48 bits of Unix milliseconds, then version 7. */
 bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us)
 {
@@ -86,7 +79,7 @@ bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us)
     for (size_t i = 0; i < 13; i++) {
         if (i == 8)
             continue;
-        int digit = hex_digit(message_id.ptr[i]);
+        int digit = mw_hex_value(message_id.ptr[i]);
         if (digit < 0)
             return false;
         millis = millis * 16 + digit;

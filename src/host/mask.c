@@ -100,27 +100,15 @@ void mw_mask_add(struct mw_mask *mask, struct mw_str name, struct mw_str value)
 
 static bool read_hex(struct mw_str text, size_t at, size_t count, uint32_t *ret_value)
 {
-    static const char digits[] = "0123456789abcdef";
     uint32_t value = 0;
     for (size_t i = at; i < at + count; i++) {
-        char c = i < text.len ? text.ptr[i] : ' ';
-        const char *digit = strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c);
-        if (digit == NULL || c == '\0')
+        int digit = mw_hex_value(i < text.len ? text.ptr[i] : ' ');
+        if (digit < 0)
             return false;
-        value = value << 4 | (uint32_t)(digit - digits);
+        value = value << 4 | (uint32_t)digit;
     }
     *ret_value = value;
     return true;
-}
-
-static size_t put_utf8(uint32_t code, char bytes[4])
-{
-    size_t count = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const uint8_t marks[] = {0, 0x00, 0xc0, 0xe0, 0xf0};
-    for (size_t i = count; i-- > 1; code >>= 6)
-        bytes[i] = (char)(0x80 | (code & 0x3f));
-    bytes[0] = (char)(marks[count] | code);
-    return count;
 }
 
 /* The escape of JSON that text begins with: how much of it that is, 0: none. */
@@ -142,7 +130,7 @@ static size_t read_escape(struct mw_str text, char bytes[4], size_t *ret_count)
         code = 0x10000 + ((code & 0x3ff) << 10) + (low & 0x3ff);
         took = 12;
     }
-    *ret_count = put_utf8(code, bytes);
+    *ret_count = mw_utf8_put(bytes, code);
     return took;
 }
 

@@ -31,14 +31,6 @@ static bool is_name_start(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static void skip_space(struct expr_lexer *lexer)
 {
     for (;;) {
@@ -58,9 +50,9 @@ static bool read_hex_number(struct expr_lexer *lexer, struct expr_token *token)
     uint64_t value = 0;
     int digit;
     lexer->at += 2;
-    if (hex_value(peek(lexer, 0)) < 0)
+    if (mw_hex_value(peek(lexer, 0)) < 0)
         return refuse_at(lexer, lexer->at, "expected a hexadecimal digit after 0x");
-    while ((digit = hex_value(peek(lexer, 0))) >= 0) {
+    while ((digit = mw_hex_value(peek(lexer, 0))) >= 0) {
         if (value >> 60 != 0)
             return expr_refuse(lexer, MW_E_INPUT, token->column, "an integer over 64 bits");
         value = value << 4 | (uint64_t)digit;
@@ -128,29 +120,13 @@ static bool read_number(struct expr_lexer *lexer, struct expr_token *token)
     return true;
 }
 
-static size_t put_utf8(char *to, uint32_t code)
-{
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    size_t length = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = length - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (code & 0x3f));
-        code >>= 6;
-    }
-    to[0] = (char)(lead[length] | code);
-    return length;
-}
-
 /* count hexadecimal or octal digits as one code point, put at *to. */
 static bool read_code(struct expr_lexer *lexer, int count, int base, char **to)
 {
     uint32_t code = 0;
     size_t from = lexer->at;
     for (int i = 0; i < count; i++) {
-        int digit = hex_value(peek(lexer, 0));
+        int digit = mw_hex_value(peek(lexer, 0));
         if (digit < 0 || digit >= base)
             return refuse_at(lexer, lexer->at,
                              base == 8 ? "expected three octal digits"
@@ -160,7 +136,7 @@ static bool read_code(struct expr_lexer *lexer, int count, int base, char **to)
     }
     if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
         return refuse_at(lexer, from, "no such character");
-    *to += put_utf8(*to, code);
+    *to += mw_utf8_put(*to, code);
     return true;
 }
 
