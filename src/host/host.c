@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -303,14 +302,6 @@ static enum mw_rc open_workspace(struct mw_host *host, const char *workspace, st
     return rc;
 }
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    MW_ASSERT(memory != MAP_FAILED);
-    return memory;
-}
-
 #define LEAVING_NS (5ll * 1000000000)
 
 /* Who listened may be dead while a child that it was just starting holds its socket and its lock a moment longer. */
@@ -338,10 +329,10 @@ static bool somebody_answers(struct mw_host *host)
 
 static enum mw_rc open_journal(struct mw_host *host, struct mw_err *err)
 {
-    struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
+    struct mw_core_config config = {.region = mw_heap_reserve(MW_REGION_BYTES),
                                     .region_bytes = MW_REGION_BYTES,
                                     .region_zeroed = true,
-                                    .arena = reserve(MW_STEP_ARENA_BYTES),
+                                    .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                     .arena_bytes = MW_STEP_ARENA_BYTES,
                                     .catalogue = mw_pins_catalogue,
                                     .document = mw_pins_document,

@@ -34,20 +34,12 @@ static const struct mw_tape *no_document(void *self, struct mw_str sha256)
     return NULL;
 }
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    MW_ASSERT(memory != MAP_FAILED);
-    return memory;
-}
-
 void mw_offline_core_open(struct mw_core *core)
 {
-    struct mw_core_config config = {.region = reserve(MW_REGION_BYTES),
+    struct mw_core_config config = {.region = mw_heap_reserve(MW_REGION_BYTES),
                                     .region_bytes = MW_REGION_BYTES,
                                     .region_zeroed = true,
-                                    .arena = reserve(MW_STEP_ARENA_BYTES),
+                                    .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                     .arena_bytes = MW_STEP_ARENA_BYTES,
                                     .catalogue = no_catalogue,
                                     .document = no_document};

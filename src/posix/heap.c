@@ -79,11 +79,16 @@ void mw_heap_buf_free(struct mw_buf *buf)
     *buf = mw_heap_buf();
 }
 
-void mw_heap_arena(struct mw_arena *arena, size_t size_bytes)
+void *mw_heap_reserve(size_t size_bytes)
 {
     void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    mw_arena_init(arena, or_die(memory != MAP_FAILED ? memory : NULL), size_bytes);
+    return or_die(memory != MAP_FAILED ? memory : NULL);
+}
+
+void mw_heap_arena(struct mw_arena *arena, size_t size_bytes)
+{
+    mw_arena_init(arena, mw_heap_reserve(size_bytes), size_bytes);
 }
 
 void mw_heap_arena_free(struct mw_arena *arena)

@@ -14,6 +14,8 @@ char *mw_heap_copy(struct mw_str s);                           /* terminated, ow
 char *mw_heap_format(const char *format, ...) MW_PRINTF(1, 2); /* owned by the caller */
 struct mw_buf mw_heap_buf(void); /* empty, grows by doubling; free with mw_heap_buf_free */
 void mw_heap_buf_free(struct mw_buf *buf);
+/* Address space of zeros that costs nothing until it is touched; for the life of the process, or munmap it. */
+void *mw_heap_reserve(size_t size_bytes);
 void mw_heap_arena(
     struct mw_arena *arena,
     size_t size_bytes); /* one block (lazily backed); mw_heap_arena_free gives it back */

@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -151,22 +150,14 @@ static void on_answer(void *user, const struct mw_host_answer *answer)
     answers[answer_count++] = *(uint32_t *)user;
 }
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_true(memory != MAP_FAILED);
-    return memory;
-}
-
 /* While the frame that fills is long enough, requests wait; when there is place, all of them are decided, in order, and counted no more. */
 static void p09_what_waited_is_decided_in_order_and_counted_no_more(void **state)
 {
     static uint32_t numbers[WAITING];
-    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+    const struct mw_core_config config = {.region = mw_heap_reserve((size_t)1 << 30),
                                           .region_bytes = (size_t)1 << 30,
                                           .region_zeroed = true,
-                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                           .arena_bytes = MW_STEP_ARENA_BYTES};
     (void)state;
     begin();
@@ -248,10 +239,10 @@ static void p10_a_record_that_took_the_reserve_makes_the_disk_full(void **state)
     static const struct mw_journal_ops disk = {
         .name = "full", .append = append, .stats = stats, .reserve_restore = hold};
     static struct mw_host one;
-    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+    const struct mw_core_config config = {.region = mw_heap_reserve((size_t)1 << 30),
                                           .region_bytes = (size_t)1 << 30,
                                           .region_zeroed = true,
-                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                           .arena_bytes = MW_STEP_ARENA_BYTES};
     struct mw_err err = {0};
     (void)state;

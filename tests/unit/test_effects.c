@@ -7,7 +7,6 @@
 #include "own_folder.h"
 #include "stage/promote.h"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 static struct mw_host host;
@@ -49,20 +48,12 @@ void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq i
 
 /* ---- a workspace ---- */
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_true(memory != MAP_FAILED);
-    return memory;
-}
-
 static int setup(void **state)
 {
-    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+    const struct mw_core_config config = {.region = mw_heap_reserve((size_t)1 << 30),
                                           .region_bytes = (size_t)1 << 30,
                                           .region_zeroed = true,
-                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                           .arena_bytes = MW_STEP_ARENA_BYTES,
                                           .host = &host};
     (void)enter_own_folder(state);

@@ -6,7 +6,6 @@
 #include "host/mask.h"
 #include "own_folder.h"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define DOCUMENT_BYTES ((size_t)200 << 10)
@@ -14,20 +13,12 @@
 
 static struct mw_host host;
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_true(memory != MAP_FAILED);
-    return memory;
-}
-
 static int setup(void **state)
 {
-    const struct mw_core_config config = {.region = reserve((size_t)1 << 30),
+    const struct mw_core_config config = {.region = mw_heap_reserve((size_t)1 << 30),
                                           .region_bytes = (size_t)1 << 30,
                                           .region_zeroed = true,
-                                          .arena = reserve(MW_STEP_ARENA_BYTES),
+                                          .arena = mw_heap_reserve(MW_STEP_ARENA_BYTES),
                                           .arena_bytes = MW_STEP_ARENA_BYTES,
                                           .catalogue = mw_pins_catalogue,
                                           .document = mw_pins_document,

@@ -21,20 +21,12 @@
 #define ARENA_BYTES ((size_t)64 << 20)
 #define DAY_US (24ll * 3600 * 1000000)
 
-static void *reserve(size_t size_bytes)
-{
-    void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    assert_true(memory != MAP_FAILED);
-    return memory;
-}
-
 static void begin(struct mw_core *core)
 {
-    struct mw_core_config config = {.region = reserve(REGION_BYTES),
+    struct mw_core_config config = {.region = mw_heap_reserve(REGION_BYTES),
                                     .region_bytes = REGION_BYTES,
                                     .region_zeroed = true,
-                                    .arena = reserve(ARENA_BYTES),
+                                    .arena = mw_heap_reserve(ARENA_BYTES),
                                     .arena_bytes = ARENA_BYTES};
     mw_core_init(core, &config);
 }
