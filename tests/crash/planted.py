@@ -115,6 +115,7 @@ DETECTORS = [
     unit("test_exec", 4, "src/agent/exec", "src/agent/proc"),
     unit("test_sandbox", 4, "src/agent"),
     unit("test_core", 9, "src/core", "src/work", "src/loop"),
+    unit("test_core_records", 6, "src/core", "src/work", "src/defs"),
     unit("test_promote", 1, "src/stage"),
     unit("test_stage_tree", 1, "src/stage"),
     unit("test_stage_bundle", 1, "src/stage"),

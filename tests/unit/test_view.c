@@ -3,87 +3,7 @@
  * only what they need.
  */
 #include "view/internal.h"
-#include "view_scenes.h"
-
-struct answer {
-    struct mw_arena arena;
-    struct mw_buf text;
-    struct mw_tape tape;
-    struct mw_err err;
-    enum mw_rc rc;
-};
-
-static struct answer ask(const struct story *story, const char *question)
-{
-    struct answer answer = {.text = mw_heap_buf()};
-    mw_heap_arena(&answer.arena, 64u << 20);
-    answer.rc = story_ask(story, question, &answer.text, &answer.err);
-    if (answer.rc == MW_OK)
-        assert_int_equal(
-            mw_json_parse(&answer.arena, mw_buf_str(&answer.text), &answer.tape, &answer.err),
-            MW_OK);
-    else
-        assert_int_equal(answer.text.len, 0); /* untouched on failure */
-    return answer;
-}
-
-static void done(struct answer *answer)
-{
-    mw_heap_buf_free(&answer->text);
-    mw_heap_arena_free(&answer->arena);
-}
-
-static uint32_t at(const struct answer *answer, const char *pointer)
-{
-    if (answer->rc != MW_OK)
-        fail_msg("%s", answer->err.text);
-    return mw_node_pointer(&answer->tape, 0, mw_str_of(pointer));
-}
-
-static void assert_text(const struct answer *answer, const char *pointer, const char *wanted)
-{
-    struct mw_str got = mw_node_str(&answer->tape, at(answer, pointer));
-    if (!mw_str_is(got, wanted))
-        fail_msg("%s is '%.*s', not '%s', in %.*s", pointer, MW_STR_ARG(got), wanted,
-                 MW_STR_ARG(mw_buf_str(&answer->text)));
-}
-
-static void assert_number(const struct answer *answer, const char *pointer, int64_t wanted)
-{
-    assert_int_equal(mw_node_int(&answer->tape, at(answer, pointer), -1), wanted);
-}
-
-static void assert_count(const struct answer *answer, const char *pointer, uint32_t wanted)
-{
-    assert_int_equal(mw_node_count(&answer->tape, at(answer, pointer)), wanted);
-}
-
-static void assert_refused(const struct story *story, const char *question, enum mw_rc rc,
-                           const char *words)
-{
-    struct answer answer = ask(story, question);
-    assert_int_equal(answer.rc, rc);
-    if (strstr(answer.err.text, words) == NULL)
-        fail_msg("%s says '%s', without '%s'", question, answer.err.text, words);
-    done(&answer);
-}
-
-static struct story everything;
-
-static int open_everything(void **state)
-{
-    (void)state;
-    story_open(&everything);
-    story_everything(&everything);
-    return 0;
-}
-
-static int close_everything(void **state)
-{
-    (void)state;
-    story_close(&everything);
-    return 0;
-}
+#include "view_answers.h"
 
 /* ---- ids ---- */
 
@@ -599,107 +519,6 @@ static void why_of_a_whole_service_points_at_the_service(void **state)
     done(&answer);
 }
 
-/* ---- documents, events ---- */
-
-static void documents_are_given_whole(void **state)
-{
-    (void)state;
-    struct answer answer = ask(&everything, "document trace=v1 name=intent");
-    assert_text(&answer, "/prompt", "notes");
-    assert_text(&answer, "/source", "cli"); /* of the body, not of the record */
-    done(&answer);
-    answer = ask(&everything, "document trace=v1 name=design");
-    assert_text(&answer, "/services/0/serviceName", "NoteService");
-    done(&answer);
-}
-
-static void every_attempt_begins_once_and_ends_once(void **state)
-{
-    (void)state;
-    struct answer began = ask(&everything, "events type=AgentActionStarted");
-    struct answer ended = ask(&everything, "events type=AgentActionCompleted");
-    struct answer routed = ask(&everything, "events type=TaskRouted");
-    struct answer asked = ask(&everything, "events type=RouteTaskToAgent");
-    uint32_t attempts = mw_node_count(&asked.tape, at(&asked, "/events"));
-    assert_true(attempts > 20);
-    assert_count(&began, "/events", attempts);
-    assert_count(&routed, "/events", attempts);
-    assert_count(&ended, "/events", attempts - 1); /* the question waits */
-    assert_text(&routed, "/events/0/payload/toAgent", "vision-architect");
-    struct mw_str one = mw_node_str(&routed.tape, at(&routed, "/events/0/messageId"));
-    struct mw_str other = mw_node_str(&began.tape, at(&began, "/events/0/messageId"));
-    assert_false(mw_str_eq(one, other));
-    done(&began);
-    done(&ended);
-    done(&routed);
-    done(&asked);
-}
-
-/* A completed task is told by its result, under both names and one id (TG-10: what follows names it as its cause); what 0.1.0 wrote as two
- * records is shown as what is written as one. */
-static void a_result_is_its_tasks_end(void **state)
-{
-    static struct story stories[2];
-    struct answer shown[2];
-    (void)state;
-    for (uint32_t i = 0; i < 2; i++) {
-        struct story *story = &stories[i];
-        struct story_task task = {
-            .skill = "GenerateAppConfig", .agent = "config-writer", .subject = "App"};
-        char question[64];
-        story_open(story);
-        story->ends_with_result = i == 1;
-        story_begin(story);
-        story_intent(story, "notes", NULL);
-        mw_seq item = story_dispatch(story, &task);
-        mw_seq result =
-            story_result(story, item, &task, &(struct story_result){.type = "AppConfigured"});
-        struct answer ended = ask(story, "events type=TaskCompleted");
-        assert_count(&ended, "/events", 1);
-        assert_text(&ended, "/events/0/outcome", "completed");
-        assert_text(&ended, "/events/0/messageId",
-                    story_id(story, "m", result + (i == 0 ? 1 : 0)).ptr);
-        done(&ended);
-        (void)snprintf(question, sizeof question, "show id=%s", story_id(story, "t", item).ptr);
-        shown[i] = ask(story, question);
-    }
-    for (uint32_t i = 0; i < 2; i++) {
-        uint32_t took = at(&shown[i], "/task/attempts/0/duration_ms");
-        assert_text(&shown[i], "/task/state", "completed");
-        assert_text(&shown[i], "/task/attempts/0/outcome", "completed");
-        assert_text(&shown[i], "/task/attempts/0/type", "AppConfigured");
-        assert_true(mw_node_int(&shown[i].tape, took, 0) > 40);
-        done(&shown[i]);
-        story_close(&stories[i]);
-    }
-}
-
-/* Page by page, whatever the size of a page, the stream is the same: nothing twice, nothing lost. */
-static void pages_of_events_join_without_a_seam(void **state)
-{
-    (void)state;
-    struct answer whole = ask(&everything, "events trace=v2 limit=100000");
-    uint32_t count = mw_node_count(&whole.tape, at(&whole, "/events"));
-    assert_false(mw_node_bool(&whole.tape, at(&whole, "/more"), true));
-    for (unsigned limit = 1; limit <= 7; limit++) {
-        uint32_t seen = 0;
-        int64_t after = 0;
-        bool more = true;
-        while (more) {
-            char question[96];
-            (void)snprintf(question, sizeof(question), "events trace=v2 limit=%u after=%ld", limit,
-                           (long)after);
-            struct answer page = ask(&everything, question);
-            seen += mw_node_count(&page.tape, at(&page, "/events"));
-            after = mw_node_int(&page.tape, at(&page, "/last"), 0);
-            more = mw_node_bool(&page.tape, at(&page, "/more"), false);
-            done(&page);
-        }
-        assert_int_equal(seen, count);
-    }
-    done(&whole);
-}
-
 /* ---- lineage, size ---- */
 
 static void a_child_trace_is_seen_from_its_parent(void **state)
@@ -798,13 +617,9 @@ int main(void)
         cmocka_unit_test(a_group_in_the_middle_is_open),
         cmocka_unit_test(why_knows_a_file_by_its_place_in_app_and_in_the_bundle),
         cmocka_unit_test(why_of_a_whole_service_points_at_the_service),
-        cmocka_unit_test(documents_are_given_whole),
-        cmocka_unit_test(every_attempt_begins_once_and_ends_once),
-        cmocka_unit_test(pages_of_events_join_without_a_seam),
         cmocka_unit_test(a_child_trace_is_seen_from_its_parent),
         cmocka_unit_test(the_first_failure_is_the_cause),
         cmocka_unit_test(a_later_file_stands_for_an_earlier_one),
-        cmocka_unit_test(a_result_is_its_tasks_end),
         cmocka_unit_test(a_table_finds_what_is_in_it_and_nothing_else),
         cmocka_unit_test(too_little_memory_is_a_limit_and_no_crash),
         cmocka_unit_test(a_status_does_not_grow_with_the_work_done),
