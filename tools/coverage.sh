@@ -3,7 +3,8 @@
 # and crash tests.
 #
 # build/coverage/report.txt: one line a file, then every branch and condition that nothing reached; build/coverage/html: the sources with
-# counts. What cannot be reached stands with its reason in tests/coverage_exceptions.txt; a line there for what is reached is an error, and so is what was not reached and is not named.
+# counts. What cannot be reached stands with its reason in tests/coverage_exceptions.txt; a line there for what is reached is an error, and
+# so is what was not reached and is not named.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"

@@ -19,7 +19,10 @@ enum mw_leftover {
     MW_LEFTOVER_ENDED, /* was running; now nothing is left */
 };
 
-/* Whole or not at all when the file is empty or new. path is work/{task}/pid. Not synced: after a power cut nothing of it runs, and an empty file says so. */
+/*
+ * Whole or not at all when the file is empty or new. path is work/{task}/pid. Not synced: after a power cut nothing of it runs, and an empty
+ * file says so.
+ */
 MW_MUST enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child,
                                      struct mw_err *err);
 /* Nothing of it runs any more: the file is emptied. It stays with its folder; on some file systems removing a file makes the next ones dear. */

@@ -362,8 +362,9 @@ static const char *pointer_of_choice(struct mw_str name)
     return NULL;
 }
 
-/* A line of the journal is bounded (P14), and whatever a caller says beside its document stands in one. */
-static bool fits_in_lines(const struct mw_tape *tape, const char **ret_pointer, struct mw_err *err)
+/* A line of the journal is bounded (P14), and whatever a caller says beside its document stands in one; what chooses is a text. */
+static bool has_sound_members(const struct mw_tape *tape, const char **ret_pointer,
+                              struct mw_err *err)
 {
     for (uint32_t key = mw_node_first(tape, 0); key != MW_NODE_NONE;
          key = mw_node_after(tape, 0, key)) {
@@ -436,8 +437,8 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
         err->rc = MW_E_INPUT; /* too deep now is too deep later: it is not to be tried again */
     if (rc == MW_OK) {
         if (mw_node_type(&tape, 0) == MW_NODE_OBJECT)
-            made = fits_in_lines(&tape, ret_pointer, err) ? make_of_tape(host, kind, &tape, err)
-                                                          : NULL;
+            made = has_sound_members(&tape, ret_pointer, err) ? make_of_tape(host, kind, &tape, err)
+                                                              : NULL;
         else
             (void)MW_FAIL(err, MW_E_INPUT, "a request's body is one JSON object");
     }

@@ -59,8 +59,8 @@ enum mw_rc mw_attempt_folder_make(struct mw_run_attempt *attempt)
 
 /* ---- left ---- */
 
-/* The names in it, at most so many; false: it cannot be listed, or there are more. */
-static bool has_names(const char *folder, const char *const *names, size_t count)
+/* Nothing but what has one of these names. False also when it cannot be listed. */
+static bool holds_only(const char *folder, const char *const *names, size_t count)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
@@ -109,7 +109,7 @@ static bool is_like_new(const struct mw_run_attempt *attempt, const char *files)
     return lstat(files, &info) == 0 && S_ISDIR(info.st_mode) && (info.st_mode & 07700) == 0700 &&
            is_own_file(attempt, "pid", true) && is_own_file(attempt, "stderr.log", true) &&
            is_own_file(attempt, "task.json", false) &&
-           has_names(attempt->folder, names, MW_COUNT(names)) && !has_attributes(files);
+           holds_only(attempt->folder, names, MW_COUNT(names)) && !has_attributes(files);
 }
 
 /* What an attempt left that went well is in the blobs; the folder of one that did not, or that says so itself, stays to be looked at. */
@@ -124,7 +124,7 @@ void mw_attempt_folder_tidy(struct mw_run_attempt *attempt)
         (wants_change && attempt->changed_count == 0) ||
         (payload.len > 0 && memmem(payload.ptr, payload.len, said, sizeof(said) - 1) != NULL))
         return;
-    if (mw_attempt_is_words(attempt) && has_names(files, NULL, 0)) {
+    if (mw_attempt_is_words(attempt) && holds_only(files, NULL, 0)) {
         attempt->folder_is_like_new = is_like_new(attempt, files);
         return; /* one folder less to make and to remove is worth an empty one until `clean` */
     }

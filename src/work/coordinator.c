@@ -122,6 +122,13 @@ void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *w
 
 /* ---- asking ---- */
 
+/* Asked for, and by its condition not wanted. */
+static bool was_skipped(const struct mw_coordinator *coordinator, uint32_t ask_index)
+{
+    return (coordinator->fired & (1u << ask_index)) != 0 &&
+           mw_coordinator_made(coordinator, ask_index) == 0;
+}
+
 /* What a task of this state was asked, it says itself: a message of the same name is talk (P20). */
 static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_state_def *state,
                     const struct mw_fact *fact)
@@ -130,9 +137,9 @@ static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_st
         return false;
     for (uint32_t i = 0; i < state->ask_count; i++) {
         const struct mw_task_def *task = state->asks[i].task;
-        bool skipped =
-            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
-        for (uint32_t n = 0; task != NULL && !skipped && n < task->expects_count; n++)
+        if (task == NULL || was_skipped(coordinator, i))
+            continue;
+        for (uint32_t n = 0; n < task->expects_count; n++)
             if (mw_str_eq(task->expects[n], fact->type))
                 return true;
     }
@@ -193,9 +200,8 @@ static bool group_completed(const struct mw_world *world, const struct mw_coordi
         if (state->asks[i].group == NULL || !mw_str_eq(state->asks[i].group->id, group_id))
             continue;
         const struct mw_item *item = mw_world_item(world, mw_coordinator_made(coordinator, i));
-        bool skipped =
-            (coordinator->fired & (1u << i)) != 0 && mw_coordinator_made(coordinator, i) == 0;
-        return skipped || (item != NULL && item->outcome == MW_OUTCOME_COMPLETED);
+        return was_skipped(coordinator, i) ||
+               (item != NULL && item->outcome == MW_OUTCOME_COMPLETED);
     }
     return false;
 }
