@@ -196,6 +196,23 @@ static struct mw_route_candidate candidate_of(const struct mw_agent *agent, stru
     return candidate;
 }
 
+static bool is_busy(const struct mw_work *work, const struct mw_agent *agent)
+{
+    return agent->running >= agent->def.capacity ||
+           (agent->def.kind != MW_AGENT_HUMAN && work->running >= work->running_max);
+}
+
+bool mw_agents_are_free(const struct mw_work *work, struct mw_str skill)
+{
+    for (uint32_t i = 0; i < work->agent_count; i++) {
+        const struct mw_agent *agent = &work->agents[i];
+        if (!agent->removed && agent->healthy && !is_busy(work, agent) &&
+            mw_agent_has_skill(&agent->def, skill))
+            return true;
+    }
+    return false;
+}
+
 static void tell_candidate(struct mw_json *json, const struct mw_route_candidate *candidate,
                            bool excluded)
 {
@@ -250,8 +267,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
         left.healthy++;
         choice.exists = true;
         in_domain = in_domain || candidate.domain != MW_DOMAIN_NONE;
-        bool busy = candidate.running >= candidate.capacity ||
-                    (!is_person && work->running >= work->running_max);
+        bool busy = is_busy(work, agent);
         left.free += busy ? 0 : 1;
         if (busy || (choice.agent != MW_AGENT_NONE && !mw_route_better(&candidate, &best)))
             continue;

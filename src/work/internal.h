@@ -43,6 +43,8 @@ void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct 
 struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *arena,
                                   struct mw_str skill, struct mw_str domain,
                                   const struct mw_task *task, bool person_only);
+/* Whether somebody with the skill, of whatever domain, has room for one task more. */
+bool mw_agents_are_free(const struct mw_work *work, struct mw_str skill);
 uint32_t mw_agents_index(const struct mw_work *work, struct mw_str id); /* MW_AGENT_NONE */
 /* task.c */
 void mw_task_decide(const struct mw_world *world, const struct mw_work *work,

@@ -7,7 +7,9 @@
  * empty name, because only a decide (which has the definition) can say what their next member is.
  */
 
+/* How many of a skill are asked in vain before a walk ends: while nobody who has the skill is free; and while somebody is, but not for these. */
 #define TRIED_MAX 16u
+#define TRIED_MAX_OF_FREE 4096u
 #define TRIED_SKILLS_MAX 16u
 
 static mw_seq *next_of(struct mw_item *item)
@@ -165,22 +167,29 @@ bool mw_work_wants_dispatch(const struct mw_work *work)
     return work->dirty;
 }
 
-/* Skills that could not be started in this walk, and how often. */
+/* When some of a skill cannot start, the rest hardly can, unless an agent is free: they differ in domain and in whom they tried. */
+static uint32_t tries_max(const struct mw_work *work, struct mw_str skill)
+{
+    return mw_agents_are_free(work, skill) ? TRIED_MAX_OF_FREE : TRIED_MAX;
+}
+
+/* Skills that could not be started in this walk, and how often they may still be tried. */
 struct tried {
     struct mw_str skills[TRIED_SKILLS_MAX];
-    uint32_t counts[TRIED_SKILLS_MAX];
+    uint32_t left[TRIED_SKILLS_MAX];
     uint32_t count;
 };
 
-static uint32_t *tries_of(struct tried *tried, struct mw_str skill)
+static uint32_t *tries_left(const struct mw_work *work, struct tried *tried, struct mw_str skill)
 {
     for (uint32_t i = 0; i < tried->count; i++)
         if (mw_str_eq(tried->skills[i], skill))
-            return &tried->counts[i];
+            return &tried->left[i];
     if (tried->count == TRIED_SKILLS_MAX)
         return NULL;
     tried->skills[tried->count] = skill;
-    return &tried->counts[tried->count++];
+    tried->left[tried->count] = tries_max(work, skill);
+    return &tried->left[tried->count++];
 }
 
 /* Ten thousand groups that wait for one skill: when some of them cannot go on, the rest hardly can. Those of other skills are asked. */
@@ -192,13 +201,13 @@ static bool start_group(const struct mw_world *world, const struct mw_work *work
     bool has_next = mw_group_next_skill(world, group, &skill);
     if (!has_next && out->blocked_count < MW_OUT_BLOCKED_MAX)
         out->blocked[out->blocked_count++] = group->item.id;
-    uint32_t *tries = skill.len > 0 ? tries_of(tried, skill) : NULL;
-    if (!has_next || (tries != NULL && *tries >= TRIED_MAX))
+    uint32_t *left = skill.len > 0 ? tries_left(work, tried, skill) : NULL;
+    if (!has_next || (left != NULL && *left == 0))
         return false;
     if (mw_group_start_next(world, work, group, request, out))
         return true;
-    if (tries != NULL)
-        ++*tries;
+    if (left != NULL)
+        --*left;
     return false;
 }
 
@@ -212,7 +221,6 @@ static bool start_groups(const struct mw_world *world, const struct mw_work *wor
 {
     struct tried tried;
     tried.count = 0;
-    memset(tried.counts, 0, sizeof(tried.counts));
     for (const struct mw_group *group = work->startable[priority]; group != NULL;
          group = group->startable_next)
         if (!is_held(mw_world_trace_of(world, &group->item)) &&
@@ -221,20 +229,19 @@ static bool start_groups(const struct mw_world *world, const struct mw_work *wor
     return false;
 }
 
-/* All tasks of a queue want the same skill: when some cannot start, the rest hardly can. They differ in domain and in whom they tried. */
 static bool start_tasks(const struct mw_world *world, const struct mw_work *work,
                         const struct mw_skill_queue *queue, unsigned priority,
                         const struct mw_request *request, struct mw_out *out)
 {
-    uint32_t tried = 0;
-    for (mw_seq at = queue->head[priority]; at != 0 && tried < TRIED_MAX;) {
+    uint32_t left = queue->head[priority] != 0 ? tries_max(work, queue->skill) : 0;
+    for (mw_seq at = queue->head[priority]; at != 0 && left > 0;) {
         const struct mw_task *task = (const struct mw_task *)mw_world_item(world, at);
         MW_ASSERT(task != NULL);
         at = task->ready_next;
         if (is_held(mw_world_trace_of(world, &task->item)))
             continue;
         struct mw_order order = mw_task_order(world, task, request);
-        tried++;
+        left--;
         if (order.def != NULL && mw_task_start(world, work, &order, false, out))
             return true;
     }

@@ -121,6 +121,7 @@ static struct mw_str eval_or(const struct mw_world *world, const struct mw_order
 bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
                    const struct mw_order *order, bool wait, struct mw_out *out)
 {
+    size_t mark = out->arena->used_bytes;
     if (order->task == NULL && reuse_fact(world, order, out))
         return true;
     struct mw_str domain = eval_or(world, order, order->def->domain, MW_STR("*"), out);
@@ -130,8 +131,10 @@ bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
         dispatch(world, work, order, &choice, out);
         return true;
     }
-    if (choice.exists && !wait)
+    if (choice.exists && !wait) {
+        out->arena->used_bytes = mark; /* thousands may be asked in one walk */
         return false;
+    }
     queue_or_give_up(world, order, &choice, out);
     return true;
 }
