@@ -8,6 +8,7 @@
 #define ARENA_BYTES ((size_t)256 << 20)
 #define LEASED_BYTES_MAX                                                                           \
     ((size_t)4 << 20) /* of one answer, and what the last task is longer; as for a request */
+#define TAKES_NO_WORK "the agent takes no work over the socket any more"
 
 static void on_timer(uv_timer_t *timer);
 
@@ -37,6 +38,7 @@ struct mw_worker_agent *mw_worker_agent_of(struct mw_host *host, struct mw_str i
     if (agent == NULL) {
         agent = mw_heap_alloc(sizeof(*agent));
         agent->id = mw_heap_copy(id);
+        agent->index = (uint32_t)(known - host->core.work.agents);
         agent->offers_end = &agent->offers;
         agent->waiting_end = &agent->waiting;
         agent->heard_ms = uv_now(&host->loop);
@@ -44,6 +46,7 @@ struct mw_worker_agent *mw_worker_agent_of(struct mw_host *host, struct mw_str i
         workers->agents = agent;
     }
     agent->lease_ms = known->def.lease_ms;
+    agent->dismissed = false;
     return agent;
 }
 
@@ -130,8 +133,7 @@ void mw_worker_begin(struct mw_host *host, struct mw_host_ask *ask)
     struct mw_worker_agent *agent =
         mw_worker_agent_of(host, host->core.work.agents[task->agent - 1].id);
     if (agent == NULL) { /* it was removed, or is registered as another kind now */
-        fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false,
-             "the agent takes no work over the socket any more", NULL);
+        fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false, TAKES_NO_WORK, NULL);
         return;
     }
     if (catalogue != NULL && catalogue->tasks[task->def]->writes_files) {
@@ -261,6 +263,26 @@ static void expire_all(struct mw_host *host, struct mw_worker *worker, const mw_
     }
 }
 
+/* Nobody can ask for what was offered to it, nor answer what is held of it: core hears so at once, not when their time is up. */
+static void dismiss(struct mw_host *host, struct mw_worker_agent *agent)
+{
+    const struct mw_agent *known = &host->core.work.agents[agent->index];
+    if (agent->dismissed || (!known->removed && known->def.kind == MW_AGENT_WORKER))
+        return;
+    agent->dismissed = true;
+    struct mw_host_ask *ask = host->asks.oldest;
+    while (ask != NULL) {
+        struct mw_host_ask *newer = ask->newer;
+        struct mw_offer *offer = ask->offer;
+        if (offer != NULL && offer->agent == agent && !offer->expired) {
+            offer->expired = true;
+            fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false, TAKES_NO_WORK,
+                 offer->holder != NULL ? offer->holder->name : NULL);
+        }
+        ask = newer;
+    }
+}
+
 void mw_worker_holds_only(struct mw_host *host, struct mw_worker *worker, const mw_seq *fences,
                           uint32_t count)
 {
@@ -310,7 +332,8 @@ void mw_workers_serve(struct mw_host *host)
     if (workers == NULL || workers->serving)
         return;
     workers->serving = true;
-    for (struct mw_worker_agent *agent = workers->agents; agent != NULL; agent = agent->next)
+    for (struct mw_worker_agent *agent = workers->agents; agent != NULL; agent = agent->next) {
+        dismiss(host, agent);
         while (agent->offer_count > 0 && agent->waiting != NULL) {
             uint32_t takers = agent->waiting_count;
             struct mw_worker_call *call = take_waiting(agent);
@@ -318,6 +341,7 @@ void mw_workers_serve(struct mw_host *host)
             bool left = mw_api_call_is_gone(call->call);
             mw_worker_call_answer(call, left ? 0 : share_of(agent, call, takers));
         }
+    }
     workers->serving = false;
 }
 

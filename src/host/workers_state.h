@@ -50,6 +50,9 @@ struct mw_worker {
 struct mw_worker_agent {
     struct mw_worker_agent *next;
     char *id;
+    uint32_t index; /* in the registry, where it stays when it is removed */
+    bool
+        dismissed; /* no agent of that kind any more, and who held or awaits its tasks has been told */
     uint32_t lease_ms;
     struct mw_offer *offers, **offers_end; /* oldest first */
     uint32_t offer_count;                  /* that a worker could take */

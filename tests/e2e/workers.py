@@ -314,6 +314,18 @@ def cancelled(w):
     equal(told[0]["status"], "refused", str(told))
 
 
+@case("AG-16", "the tasks of an agent that is removed are over at once, held by a worker or waiting for one, not when their time is up")
+def removed(w):
+    one = Worker(w, "one")
+    held, offered = flow(w), flow(w)
+    one.take()
+    w.post("RemoveAgent", {"agentId": "echo"})
+    for trace in (held, offered):
+        w.until(ended(trace), timeout=60)
+        failed_with = [r["errorClass"] for r in w.records(trace) if r["type"] == "TaskFailed"]
+        equal(failed_with, ["unsupported"], "failures")
+
+
 @case("P21", "what a worker may not say is refused whole, with its place, and nothing of it is done")
 def hostile(w):
     one = Worker(w, "one")
@@ -493,8 +505,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, hostile, over_lines,
-                large, document, heavy)
+        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
+                over_lines, large, document, heavy)
         for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, health))):
             used = factory(folder, lease)
             for row in rows:
