@@ -56,6 +56,7 @@ struct mw_run_attempt {
     char files_sha256[MW_SHA256_HEX], payload_sha256[MW_SHA256_HEX];
     uint32_t changed_count;
     struct mw_buf violations; /* JSON array */
+    uint32_t violations_left_out;
     bool wants_document;
 };
 

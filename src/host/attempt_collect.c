@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define PAYLOAD_KEPT_BYTES 1024u
+#define VIOLATIONS_BYTES_MAX 3072u /* core keeps evidence of 8 KiB at most, or none */
 
 /* The manifest of what it added or changed; what it removed or had no right to touch is a violation. */
 static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *after)
@@ -17,7 +18,8 @@ static enum mw_rc compare(struct mw_run_attempt *attempt, const struct mw_tree *
     mw_tree_compare(&attempt->base, after, &diff);
     mw_tree_violations(&diff, attempt->owns, attempt->owns_count, &forbidden);
     if (forbidden.count > 0)
-        mw_tree_diff_json(&forbidden, &attempt->violations);
+        attempt->violations_left_out =
+            mw_tree_diff_json(&forbidden, VIOLATIONS_BYTES_MAX, &attempt->violations);
     for (uint32_t i = 0; i < diff.count; i++)
         if (diff.changes[i].after != NULL)
             mw_tree_add(&changed, diff.changes[i].after);

@@ -29,6 +29,17 @@ static void mask_text(const struct mw_run_attempt *attempt, struct mw_buf *text)
     mw_heap_buf_free(&masked);
 }
 
+static bool is_shown(char c)
+{
+    return (c & 0x80) == 0 && (c >= 0x20 || c == '\n' || c == '\t');
+}
+
+/* Of a character as JSON writes it. */
+static size_t written_bytes(char c)
+{
+    return is_shown(c) && (c < 0x20 || c == '"' || c == '\\') ? 2 : 1;
+}
+
 /* The last lines of what it wrote to standard error: bytes that are not UTF-8 become '?'. */
 static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
 {
@@ -38,15 +49,16 @@ static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
         mw_buf_reset(&text);
     mask_text(attempt, &text);
     size_t from = text.len;
+    size_t bytes = 0;
     uint32_t lines = 0;
-    while (from > 0 && text.len - from < TAIL_BYTES && lines <= TAIL_LINES) {
+    while (from > 0 && bytes < TAIL_BYTES && lines <= TAIL_LINES) {
         from--;
+        bytes += written_bytes(text.ptr[from]);
         if (text.ptr[from] == '\n' && from + 1 < text.len)
             lines++;
     }
     for (size_t i = from; i < text.len; i++)
-        if ((text.ptr[i] & 0x80) != 0 ||
-            (text.ptr[i] < 0x20 && text.ptr[i] != '\n' && text.ptr[i] != '\t'))
+        if (!is_shown(text.ptr[i]))
             text.ptr[i] = '?';
     mw_json_kstr(json, "stderr", mw_str_trim(mw_str_sub(mw_buf_str(&text), from, text.len)));
     mw_heap_buf_free(&text);
@@ -68,6 +80,8 @@ static void write_evidence(struct mw_run_attempt *attempt, struct mw_json *json)
     }
     if (attempt->violations.len > 0)
         mw_json_kraw(json, "violations", mw_buf_str(&attempt->violations));
+    if (attempt->violations_left_out > 0)
+        mw_json_ku64(json, "violationsLeftOut", attempt->violations_left_out);
     mw_json_kstr(json, "folder",
                  mw_arena_format(&attempt->arena, ".millwright/work/%.*s.%lu",
                                  MW_STR_ARG(attempt->task_id), (unsigned long)attempt->attempt));

@@ -299,18 +299,27 @@ void mw_tree_diff_free(struct mw_tree_diff *diff)
 static const char *const change_words[] = {
     [MW_TREE_ADDED] = "added", [MW_TREE_CHANGED] = "changed", [MW_TREE_REMOVED] = "removed"};
 
-void mw_tree_diff_json(const struct mw_tree_diff *diff, struct mw_buf *buf)
+uint32_t mw_tree_diff_json(const struct mw_tree_diff *diff, size_t bytes_max, struct mw_buf *buf)
 {
+    struct mw_buf text = mw_heap_buf();
     struct mw_json json;
-    mw_json_init(&json, buf);
+    size_t whole = 0;
+    uint32_t count = 0;
+    mw_json_init(&json, &text);
     mw_json_array(&json);
-    for (uint32_t i = 0; i < diff->count; i++) {
+    for (; count < diff->count; count++) {
         mw_json_object(&json);
-        mw_json_kstr(&json, "path", diff->changes[i].path);
-        mw_json_kstr(&json, "change", mw_str_of(change_words[diff->changes[i].kind]));
+        mw_json_kstr(&json, "path", diff->changes[count].path);
+        mw_json_kstr(&json, "change", mw_str_of(change_words[diff->changes[count].kind]));
         mw_json_object_end(&json);
+        if (text.len + 1 > bytes_max)
+            break;
+        whole = text.len;
     }
-    mw_json_array_end(&json);
+    mw_buf_put(buf, whole > 0 ? mw_str_sub(mw_buf_str(&text), 0, whole) : MW_STR("["));
+    mw_buf_put_c(buf, ']');
+    mw_heap_buf_free(&text);
+    return diff->count - count;
 }
 
 void mw_tree_diff_words(const struct mw_tree_diff *diff, uint32_t names_max, struct mw_buf *buf)

@@ -81,8 +81,8 @@ struct mw_tree_diff {
 void mw_tree_compare(const struct mw_tree *before, const struct mw_tree *after,
                      struct mw_tree_diff *ret_diff);
 void mw_tree_diff_free(struct mw_tree_diff *diff);
-/* Appends `[{"path","change":"added|changed|removed"},…]`. */
-void mw_tree_diff_json(const struct mw_tree_diff *diff, struct mw_buf *buf);
+/* Appends `[{"path","change":"added|changed|removed"},…]`, as many of the first as bytes_max takes. Returns how many do not stand in it. */
+uint32_t mw_tree_diff_json(const struct mw_tree_diff *diff, size_t bytes_max, struct mw_buf *buf);
 /* Appends "changed a/b, added c (and 3 more)": for messages. */
 void mw_tree_diff_words(const struct mw_tree_diff *diff, uint32_t names_max, struct mw_buf *buf);
 

@@ -241,6 +241,33 @@ def removed(worlds):
     world.verify()
 
 
+MANY = """rm -r stone
+i=0
+while [ $i -lt 400 ]; do echo x >"of nobody whose name is not short $i"; i=$((i + 1)); done
+printf '"%.0s' $(seq 5000) >&2
+echo '{"type":"StonesPainted","payload":{}}'
+"""
+
+
+def evidence_is_kept(worlds):
+    """However much an agent did that it has no right to, and whatever it said beside: the record says the first of it, and how much more there was."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Stones.yaml", STONES)
+    world.agent("maker", agent_text("maker", "MakeStones"), HEAD + MAKE)
+    world.agent("vandal", agent_text("vandal", "PaintStones"), HEAD + MANY)
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    status, answer = world.post("StartRun", messageId="m-stones", workflow="Stones", prompt="stones")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: [r for r in world.kinds("task.failed") if r["taskType"] == "PaintStones"], 20, "what became of the vandal's attempt")
+    failure = [r for r in world.kinds("task.failed") if r["taskType"] == "PaintStones"][0]
+    evidence = failure.get("evidence", {})
+    shown = evidence.get("violations", [])
+    want(shown and shown[0]["change"] == "added" and len(shown) + evidence["violationsLeftOut"] == 404, f"{failure}")
+    want(len(evidence["stderr"]) > 2000 and set(evidence["stderr"]) == {'"'}, f"{evidence['stderr'][:80]}")
+    world.verify()
+
+
 DEEP = """\
 workflow: Deep
 purpose: What one says the next is given.
@@ -310,6 +337,7 @@ prove("agents_example_agent", example_agent)
 prove("agents_echo_says_what_it_is_asked", echoed)
 prove("agents_answer_as_deep_as_a_line_P14", as_deep_as_a_line)
 prove("agents_remove_what_they_were_given_P17", removed)
+prove("agents_evidence_is_kept_however_much_P22", evidence_is_kept)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
 prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)
 prove("agents_example_liar_wrong_fails_the_gen", example_liar, "wrong", ["RunTests"], False)

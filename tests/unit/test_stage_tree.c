@@ -351,7 +351,7 @@ static void a_difference_names_changes_and_what_is_not_owned(void **state)
     struct mw_buf text = mw_heap_buf();
     mw_tree_diff_words(&diff, 3, &text);
     mw_buf_put_c(&text, ';');
-    mw_tree_diff_json(&diff, &text);
+    assert_int_equal(mw_tree_diff_json(&diff, 4096, &text), 0);
     assert_true(mw_str_is(mw_buf_str(&text),
                           "removed gone, changed mode, changed src/edit (and 2 more);"
                           "[{\"path\":\"gone\",\"change\":\"removed\"},"
@@ -359,6 +359,13 @@ static void a_difference_names_changes_and_what_is_not_owned(void **state)
                           "{\"path\":\"src/edit\",\"change\":\"changed\"},"
                           "{\"path\":\"src/new\",\"change\":\"added\"},"
                           "{\"path\":\"src/old \\\"two\\\"\",\"change\":\"removed\"}]"));
+    mw_buf_reset(&text);
+    assert_int_equal(mw_tree_diff_json(&diff, 72, &text), 3);
+    assert_true(mw_str_is(mw_buf_str(&text), "[{\"path\":\"gone\",\"change\":\"removed\"},"
+                                             "{\"path\":\"mode\",\"change\":\"changed\"}]"));
+    mw_buf_reset(&text);
+    assert_int_equal(mw_tree_diff_json(&diff, 8, &text), 5);
+    assert_true(mw_str_is(mw_buf_str(&text), "[]"));
     mw_heap_buf_free(&text);
     const struct mw_str owned[] = {MW_STR("src/**"), MW_STR("mo*")};
     mw_tree_violations(&diff, owned, 2, &outside);
