@@ -106,7 +106,10 @@ int mw_cmd_workflow_list(struct mw_cli *cli)
     mw_json_array(&json);
     mw_autofree char *first_party = mw_heap_format("%s/workflows", factory);
     enum mw_rc rc = list_folder(cli, first_party, "factory", &json, &err);
-    if (rc == MW_OK && mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, NULL) == MW_OK) {
+    enum mw_rc found = rc == MW_OK ? mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) : rc;
+    if (found != MW_OK && cli->workspace_flag != NULL)
+        rc = found;
+    if (found == MW_OK) {
         mw_autofree char *own = mw_heap_format("%s/workflows", cli->workspace);
         rc = list_folder(cli, own, "workspace", &json, &err);
     }
@@ -131,15 +134,21 @@ int mw_cmd_workflow_validate(struct mw_cli *cli)
     const char *factory = mw_cli_factory(cli);
     if (factory == NULL || cli->ports->check_definitions == NULL)
         return no_factory(cli);
-    if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, NULL) != MW_OK)
+    if (mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, &err) != MW_OK) {
+        if (cli->workspace_flag != NULL)
+            return mw_cli_fail(cli, &err);
         cli->workspace = NULL; /* the factory's own are checked all the same */
+    }
     enum mw_rc rc = cli->ports->check_definitions(factory, cli->workspace, &err);
     if (rc != MW_OK) {
         if (cli->json)
             (void)mw_cli_put_line(MW_STR("{\"valid\":false}")); /* the exit code says it too */
         return mw_cli_fail(cli, &err);
     }
-    (void)mw_cli_put_line(cli->json ? MW_STR("{\"valid\":true}")
-                                    : MW_STR("every definition is valid"));
+    (void)mw_cli_put_line(
+        cli->json ? MW_STR("{\"valid\":true}")
+        : cli->workspace != NULL
+            ? MW_STR("every definition is valid")
+            : MW_STR("every definition of the factory is valid; no workspace here"));
     return 0;
 }

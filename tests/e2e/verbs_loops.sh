@@ -78,6 +78,15 @@ def unknown(w):
     assert not kinds & {"trace.opened", "intent.submitted", "memory.added"}, kinds
 
 
+@case("CL-09", "the workflows of a folder that is named and no workspace are neither listed nor called valid; with none named the factory's are")
+def of_no_workspace(w):
+    w.file("no workspace/.keep", "")
+    for words in (["workflow", "validate"], ["workflow", "list"]):
+        done = w.cli(*words, "--workspace", str(w.dir / "no workspace"))
+        equal([done.returncode, done.stdout, "is no workspace" in done.stderr], [2, "", True], words)
+        equal(w.cli(*words).returncode, 0, words)
+
+
 @case("CH-01", "a chain of three: each its own run, one after the other, and the chain ends with the last")
 def chain(w):
     done = w.cli("chain", "Alpha,Beta,Alpha", "three things", "--json")
@@ -180,7 +189,7 @@ with Workspace("loops") as w:
     w.file("workflows/gamma.yaml", FAILING)
     w.file("policies/quick.yaml", QUICK)
     w.ok("serve")
-    for part in (unknown, chain, trigger, parent, stops, inspect, memory, offline, handed_on):
+    for part in (unknown, of_no_workspace, chain, trigger, parent, stops, inspect, memory, offline, handed_on):
         part(w)
 sys.exit(rows_lib.finish())
 PYTHON
