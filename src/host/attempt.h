@@ -79,7 +79,12 @@ const char *const *mw_attempt_argv(struct mw_run_attempt *attempt);
 const char *const *mw_attempt_environment(struct mw_run_attempt *attempt);
 /* attempt_collect.c, on a worker thread: what changed in the folder. */
 void mw_attempt_collect(uv_work_t *work);
-/* attempt_tell.c: the request. */
+/* attempt_tell.c: the end of stderr.log, what stands before it counted; false: it cannot be read. */
+bool mw_attempt_log(const struct mw_run_attempt *attempt, size_t bytes_max, struct mw_buf *text,
+                    uint64_t *ret_left_out);
+/* Takes secrets out of a text of any bytes (what is no UTF-8 is replaced then, too). False: there was none. */
+bool mw_attempt_mask(const struct mw_run_attempt *attempt, struct mw_buf *text);
+/* The request. */
 void mw_attempt_tell(struct mw_run_attempt *attempt);
 void mw_attempt_tell_late(struct mw_run_attempt *attempt);
 /* "…/files" and the like; owned by the caller. */

@@ -3,8 +3,11 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define PAYLOAD_KEPT_BYTES 1024u
+#define LOG_BYTES_MAX                                                                              \
+    ((size_t)16 << 20) /* that are kept of a log that is looked through for secrets: the last */
 #define VIOLATIONS_BYTES_MAX 3072u /* core keeps evidence of 8 KiB at most, or none */
 
 /* The manifest of what it added or changed; what it removed or had no right to touch is a violation. */
@@ -73,6 +76,23 @@ static enum mw_rc keep_payload(struct mw_run_attempt *attempt)
     return mw_blob_put(&attempt->host->blobs, payload, attempt->payload_sha256, &attempt->err);
 }
 
+/* The log of who was given secrets is kept without them; one that cannot be written so is not kept. */
+static void mask_log(const struct mw_run_attempt *attempt)
+{
+    if (attempt->agent.secret_count == 0)
+        return;
+    mw_autofree char *path = mw_attempt_path(attempt, "stderr.log");
+    struct mw_buf text = mw_heap_buf();
+    struct mw_err err;
+    uint64_t left_out = 0;
+    bool read = mw_attempt_log(attempt, LOG_BYTES_MAX, &text, &left_out);
+    bool found = read && mw_attempt_mask(attempt, &text);
+    if (!read || ((found || left_out > 0) &&
+                  mw_file_put(AT_FDCWD, path, mw_buf_str(&text), 0600, &err) != MW_OK))
+        (void)unlink(path);
+    mw_heap_buf_free(&text);
+}
+
 void mw_attempt_collect(uv_work_t *work)
 {
     struct mw_run_attempt *attempt = work->data;
@@ -98,6 +118,7 @@ void mw_attempt_collect(uv_work_t *work)
         if (attempt->rc == MW_OK)
             attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
     }
+    mask_log(attempt);
     if (attempt->rc == MW_OK)
         mw_leftover_forget(pid_file);
     if (attempt->rc != MW_OK)

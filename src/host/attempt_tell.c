@@ -1,22 +1,43 @@
 #include "host/attempt.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define TAIL_BYTES 4096u
 #define TAIL_LINES 20u
-#define LOOKED_AT_BYTES 65536u /* of what is before the tail */
+#define LOOKED_AT_BYTES 65536u /* for the tail and the secrets that may begin before it */
 
-/* Before anything is cut or replaced: half a secret is not found any more. */
-static void mask_text(const struct mw_run_attempt *attempt, struct mw_buf *text)
+bool mw_attempt_log(const struct mw_run_attempt *attempt, size_t bytes_max, struct mw_buf *text,
+                    uint64_t *ret_left_out)
+{
+    mw_autofree char *path = mw_attempt_path(attempt, "stderr.log");
+    struct stat info;
+    mw_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    off_t at = info.st_size > (off_t)bytes_max ? info.st_size - (off_t)bytes_max : 0;
+    if (ret_left_out != NULL)
+        *ret_left_out = (uint64_t)at;
+    char part[16384];
+    ssize_t count = 0;
+    while (text->len < bytes_max && (count = pread(fd, part, sizeof(part), at)) > 0) {
+        mw_buf_put(text, (struct mw_str){part, (size_t)count});
+        at += count;
+    }
+    return count >= 0;
+}
+
+bool mw_attempt_mask(const struct mw_run_attempt *attempt, struct mw_buf *text)
 {
     struct mw_buf quoted = mw_heap_buf(), masked = mw_heap_buf();
-    size_t from = text->len > LOOKED_AT_BYTES ? text->len - LOOKED_AT_BYTES : 0;
     struct mw_arena arena;
     struct mw_tape tape;
     struct mw_json json;
     mw_json_init(&json, &quoted);
-    mw_json_str(&json, mw_str_sub(mw_buf_str(text), from, text->len));
+    mw_json_str(&json, mw_buf_str(text));
     bool found = mw_mask_text(attempt->host->mask, mw_buf_str(&quoted), &masked);
     mw_heap_arena(&arena, masked.len * 40 + 65536);
     if (found) {
@@ -27,6 +48,7 @@ static void mask_text(const struct mw_run_attempt *attempt, struct mw_buf *text)
     mw_heap_arena_free(&arena);
     mw_heap_buf_free(&quoted);
     mw_heap_buf_free(&masked);
+    return found;
 }
 
 static bool is_shown(char c)
@@ -43,11 +65,10 @@ static size_t written_bytes(char c)
 /* The last lines of what it wrote to standard error: bytes that are not UTF-8 become '?'. */
 static void write_tail(struct mw_run_attempt *attempt, struct mw_json *json)
 {
-    mw_autofree char *path = mw_attempt_path(attempt, "stderr.log");
     struct mw_buf text = mw_heap_buf();
-    if (mw_file_read(-100, path, (size_t)64 << 20, &text, NULL) != MW_OK)
-        mw_buf_reset(&text);
-    mask_text(attempt, &text);
+    (void)mw_attempt_log(attempt, LOOKED_AT_BYTES, &text, NULL);
+    /* Before anything is cut or replaced: half a secret is not found any more. */
+    (void)mw_attempt_mask(attempt, &text);
     size_t from = text.len;
     size_t bytes = 0;
     uint32_t lines = 0;

@@ -178,6 +178,10 @@ def what_is_cut(worlds):
     want(code == 1, f"exit {code}: {err}")
     said = [record["evidence"]["stderr"] for record in world.kinds("task.failed")]
     want(len(said) == 4, f"{len(said)} attempts")
+    logs = [data for name, data in everything_kept(world) if name.endswith("/stderr.log")]
+    want(len(logs) == 4 and all(b"ppp[secret MY_TOKEN]xxx" in data for data in logs), f"the logs of the attempts: {[data[4990:5100] for data in logs]}")
+    for name, data in everything_kept(world):
+        want(secret.encode() not in data, f"the secret stands in {name}")
     for text in said:
         want("x" * 100 in text and "hemmelig" not in text and "23456789" not in text and "defghij" not in text, f"of the secret there is left: {text[:80]!r}")
     world.verify()
