@@ -118,9 +118,9 @@ void mw_attempt_collect(uv_work_t *work)
         if (attempt->rc == MW_OK)
             attempt->rc = mw_leftover_end(pid_file, 0, &found, &attempt->err);
     }
-    mask_log(attempt);
     if (attempt->rc == MW_OK)
         mw_leftover_forget(pid_file);
+    mask_log(attempt);
     if (attempt->rc != MW_OK)
         return;
     if (!answered)
