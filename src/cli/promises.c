@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +28,8 @@
 #define RECORDS_MAX 4096u
 #define NAME_BYTES 32u
 #define ID_DAYS 8 /* one more than requests are remembered for */
+#define LARGE_BODIES 10u
+#define LARGE_BYTES ((size_t)4 << 20) /* of which the host takes eight at once */
 
 /* What is looked at of a record. */
 struct record {
@@ -52,8 +56,9 @@ struct tried {
 
 typedef bool try_step(struct tried *tried);
 
-static try_step do_files, do_repeats, do_tasks, do_timers, do_letters, do_inputs, do_socket;
-static try_step see_files, see_repeats, see_tasks, see_timers, see_letters, see_replay;
+static try_step do_files, do_repeats, do_tasks, do_timers, do_letters, do_load, do_inputs,
+    do_socket;
+static try_step see_files, see_repeats, see_tasks, see_timers, see_letters, see_order, see_replay;
 
 /* In the order in which they are done. */
 static const struct {
@@ -66,7 +71,9 @@ static const struct {
     {"P06", "one effect a task", do_tasks, see_tasks},
     {"P07", "timers ring once and never early", do_timers, see_timers},
     {"P08", "poison goes to the dead letters", do_letters, see_letters},
+    {"P09", "what is too much is refused before anything is done", do_load, NULL},
     {"P14", "inputs have limits", do_inputs, NULL},
+    {"P15", "order is the number, never the clock", NULL, see_order},
     {"P16", "replay is deterministic", NULL, see_replay},
 };
 
@@ -467,6 +474,77 @@ static bool do_inputs(struct tried *tried)
     return holds(tried, "%zu hostile bodies refused with 400, without a record", MW_COUNT(inputs));
 }
 
+/* A body of the longest length that is taken, but for its last byte. */
+static int begin_large(struct tried *tried, struct mw_str body)
+{
+    static const struct timeval limit = {.tv_sec = WAIT_MS / 1000};
+    struct mw_err err;
+    int fd = mw_link_connect(&tried->trial.cli);
+    mw_autofree char *head = mw_heap_format("POST /v1/requests/StartCoordinator HTTP/1.1\r\n"
+                                            "host: millwright\r\nconnection: close\r\n"
+                                            "content-type: application/json\r\n"
+                                            "content-length: %zu\r\n\r\n",
+                                            body.len);
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)); /* else it waits longer */
+    if (mw_write_all(fd, mw_str_of(head), &err) != MW_OK ||
+        mw_write_all(fd, mw_str_sub(body, 0, body.len - 1), &err) != MW_OK) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static enum mw_rc end_large(int *fd, struct mw_str body, struct mw_http_stream *ret_stream,
+                            struct mw_err *err)
+{
+    enum mw_rc rc = mw_write_all(*fd, mw_str_sub(body, body.len - 1, 1), err);
+    if (rc != MW_OK)
+        return rc;
+    *ret_stream = (struct mw_http_stream){.fd = *fd, .raw = mw_heap_buf(), .body = mw_heap_buf()};
+    *fd = -1;
+    return mw_http_head(ret_stream, WAIT_MS, err);
+}
+
+static bool do_load(struct tried *tried)
+{
+    int fds[LARGE_BODIES];
+    struct mw_err err = {0};
+    struct mw_http_stream stream = {.fd = -1};
+    int64_t before = 0, after = 0;
+    char *text = mw_heap_alloc(LARGE_BYTES);
+    memset(text, ' ', LARGE_BYTES);
+    text[0] = '{';
+    text[LARGE_BYTES - 1] = '}';
+    struct mw_str body = {text, LARGE_BYTES};
+    enum mw_rc rc = durable(tried, &before, &err);
+    for (size_t i = 0; i < LARGE_BODIES; i++)
+        if ((fds[i] = rc == MW_OK ? begin_large(tried, body) : -1) < 0 && rc == MW_OK)
+            rc = MW_FAIL(&err, MW_E_IO, "of %u bodies, %zu could be sent", LARGE_BODIES, i);
+    if (rc == MW_OK)
+        rc = end_large(&fds[LARGE_BODIES - 1], body, &stream, &err);
+    for (size_t i = 0; i < LARGE_BODIES; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+    mw_heap_free(text);
+    int status = stream.status;
+    mw_http_close(&stream);
+    if (rc == MW_OK)
+        rc = durable(tried, &after, &err);
+    if (rc != MW_OK)
+        return broken(tried, "%s", err.text);
+    if (status != 429 || before != after)
+        return broken(tried,
+                      "of %u bodies of 4 MiB at once the last was answered with %d, and %ld "
+                      "records were made",
+                      LARGE_BODIES, status, (long)(after - before));
+    return holds(tried,
+                 "%u bodies of 4 MiB at once: 429, without a record; the ceiling of memory "
+                 "wants a load for half a minute",
+                 LARGE_BODIES);
+}
+
 /* ---- afterwards ---- */
 
 static bool on_record(void *context, struct mw_str text)
@@ -590,6 +668,19 @@ static bool see_letters(struct tried *tried)
                       asked, dead, again, results);
     return holds(tried, "failed twice, a dead letter over a kill -9, put back and done once; a "
                         "request that ends the host was not tried");
+}
+
+/* That every time is one in UTC has been looked at when the record was read. */
+static bool see_order(struct tried *tried)
+{
+    for (uint32_t i = 0; i < tried->record_count; i++)
+        if (tried->records[i].seq != i + 1)
+            return broken(tried, "record %u has the number %lu", (unsigned)i + 1,
+                          (unsigned long)tried->records[i].seq);
+    return holds(tried,
+                 "%u records of five lives of the host have the numbers 1 to %u, each with "
+                 "its time in UTC; the clock was not set",
+                 (unsigned)tried->record_count, (unsigned)tried->record_count);
 }
 
 static bool see_replay(struct tried *tried)
