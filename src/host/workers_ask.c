@@ -227,6 +227,13 @@ static void on_recorded(void *user, const struct mw_host_answer *got)
         mw_worker_call_done(answer->call);
 }
 
+static void answer_at_once(struct mw_worker_answer *answer, const struct mw_err *err)
+{
+    struct mw_host_answer got = {.rc = err->rc};
+    memcpy(got.text, err->text, sizeof(got.text));
+    on_recorded(answer, &got);
+}
+
 /* A record is one line, and a caller's JSON may have its blanks over many: then it is written again. */
 static struct mw_str put_in_line(struct mw_json *json, const char *key, const struct mw_tape *tape,
                                  uint32_t node)
@@ -288,6 +295,14 @@ static bool write_answer(struct mw_host *host, const struct mw_tape *tape, uint3
     return good;
 }
 
+/* P06: one that had the task before may know its fence, and its lease is over all the same. */
+static bool is_held_by_another(struct mw_host *host, mw_seq fence, const struct mw_worker *worker)
+{
+    const struct mw_host_ask *ask = mw_host_ask_find(host, fence);
+    return ask != NULL && ask->offer != NULL && ask->offer->holder != NULL &&
+           ask->offer->holder != worker;
+}
+
 static void record(const struct asked *asked, struct mw_worker_call *call, uint32_t node,
                    struct mw_worker_answer *answer)
 {
@@ -296,21 +311,24 @@ static void record(const struct asked *asked, struct mw_worker_call *call, uint3
     mw_seq item = item_of(mw_node_get_text(tape, node, "taskId"));
     bool failed = mw_node_get(tape, node, "error") != MW_NODE_NONE;
     mw_autofree char *actor = mw_heap_format("agent:%s/%s", call->agent->id, call->worker->name);
-    struct mw_buf body = mw_heap_buf();
     struct mw_post *post = NULL;
     struct mw_err err = {0};
     answer->call = call;
     answer->fence = (mw_seq)mw_node_int(tape, mw_node_get(tape, node, "fence"), 0);
     answer->late = mw_table_get(&host->core.world.asks, answer->fence) == NULL;
     call->recording++;
+    if (is_held_by_another(host, answer->fence, call->worker)) {
+        (void)MW_FAIL(&err, MW_E_CONFLICT, "another worker holds this task");
+        answer_at_once(answer, &err);
+        return;
+    }
+    struct mw_buf body = mw_heap_buf();
     if (write_answer(host, tape, node, item, &body, &err))
         post = mw_post_make(host, failed ? MW_REQ_RECORD_FAILURE : MW_REQ_RECORD_RESULT,
                             mw_buf_str(&body), MW_STR_NONE, mw_str_of(actor), &err);
     mw_heap_buf_free(&body);
     if (post == NULL) { /* no room for its body: it may be sent again */
-        struct mw_host_answer got = {.rc = err.rc};
-        memcpy(got.text, err.text, sizeof(got.text));
-        on_recorded(answer, &got);
+        answer_at_once(answer, &err);
         return;
     }
     post->request.item = item;
