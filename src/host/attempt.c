@@ -9,7 +9,8 @@
 #define GRACE_MS 5000u
 #define SPACE_MS 500u
 #define FACTS_MAX 16384u
-#define ATTEMPT_ARENA_BYTES ((size_t)64 << 20)
+#define CONTEXT_BYTES_MAX ((size_t)32 << 20)
+#define ATTEMPT_ARENA_BYTES ((size_t)128 << 20) /* with the context, its record has room */
 #define READS_MAX 16u /* of an agent's output before others have their turn */
 
 static void after_prepare(uv_work_t *work, int status);
@@ -68,8 +69,9 @@ static void write_fact(struct mw_host *host, struct mw_json *json, const struct 
 }
 
 /* {"Type": payload} or {"Type": [payload, …]}, of the types that the definition names. */
-struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
-                                 struct mw_arena *arena)
+enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
+                              struct mw_arena *arena, struct mw_str *ret_context,
+                              struct mw_err *err)
 {
     const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     struct mw_buf buf = mw_heap_buf();
@@ -84,16 +86,22 @@ struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_need
         mw_json_key(&json, needs->def->context[i]);
         if (count > 1)
             mw_json_array(&json);
-        for (uint32_t n = 0; n < count; n++)
+        for (uint32_t n = 0; n < count && buf.len <= CONTEXT_BYTES_MAX; n++)
             write_fact(host, &json, facts[n]);
         if (count > 1)
             mw_json_array_end(&json);
     }
     mw_json_object_end(&json);
-    struct mw_str text = mw_arena_copy(arena, mw_buf_str(&buf));
+    bool fits = buf.len <= CONTEXT_BYTES_MAX;
+    if (fits)
+        *ret_context = mw_arena_copy(arena, mw_buf_str(&buf));
     free(facts);
     mw_heap_buf_free(&buf);
-    return text;
+    return fits ? MW_OK
+                : MW_FAIL(err, MW_E_CONFIG,
+                          "what the task's 'context' names has more than %zu bytes: no agent is "
+                          "given so much",
+                          CONTEXT_BYTES_MAX);
 }
 
 /* [{"kind","text"}, …], oldest first: as it is when the attempt begins. */
@@ -166,8 +174,9 @@ static bool read_needs(struct mw_run_attempt *attempt, struct mw_err *err)
     attempt->owns = mw_arena_array(&attempt->arena, struct mw_str, needs.owns_count + 1);
     for (uint32_t i = 0; i < needs.owns_count; i++)
         attempt->owns[i] = mw_arena_copy(&attempt->arena, needs.owns[i]);
+    if (mw_attempt_context(host, &needs, &attempt->arena, &attempt->context, err) != MW_OK)
+        return false;
     const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
-    attempt->context = mw_attempt_context(host, &needs, &attempt->arena);
     attempt->memory = mw_attempt_memory(host, &attempt->arena);
     take_inputs(attempt, &needs, facts);
     free(facts);

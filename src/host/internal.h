@@ -267,9 +267,11 @@ void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask);
 void mw_attempt_cancel(struct mw_run_attempt *attempt);
 /* echo.c: the agent that the host is itself. */
 void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
-/* What a task's definition wants it to know: JSON object of earlier payloads, JSON array of what the project remembers. In the arena. */
-struct mw_str mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
-                                 struct mw_arena *arena);
+/* What a task's definition wants it to know: JSON object of earlier payloads, JSON array of what the project remembers. In the arena.
+ * MW_E_CONFIG: more than any agent is given. */
+enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
+                              struct mw_arena *arena, struct mw_str *ret_context,
+                              struct mw_err *err);
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
 /* answer_files.c: takes the folder that an answer to `item` names, on a thread; `taken` is called later, err NULL when all is well, with an
  * empty digest when nothing waits there. body is copied. */

@@ -301,8 +301,12 @@ uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_
         struct mw_offer *offer = take_oldest(host, call->agent);
         if (offer == NULL)
             break;
+        struct mw_err err;
+        if (mw_worker_task_text(host, offer->ask, json, &err) != MW_OK) {
+            fail(host, offer->ask, MW_REQ_RECORD_FAILURE, "internal", false, err.text, NULL);
+            continue;
+        }
         give_lease(host, offer, call->worker);
-        mw_worker_task_text(host, offer->ask, json);
         leased++;
     }
     return leased;

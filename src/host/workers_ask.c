@@ -405,7 +405,8 @@ static struct mw_str domain_of(struct mw_str line)
 }
 
 /* The asking record as it is, and what its definition wants it to know beside it. */
-void mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask, struct mw_json *json)
+enum mw_rc mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask,
+                               struct mw_json *json, struct mw_err *err)
 {
     const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
     struct mw_arena *arena = &host->workers->text_arena;
@@ -416,8 +417,9 @@ void mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask, st
     mw_arena_reset(arena);
     if (open != NULL &&
         mw_work_needs(&host->core.world, &host->core.work, arena, open->item, &needs, &why)) {
-        if (needs.def->context_count > 0)
-            context = mw_attempt_context(host, &needs, arena);
+        if (needs.def->context_count > 0 &&
+            mw_attempt_context(host, &needs, arena, &context, err) != MW_OK)
+            return MW_E_CONFIG;
         if (host->core.memory.count > 0)
             memory = mw_attempt_memory(host, arena);
     }
@@ -433,6 +435,7 @@ void mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask, st
         json->buf, ",\"limits\":{\"deadline_ms\":%ld},\"expects\":{\"type\":\"%.*s\"}}",
         (long)(left_ms > 0 ? left_ms : 0),
         MW_STR_ARG(open != NULL ? mw_work_expects(&host->core.world, open->item) : MW_STR_NONE));
+    return MW_OK;
 }
 
 /* ---- a request ---- */

@@ -94,7 +94,8 @@ uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_
 void mw_workers_arm(struct mw_host *host);
 /* workers_ask.c: answers the request and frees it. */
 void mw_worker_call_answer(struct mw_worker_call *call, uint32_t task_count);
-/* The task as a worker gets it. */
-void mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask, struct mw_json *json);
+/* The task as a worker gets it; nothing when it cannot be given. */
+enum mw_rc mw_worker_task_text(struct mw_host *host, const struct mw_host_ask *ask,
+                               struct mw_json *json, struct mw_err *err);
 
 #endif

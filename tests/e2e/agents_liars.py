@@ -7,7 +7,7 @@ import shutil
 import time
 from datetime import datetime, timezone
 
-from crash_lib import TOP, World, agent_text, command_of, descendants, finish, prove, until, want
+from crash_lib import TOP, Unix, World, agent_text, command_of, descendants, finish, prove, until, want
 
 
 def failures_of(world):
@@ -333,9 +333,59 @@ def echoed(worlds):
     world.verify()
 
 
+TALK = """\
+workflow: Talk
+purpose: One task that is given what was said before.
+roles:
+  maker: {task: {skill: MakeThing, expects: [ThingMade, NoteWanted], context: [NoteSaid]}}
+  noter: {task: {skill: SayNote, expects: NoteSaid}}
+start:
+  - role: maker
+handoffs:
+  - {on: ThingMade, complete: true}
+  - {from: maker, on: NoteWanted, to: noter}
+  - {from: noter, on: NoteSaid, to: maker}
+limits: {iterations: 5, timeout: 5m}
+"""
+
+
+def more_context_than_is_given(worlds, kind):
+    """Facts of 68 MB for one task ended the host, and every one after it; now the attempt fails and says so."""
+    world = World(worlds)
+    world.write("workflows/Talk.yaml", TALK)
+    world.agent("noter", agent_text("noter", "SayNote"), "#!/bin/sh\nexit 1\n")
+    world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\nuntil [ -e \"${0%/*}/gate\" ]; do sleep 0.05; done\nexit 3\n")
+    if kind == "worker":
+        world.agent("maker", agent_text("maker", "MakeThing").split("backend")[0] + "backend: {kind: worker}\n")
+    host = world.serve()
+    status, run = world.post("StartRun", workflow="Talk", prompt="talk")
+    want(status == 200, f"{status} {run}")
+    asked = until(lambda: world.kinds("task.dispatched"), 20, "the task")[0]
+    envelope = {"traceId": run["traceId"], "sessionId": asked["sessionId"], "componentTag": "Person:NoteSaid", "emittedBy": "somebody",
+                "timestamp": "2026-01-01T00:00:00Z", "type": "NoteSaid", "payload": {"note": "n" * 8000}}
+    connection = Unix(world.path("millwright.sock"))
+    for number in range(8500):
+        connection.request("POST", "/v1/messages", json.dumps(dict(envelope, messageId=f"note-{number}")), {"content-type": "application/json"})
+        answer = connection.getresponse()
+        text = answer.read()
+        want(answer.status == 200, f"message {number}: {answer.status} {text}")
+    connection.close()
+    if kind == "worker":
+        status, text = world.ask("POST", "/v1/agents/maker/lease", {"worker": "one", "max": 1, "waitMs": 1})
+        want(status == 200 and json.loads(text)["tasks"] == [], f"{status} {text[:200]}")
+    world.write("agents/gate", "")
+    until(lambda: world.kinds("trace.ended") or host.poll() is not None, 60, "the end")
+    want(host.poll() is None, f"the host ended: {host.poll()}")
+    failures = world.kinds("task.failed")
+    want("'context'" in failures[-1]["reason"], f"{failures[-1]}")
+    world.verify()
+
+
 prove("agents_example_agent", example_agent)
 prove("agents_echo_says_what_it_is_asked", echoed)
 prove("agents_answer_as_deep_as_a_line_P14", as_deep_as_a_line)
+prove("agents_more_context_than_is_given_P14", more_context_than_is_given, "command")
+prove("agents_more_context_than_a_worker_is_given_P14", more_context_than_is_given, "worker")
 prove("agents_remove_what_they_were_given_P17", removed)
 prove("agents_evidence_is_kept_however_much_P22", evidence_is_kept)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
