@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,6 @@
 
 static enum mw_rc read_open_file(int fd, const char *path, size_t max_bytes, struct mw_buf *buf,
                                  struct mw_err *err);
-static enum mw_rc remove_entries(int dir_fd, const char *path, struct mw_err *err);
 static void folder_of(const char *path, char *ret_folder, size_t cap);
 
 static enum mw_rc open_failed(struct mw_err *err, const char *path)
@@ -171,42 +171,129 @@ enum mw_rc mw_fsync_dir(int at_fd, const char *path, struct mw_err *err)
     return MW_OK;
 }
 
-enum mw_rc mw_remove_tree(int at_fd, const char *path, struct mw_err *err)
+/* A folder that its owner closed to himself is still ours to remove. */
+static enum mw_rc open_to_empty(int at_fd, const char *path, int *ret_fd, struct mw_err *err)
 {
-    if (unlinkat(at_fd, path, 0) == 0 || errno == ENOENT)
-        return MW_OK;
-    if (errno != EISDIR && errno != EPERM)
-        return MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", path);
-    if (unlinkat(at_fd, path, AT_REMOVEDIR) == 0) /* nothing in it: most often so */
-        return MW_OK;
-    mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(at_fd, path, flags);
+    if (fd < 0 && errno == EACCES && fchmodat(at_fd, path, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+        fd = openat(at_fd, path, flags);
     if (fd < 0)
         return open_failed(err, path);
-    /* A folder that its owner made read-only is still ours to remove. */
     (void)fchmod(fd, 0700);
-    enum mw_rc rc = remove_entries(fd, path, err);
-    if (rc != MW_OK)
-        return rc;
-    if (unlinkat(at_fd, path, AT_REMOVEDIR) != 0 && errno != ENOENT)
-        return MW_FAIL_SYS(err, MW_E_IO, "remove the folder '%s'", path);
+    *ret_fd = fd;
     return MW_OK;
 }
 
-static enum mw_rc remove_entries(int dir_fd, const char *path, struct mw_err *err)
+/* All that is in it, but a folder that holds something: then it is named. */
+static enum mw_rc remove_entries(int dir_fd, char ret_left[NAME_MAX + 1], struct mw_err *err)
 {
     int list_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
     DIR *list = list_fd >= 0 ? fdopendir(list_fd) : NULL;
     if (list == NULL) {
         if (list_fd >= 0)
             (void)close(list_fd);
-        return MW_FAIL_SYS(err, MW_E_IO, "list '%s'", path);
+        return MW_FAIL_SYS(err, MW_E_IO, "list a folder that is being removed");
     }
     enum mw_rc rc = MW_OK;
-    for (struct dirent *entry; rc == MW_OK && (entry = readdir(list)) != NULL;)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = mw_remove_tree(dir_fd, entry->d_name, err);
+    ret_left[0] = '\0';
+    for (const struct dirent *entry;
+         rc == MW_OK && ret_left[0] == '\0' && (entry = readdir(list)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || unlinkat(dir_fd, name, 0) == 0 ||
+            errno == ENOENT)
+            continue;
+        if (errno != EISDIR && errno != EPERM)
+            rc = MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", name);
+        else if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            continue; /* nothing in it: most often so */
+        else if (errno == ENOTEMPTY || errno == EEXIST)
+            (void)snprintf(ret_left, NAME_MAX + 1, "%s", name);
+        else
+            rc = MW_FAIL_SYS(err, MW_E_IO, "remove the folder '%s'", name);
+    }
     (void)closedir(list); /* only read from */
     return rc;
+}
+
+/* Which folder it is, however it is reached. */
+struct place {
+    dev_t dev;
+    ino_t ino;
+};
+
+static struct place place_of(int fd)
+{
+    struct stat info = {0};
+    (void)fstat(fd, &info); /* an open folder: it can be asked */
+    return (struct place){info.st_dev, info.st_ino};
+}
+
+static bool is_same(struct place a, struct place b)
+{
+    return a.dev == b.dev && a.ino == b.ino;
+}
+
+static void note_place(struct mw_buf *way, struct place place)
+{
+    mw_buf_put(way, (struct mw_str){(const char *)&place, sizeof(place)});
+}
+
+static struct place take_place(struct mw_buf *way)
+{
+    struct place place;
+    way->len -= sizeof(place);
+    memcpy(&place, way->ptr + way->len, sizeof(place));
+    return place;
+}
+
+/* One folder is open at a time, however deep they lie: who made them may have made more than there are descriptors, or room for calls. */
+static enum mw_rc empty_folder(int fd, const char *path, struct mw_err *err)
+{
+    char left[NAME_MAX + 1];
+    struct mw_buf way = mw_heap_buf(); /* the folders above the open one */
+    struct place emptied = {0};
+    enum mw_rc rc;
+    while ((rc = remove_entries(fd, left, err)) == MW_OK && (left[0] != '\0' || way.len > 0)) {
+        int next = -1;
+        if (left[0] != '\0') {
+            note_place(&way, place_of(fd));
+            rc = open_to_empty(fd, left, &next, err);
+            if (rc == MW_OK && is_same(place_of(next), emptied))
+                rc = MW_FAIL(err, MW_E_IO, "'%s' is filled while it is removed", path);
+        } else {
+            emptied = place_of(fd);
+            next = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            if (next < 0 || !is_same(place_of(next), take_place(&way)))
+                rc = MW_FAIL(err, MW_E_IO, "'%s' is moved while it is removed", path);
+        }
+        mw_autoclose_fd(&fd);
+        fd = next;
+        if (rc != MW_OK)
+            break;
+    }
+    mw_autoclose_fd(&fd);
+    mw_heap_buf_free(&way);
+    return rc;
+}
+
+enum mw_rc mw_remove_tree(int at_fd, const char *path, struct mw_err *err)
+{
+    int fd = -1;
+    if (unlinkat(at_fd, path, 0) == 0 || errno == ENOENT)
+        return MW_OK;
+    if (errno != EISDIR && errno != EPERM)
+        return MW_FAIL_SYS(err, MW_E_IO, "remove '%s'", path);
+    if (unlinkat(at_fd, path, AT_REMOVEDIR) == 0) /* nothing in it: most often so */
+        return MW_OK;
+    enum mw_rc rc = open_to_empty(at_fd, path, &fd, err);
+    if (rc == MW_OK)
+        rc = empty_folder(fd, path, err);
+    if (rc != MW_OK)
+        return rc;
+    if (unlinkat(at_fd, path, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return MW_FAIL_SYS(err, MW_E_IO, "remove the folder '%s'", path);
+    return MW_OK;
 }
 
 static void folder_of(const char *path, char *ret_folder, size_t cap)

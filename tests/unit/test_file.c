@@ -12,9 +12,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -171,11 +174,67 @@ static void p17_p23_nothing_is_put_through_a_link(void **state)
     expect_file("link", MW_STR("theirs"));
 }
 
+#define DEPTH 20000
+
+static int remove_all(void)
+{
+    struct mw_err err;
+    if (mw_remove_tree(top_fd, "made", &err) == MW_OK && !mw_exists(top_fd, "made"))
+        return 0;
+    (void)fprintf(stderr, "%s\n", err.text);
+    return 1;
+}
+
+/* An agent's folder holds what an agent makes. */
+static void p23_folders_as_deep_as_somebody_makes_them_are_removed(void **state)
+{
+    struct rlimit limit, few;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){.rlim_cur = 64, .rlim_max = limit.rlim_max};
+    assert_int_equal(mkdirat(top_fd, "made", 0700), 0);
+    int fd = openat(top_fd, "made", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < DEPTH; i++) {
+        assert_int_equal(mkdirat(fd, "d", 0700), 0);
+        assert_int_equal(mkdirat(fd, i % 2 == 0 ? "a" : "z", 0700), 0);
+        int next = openat(fd, "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(next >= 0);
+        (void)close(fd);
+        fd = next;
+    }
+    (void)close(fd);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int failed = remove_all();
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(failed, 0);
+}
+
+/* Root may read it all the same, so somebody else tries. */
+static void p23_a_folder_that_nobody_may_read_is_removed(void **state)
+{
+    int status = 1;
+    (void)state;
+    assert_int_equal(chown(top, getuid() == 0 ? 65534 : getuid(), (gid_t)-1), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool made =
+            (getuid() != 0 || setresuid(65534, 65534, 65534) == 0) &&
+            mkdirat(top_fd, "made", 0700) == 0 && mkdirat(top_fd, "made/closed", 0700) == 0 &&
+            mkdirat(top_fd, "made/closed/in", 0700) == 0 &&
+            fchmodat(top_fd, "made/closed", 0, 0) == 0 && fchmodat(top_fd, "made", 0, 0) == 0;
+        _exit(made ? remove_all() : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(p12_p22_a_write_that_takes_a_part_is_gone_on_with),
+        TEST(p23_folders_as_deep_as_somebody_makes_them_are_removed),
+        TEST(p23_a_folder_that_nobody_may_read_is_removed),
         TEST(p17_p23_nothing_is_put_through_a_link),
         TEST(p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it),
     };
