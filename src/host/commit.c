@@ -95,16 +95,14 @@ static void hash_body(struct mw_post *post, enum mw_request_kind kind, struct mw
     mw_hex(digest, sizeof(digest), post->body_hash);
 }
 
-struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
-                             struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
-                             struct mw_err *err)
+/* Without a secret in it, whoever says it. */
+static struct mw_post *make_of_text(struct mw_host *host, enum mw_request_kind kind,
+                                    struct mw_str text, struct mw_str message_id,
+                                    struct mw_str actor, struct mw_err *err)
 {
     struct mw_post *post = mw_heap_alloc(sizeof(*post));
-    struct mw_buf masked = mw_heap_buf();
-    (void)mw_mask_text(host->mask, body_text.len > 0 ? body_text : MW_STR("{}"), &masked);
-    mw_host_arena_take(host, masked.len * 40 + 65536, &post->arena);
-    struct mw_str copy = mw_arena_copy(&post->arena, mw_buf_str(&masked));
-    mw_heap_buf_free(&masked);
+    mw_host_arena_take(host, text.len * 40 + 65536, &post->arena);
+    struct mw_str copy = mw_arena_copy(&post->arena, text);
     if (mw_json_parse(&post->arena, copy, &post->tape, err) != MW_OK ||
         mw_node_type(&post->tape, 0) != MW_NODE_OBJECT) {
         if (err != NULL && err->rc == MW_OK)
@@ -124,15 +122,27 @@ struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
     return post;
 }
 
+struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
+                             struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
+                             struct mw_err *err)
+{
+    struct mw_buf masked = mw_heap_buf();
+    (void)mw_mask_text(host->mask, body_text.len > 0 ? body_text : MW_STR("{}"), &masked);
+    struct mw_post *post = make_of_text(host, kind, mw_buf_str(&masked), message_id, actor, err);
+    mw_heap_buf_free(&masked);
+    return post;
+}
+
 void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                   struct mw_str body_text)
 {
     struct mw_err err = {0};
     struct mw_post *post = mw_post_make(host, kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
     if (post == NULL && (kind == MW_REQ_RECORD_RESULT || kind == MW_REQ_RECORD_FAILURE)) {
-        /* An agent's words are no JSON any more when a secret in them is a number, or begins within an escape. */
+        /* An agent's words are no JSON any more when a secret in them is a number, or begins within an escape; nor are ours, when one is a
+         * piece of JSON. */
         kind = MW_REQ_RECORD_FAILURE;
-        post = mw_post_make(host, kind,
+        post = make_of_text(host, kind,
                             MW_STR("{\"class\":\"invalid_answer\",\"retryable\":true,\"message\":"
                                    "\"what it said cannot be recorded without the secret in it\"}"),
                             MW_STR_NONE, MW_STR("host"), &err);

@@ -209,6 +209,22 @@ def what_cannot_be_masked(worlds):
     world.verify()
 
 
+def what_our_own_words_hold(worlds):
+    """A secret that is a piece of JSON is in nearly all that the host writes itself: the attempt fails, and the host goes on."""
+    world = World(worlds, env={"MY_TOKEN": '"retryable":'})
+    want(world.run("init")[0] == 0, "init")
+    world.write("policies/policy.yaml", POLICY)
+    world.write("workflows/MakeKeys.yaml", WORKFLOW.format(name="MakeKeys", skill="MakeKeys"))
+    world.agent("keys", agent_text("keys", "MakeKeys").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), "#!/bin/sh\nexit 3\n")
+    host = world.serve()
+    status, answer = world.post("StartRun", messageId="m-keys", workflow="MakeKeys", prompt="make it")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: host.poll() is not None or world.kinds("trace.ended"), 30, "the end")
+    want(host.poll() is None, f"the host has ended: {host.poll()}")
+    want("secret" in world.kinds("task.failed")[0]["reason"], f"{world.kinds('task.failed')}")
+    world.verify()
+
+
 def what_holds_the_token(worlds):
     """The port's token opens the host to whoever has it: an agent or a caller who says it finds it nowhere again but in its own file."""
     world = World(worlds)
@@ -236,5 +252,6 @@ prove("canary_P19_what_a_caller_says_is_kept_without_the_secret_in_it", what_cal
 prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_workers_answer)
 prove("canary_P19_of_what_is_cut_nothing_of_the_secret_is_left", what_is_cut)
 prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and_not_the_host", what_cannot_be_masked)
+prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_host", what_our_own_words_hold)
 prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()
