@@ -1,5 +1,6 @@
 #include "api/api.h"
 #include "api/http_library.h"
+#include "posix/file.h"
 #include "posix/heap.h"
 
 #include <stdlib.h>
@@ -24,6 +25,13 @@ struct follower {
     bool gone; /* its client has closed: nobody reads what would come */
 };
 
+/* A connection, and since when the head of a request is awaited on it. */
+struct caller {
+    struct caller *next;
+    int fd;
+    int64_t since_ns; /* 0: it has come */
+};
+
 struct mw_api {
     struct MHD_Daemon *daemon;
     const struct mw_api_ops *ops;
@@ -31,6 +39,8 @@ struct mw_api {
     struct follower *followers;
     struct mw_api_call *waiting; /* posted, not answered yet: suspended */
     struct mw_api_guard guard;   /* no token: whoever can open the socket may ask */
+    struct caller *callers;
+    int64_t head_ns; /* a head is whole after so long, or its connection ends; 0: whenever */
     int fd;
     size_t body_bytes; /* of all calls */
     bool resumed;      /* a connection goes on: run once more before sleeping */
@@ -54,6 +64,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
                                   size_t *upload_len, void **state);
 static void on_completed(void *user, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code);
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode code);
 
 static const struct {
     enum mw_rc rc;
@@ -95,13 +108,14 @@ enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
     struct mw_api *api = mw_heap_alloc(sizeof(*api));
     api->ops = ops;
     api->host = host;
-    api->daemon =
-        mhd.start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
-                         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
-                         on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned)limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)limits->silent_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    api->head_ns = (int64_t)limits->silent_s * 1000000000;
+    api->daemon = mhd.start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
+        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)limits->silent_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         api->daemon != NULL ? mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info == NULL) {
@@ -123,9 +137,62 @@ int mw_api_fd(const struct mw_api *api)
     return api->fd;
 }
 
+/* ---- heads that never end ---- */
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct mw_api *api = user;
+    struct caller *caller = *state;
+    struct caller **at = &api->callers;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        caller = mw_heap_alloc(sizeof(*caller));
+        *caller = (struct caller){.next = api->callers,
+                                  .fd = info != NULL ? info->connect_fd : -1,
+                                  .since_ns = mw_now_monotonic_ns()};
+        api->callers = *state = caller;
+        return;
+    }
+    while (*at != caller)
+        at = &(*at)->next;
+    *at = caller->next;
+    free(caller);
+}
+
+static void await_head(struct MHD_Connection *connection, int64_t since_ns)
+{
+    const union MHD_ConnectionInfo *info =
+        mhd.get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct caller *caller = info != NULL ? info->socket_context : NULL;
+    if (caller != NULL)
+        caller->since_ns = since_ns;
+}
+
+/* For libmicrohttpd a byte now and then is no silence. INT64_MAX: nobody is waited for. */
+static int64_t end_late_heads(const struct mw_api *api)
+{
+    int64_t now_ns = mw_now_monotonic_ns(), next_ns = INT64_MAX;
+    for (struct caller *caller = api->callers; api->head_ns > 0 && caller != NULL;
+         caller = caller->next) {
+        int64_t left_ns = caller->since_ns + api->head_ns - now_ns;
+        if (caller->since_ns == 0)
+            continue;
+        if (left_ns > 0 && left_ns < next_ns)
+            next_ns = left_ns;
+        if (left_ns > 0)
+            continue;
+        (void)shutdown(caller->fd, SHUT_RDWR); /* it is seen to have ended */
+        caller->since_ns = 0;
+    }
+    return next_ns;
+}
+
 void mw_api_run(struct mw_api *api)
 {
     api->resumed = false;
+    (void)end_late_heads(api);
     (void)mhd.run(api->daemon); /* its trouble is one connection's trouble */
 }
 
@@ -134,7 +201,11 @@ int64_t mw_api_timeout_ms(const struct mw_api *api)
     MHD_UNSIGNED_LONG_LONG timeout;
     if (api->resumed)
         return 0;
-    return mhd.get_timeout(api->daemon, &timeout) == MHD_YES ? (int64_t)timeout : -1;
+    int64_t next_ns = end_late_heads(api);
+    int64_t next_ms = next_ns == INT64_MAX ? -1 : next_ns / 1000000 + 1;
+    if (mhd.get_timeout(api->daemon, &timeout) != MHD_YES)
+        return next_ms;
+    return next_ms >= 0 && next_ms < (int64_t)timeout ? next_ms : (int64_t)timeout;
 }
 
 uint32_t mw_api_connections(const struct mw_api *api)
@@ -632,6 +703,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *call = (struct mw_api_call){
             .api = api, .connection = connection, .body = mw_heap_buf(), .answer = mw_heap_buf()};
         *state = call;
+        await_head(connection, 0);
         const char *words = NULL;
         unsigned status = turn_away(api, connection, &words);
         if (status != 0)
@@ -669,8 +741,8 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
 {
     struct mw_api_call *call = *state;
     (void)user;
-    (void)connection;
     (void)code;
+    await_head(connection, mw_now_monotonic_ns()); /* of the next one on this connection */
     if (call == NULL)
         return;
     if (call->posted && !call->answered)

@@ -22,8 +22,9 @@ struct mw_api;
 /* What those who come in by one socket may take. */
 struct mw_api_limits {
     uint32_t connections_max; /* each is a descriptor of this process */
-    uint32_t
-        silent_s; /* a connection on which nothing has moved for so long is closed, unless it waits for us; 0: none */
+    /* A connection on which nothing has moved for so long, or a request's head is not whole by then, is closed, unless it waits for us;
+     * 0: none. */
+    uint32_t silent_s;
 };
 /* What every request has to carry that comes from farther away than this user's files (P21): the token, as `authorization: Bearer …`; a Host
  * that is one of hosts; an Origin, if any, that is http:// and that host. There is no CORS: no other page is ever let in. */

@@ -31,6 +31,7 @@ static char folder[64], path[96];
 static enum mw_rc refusal; /* of the host; MW_OK: it answers 200 */
 static unsigned posted;
 static char told_path[64]; /* where the caller says that programs are found */
+static uint32_t silent_s;  /* of the connections */
 static bool holds;         /* the host answers later */
 static struct mw_api_call *held[16];
 
@@ -60,7 +61,7 @@ static const struct mw_api_ops ops = {.hello = hello, .post = post};
 
 static void begin(bool guarded)
 {
-    const struct mw_api_limits limits = {.connections_max = 16};
+    const struct mw_api_limits limits = {.connections_max = 16, .silent_s = silent_s};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct mw_api_guard guard = {.hosts = {"127.0.0.1:7000", "localhost:7000"}};
     struct mw_err err = {0};
@@ -279,6 +280,38 @@ static void p21_where_programs_are_found_is_said_on_the_socket_only(void **state
         mw_heap_buf_free(&request);
         end();
     }
+}
+
+/* Whoever sends a byte now and then is not silent; his place is taken from him all the same. With its head whole a connection stays. */
+static void p09_p21_a_head_that_never_ends_ends_its_connection(void **state)
+{
+    static const char head[] = "POST /v1/intents HTTP/1.1\r\nHost: localhost:7000\r\nX: ";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int64_t most_ns = 20 * (int64_t)1000000000;
+    (void)state;
+    silent_s = 2;
+    begin(true);
+    silent_s = 0;
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), sizeof head - 1);
+    int64_t begun_ns = mw_now_monotonic_ns(), over_ns = 0, said_ns = 0;
+    for (char byte; over_ns < most_ns && recv(fd, &byte, 1, 0) != 0;
+         over_ns = mw_now_monotonic_ns() - begun_ns) {
+        struct pollfd ready = {.fd = mw_api_fd(api), .events = POLLIN};
+        if (over_ns - said_ns > 100000000 && send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+            said_ns = over_ns;
+        int64_t timeout_ms = mw_api_timeout_ms(api);
+        assert_true(timeout_ms <= 2001);
+        (void)poll(&ready, 1, timeout_ms >= 0 && timeout_ms < 100 ? (int)timeout_ms : 100);
+        mw_api_run(api);
+    }
+    (void)close(fd);
+    assert_in_range(over_ns, 2 * (int64_t)1000000000, most_ns - 1);
+    assert_int_equal(posted, 0);
+    end();
 }
 
 static void p09_a_body_of_any_transfer_has_its_limit(void **state)
@@ -503,6 +536,7 @@ int main(void)
         cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
         cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),
         cmocka_unit_test(p21_where_programs_are_found_is_said_on_the_socket_only),
+        cmocka_unit_test(p09_p21_a_head_that_never_ends_ends_its_connection),
         cmocka_unit_test(p09_a_body_of_any_transfer_has_its_limit),
         cmocka_unit_test(p09_all_bodies_together_have_their_limit),
         cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
