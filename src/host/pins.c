@@ -305,6 +305,19 @@ static bool is_known(const struct mw_host *host, struct mw_str id, struct mw_str
            mw_str_eq(agent->definition, mw_str_sub(body, before, body.len - before - 1));
 }
 
+/* What somebody wrote into a file may be no JSON without the secret in it. */
+static enum mw_rc tell_agent(struct mw_host *host, const char *path, struct mw_str body,
+                             struct mw_err *err)
+{
+    struct mw_err why = {0};
+    struct mw_post *post =
+        mw_post_make(host, MW_REQ_REGISTER_AGENT, body, MW_STR_NONE, MW_STR("host"), &why);
+    if (post == NULL)
+        return MW_FAIL(err, MW_E_CONFIG, "%s: it cannot be recorded: %s", path, why.text);
+    mw_host_post(host, post, NULL, NULL);
+    return MW_OK;
+}
+
 static void register_file(struct mw_host *host, const char *path)
 {
     struct mw_arena arena;
@@ -322,10 +335,10 @@ static void register_file(struct mw_host *host, const char *path)
         mw_json_knode(&json, "agent", &tape, 0);
         mw_json_object_end(&json);
         if (!is_known(host, mw_node_get_text(&tape, 0, "agent_id"), mw_buf_str(&body)))
-            mw_host_tell(host, MW_REQ_REGISTER_AGENT, 0, 0, mw_buf_str(&body));
-    } else {
-        mw_host_log(host, "error", "agent.refused", "%s", err.text);
+            rc = tell_agent(host, path, mw_buf_str(&body), &err);
     }
+    if (rc != MW_OK)
+        mw_host_log(host, "error", "agent.refused", "%s", err.text);
     mw_heap_buf_free(&text);
     mw_heap_buf_free(&body);
     mw_heap_arena_free(&arena);

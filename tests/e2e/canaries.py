@@ -225,6 +225,25 @@ def what_our_own_words_hold(worlds):
     world.verify()
 
 
+def what_a_definition_holds(worlds):
+    """An agent's file with a secret as a number is not registered, and that is said; the host goes on."""
+    world = World(worlds, env={"PIN": PIN})
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/MakeKeys.yaml", WORKFLOW.format(name="MakeKeys", skill="MakeKeys"))
+    world.agent("keys", agent_text("keys", "MakeKeys").replace("}\n", ", environment: {secrets: [PIN]}}\n"),
+                "#!/bin/sh\ncat >/dev/null\necho '{\"type\":\"ThingMade\",\"payload\":{}}'\n")
+    host = world.serve()
+    for number in range(2):
+        status, answer = world.post("StartRun", messageId=f"m-{number}", workflow="MakeKeys", prompt="make it")
+        want(status == 200, f"{status} {answer}")
+        until(lambda: host.poll() is not None or len(world.kinds("trace.ended")) > number, 30, "the end")
+        want(host.poll() is None, f"the host has ended: {host.poll()}")
+        world.agent("other", agent_text("other", "MakeOther", more=f"limits: {{output_bytes: {PIN}}}\n"), "#!/bin/sh\n")
+    with open(world.path("log", "host.log"), encoding="utf-8") as log:
+        want("other.yaml: it cannot be recorded" in log.read(), "it is not said")
+    world.verify()
+
+
 def what_holds_the_token(worlds):
     """The port's token opens the host to whoever has it: an agent or a caller who says it finds it nowhere again but in its own file."""
     world = World(worlds)
@@ -253,5 +272,6 @@ prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_
 prove("canary_P19_of_what_is_cut_nothing_of_the_secret_is_left", what_is_cut)
 prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and_not_the_host", what_cannot_be_masked)
 prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_host", what_our_own_words_hold)
+prove("canary_P19_an_agent_that_is_none_without_the_secret_in_its_file_is_not_registered_and_the_host_goes_on", what_a_definition_holds)
 prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()
