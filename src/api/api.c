@@ -51,7 +51,6 @@ struct mw_api_call {
     struct mw_api *api;
     struct MHD_Connection *connection;
     struct mw_buf body;
-    bool too_large;
     bool too_many; /* its body would be over what all may hold: it is not kept */
     bool posted;   /* handed over; waits suspended */
     bool answered;
@@ -553,8 +552,6 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
     const char *path =
         mhd.lookup_connection_value(call->connection, MHD_HEADER_KIND, "millwright-path");
     enum mw_request_kind kind = kind_of(url);
-    if (call->too_large)
-        return refuse(call->connection, 413, MW_E_LIMIT, "the body is too large");
     if (call->too_many)
         return refuse(call->connection, 429, MW_E_LIMIT,
                       "too much is on its way in: nothing was done, ask again");
@@ -605,6 +602,12 @@ static bool is_ambiguous(struct MHD_Connection *connection)
     unsigned count = 0;
     (void)mhd.get_connection_values(connection, MHD_HEADER_KIND, count_length, &count);
     return count > 1;
+}
+
+/* Of a chunk whose head is longer than its memory libmicrohttpd (0.9.75) reads nothing, and asks for it without end. */
+static bool is_chunked(struct MHD_Connection *connection)
+{
+    return mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "transfer-encoding") != NULL;
 }
 
 static bool is_too_large(struct MHD_Connection *connection)
@@ -711,14 +714,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         /* Said before the body comes: nobody has to send, or we to read, what is refused anyway. */
         if (is_ambiguous(connection))
             return refuse(connection, 400, MW_E_INPUT, "the body's length is said more than once");
+        if (is_chunked(connection))
+            return refuse(connection, 411, MW_E_INPUT, "a body says its length");
         return is_too_large(connection)
                    ? refuse(connection, 413, MW_E_LIMIT, "the body is too large")
                    : MHD_YES;
     }
     if (*upload_len > 0) {
-        call->too_large = call->too_large || call->body.len + *upload_len > MW_API_BODY_BYTES_MAX;
         call->too_many = call->too_many || api->body_bytes + *upload_len > MW_API_BODIES_BYTES_MAX;
-        if (!call->too_large && !call->too_many) {
+        if (!call->too_many) {
             mw_buf_put(&call->body, (struct mw_str){upload, *upload_len});
             api->body_bytes += *upload_len;
         }
