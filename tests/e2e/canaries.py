@@ -244,6 +244,24 @@ def what_a_definition_holds(worlds):
     world.verify()
 
 
+def what_the_host_tells_itself(worlds):
+    """That definitions have changed, for one: a secret that is a piece of how it says so ends nothing."""
+    world = World(worlds, env={"MY_TOKEN": '{"sha256":', "OTHER": '"catalogueSha256":'})
+    want(world.run("init")[0] == 0, "init")
+    world.write("policies/policy.yaml", POLICY)
+    world.write("workflows/MakeKeys.yaml", WORKFLOW.format(name="MakeKeys", skill="MakeKeys"))
+    world.agent("keys", agent_text("keys", "MakeKeys").replace("}\n", ", environment: {secrets: [MY_TOKEN, OTHER]}}\n"),
+                """#!/bin/sh\ncat >/dev/null\necho '{"type":"ThingMade","payload":{}}'\n""")
+    host = world.serve()
+    for turn in ("one", "two"):
+        status, answer = world.post("StartRun", messageId=f"m-{turn}", workflow="MakeKeys", prompt="make it")
+        want(status == 200, f"{status} {answer}")
+        until(lambda: host.poll() is not None or [r for r in world.kinds("trace.ended") if r["traceId"] == answer["traceId"]], 30, f"the end of {turn}")
+        want(host.poll() is None, f"the host has ended: {host.poll()}")
+        world.write("workflows/Other.yaml", WORKFLOW.format(name="Other", skill="MakeKeys"))
+    world.verify()
+
+
 def what_holds_the_token(worlds):
     """The port's token opens the host to whoever has it: an agent or a caller who says it finds it nowhere again but in its own file."""
     world = World(worlds)
@@ -273,5 +291,6 @@ prove("canary_P19_of_what_is_cut_nothing_of_the_secret_is_left", what_is_cut)
 prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and_not_the_host", what_cannot_be_masked)
 prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_host", what_our_own_words_hold)
 prove("canary_P19_an_agent_that_is_none_without_the_secret_in_its_file_is_not_registered_and_the_host_goes_on", what_a_definition_holds)
+prove("canary_P19_a_secret_that_is_a_piece_of_what_the_host_tells_itself_ends_nothing", what_the_host_tells_itself)
 prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()
