@@ -136,15 +136,16 @@ int mw_cmd_promote(struct mw_cli *cli)
     bool adopt = mw_cli_has(cli, "adopt-edits"), discard = mw_cli_has(cli, "discard-edits");
     if (to != NULL && to[0] == '\0')
         return mw_cli_usage(cli, "--to wants a folder");
+    mw_autofree char *target = to != NULL ? absolute_path(to) : NULL;
+    if (to != NULL && !mw_utf8_valid(mw_str_of(target), NULL))
+        return mw_cli_usage(cli, "--to wants a folder whose path is UTF-8");
     if (adopt && discard)
         return mw_cli_usage(cli, "--adopt-edits and --discard-edits exclude each other");
     mw_post_begin(&post, "Promote");
     if (cli->arg_count > 0)
         mw_json_kstr(&post.json, "buildId", mw_str_of(cli->args[0]));
-    if (to != NULL) {
-        mw_autofree char *target = absolute_path(to);
+    if (to != NULL)
         mw_json_kstr(&post.json, "target", mw_str_of(target));
-    }
     if (mw_cli_has(cli, "approve-config"))
         mw_json_kstr(&post.json, "approvedConfig", mw_str_of(mw_cli_value(cli, "approve-config")));
     if (adopt || discard)

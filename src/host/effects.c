@@ -29,6 +29,7 @@ struct effect {
     uint32_t expected_count;
     enum mw_rc rc;
     struct mw_err err;
+    const char *target; /* borrowed */
     char path[MW_BUNDLE_PATH_MAX];
     char sha256[MW_SHA256_HEX];
     uint64_t file_count, size_bytes;
@@ -100,13 +101,14 @@ static enum mw_rc review_config(struct effect *effect, const char *source, const
 static void promote(struct effect *effect)
 {
     const char *mode = text_of(effect, "mode");
+    effect->target = mw_promote_target(effect->host->workspace_fd, text_of(effect, "target"));
     mw_autofree char *id = mw_heap_format("p%lu", (unsigned long)effect->ask->seq);
     mw_autofree char *scaffold = mw_scaffold_folder(effect->host->factory, "default");
     struct mw_promote promotion = {.workspace_fd = effect->host->workspace_fd,
                                    .id = id,
                                    .source = text_of(effect, "path"),
                                    .source_sha256 = text_of(effect, "sha256"),
-                                   .target = text_of(effect, "target"),
+                                   .target = effect->target,
                                    .expected = (const char *const *)effect->expected,
                                    .expected_count = effect->expected_count,
                                    .scaffold = scaffold,
@@ -156,8 +158,8 @@ static void tell(struct effect *effect)
     }
     mw_json_kstr(&json, "sha256", mw_str_of(effect->sha256));
     if (effect->promotes) {
-        mw_json_kstr(&json, "target", mw_str_of(text_of(effect, "target")));
-        mw_json_kstr(&json, "root", mw_str_of(text_of(effect, "target")));
+        mw_json_kstr(&json, "target", mw_str_of(effect->target));
+        mw_json_kstr(&json, "root", mw_str_of(effect->target));
     } else {
         mw_json_kstr(&json, "path", mw_str_of(effect->path));
         mw_json_ku64(&json, "fileCount", effect->file_count);

@@ -44,6 +44,8 @@ struct mw_promoted {
     bool unchanged;       /* the target already held this tree */
 };
 
+/* "app" when the folder that target names is the workspace's app root by its whole path, else target. */
+const char *mw_promote_target(int workspace_fd, const char *target);
 /* Before anything is read or copied: whether something can be put there. MW_E_USAGE: no folder, or no place for one; MW_E_MISSING: the folder
  * above it; MW_E_DENIED: it holds the workspace or a home, lies in the workspace, or may not be written. */
 MW_MUST enum mw_rc mw_promote_check_target(int workspace_fd, const char *target,

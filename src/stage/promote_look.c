@@ -133,6 +133,21 @@ enum mw_rc mw_promote_check_target(int workspace_fd, const char *target, struct 
     return rc;
 }
 
+const char *mw_promote_target(int workspace_fd, const char *target)
+{
+    struct mw_promote_place place = {.parent_fd = -1};
+    struct stat parent, workspace;
+    struct mw_err ignored; /* whoever opens it next says what is wrong with it */
+    if (target[0] != '/' ||
+        mw_promote_place_open(workspace_fd, "look", target, &place, &ignored) != MW_OK)
+        return target;
+    bool is_app = strcmp(place.name, "app") == 0 && fstat(place.parent_fd, &parent) == 0 &&
+                  fstat(workspace_fd, &workspace) == 0 && parent.st_ino == workspace.st_ino &&
+                  parent.st_dev == workspace.st_dev;
+    mw_promote_place_close(&place);
+    return is_app ? "app" : target;
+}
+
 /* A whole folder is moved aside by a promotion: never one that holds the workspace or lies in it, never a home. */
 static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
                                struct mw_err *err)

@@ -934,7 +934,7 @@ def versions(w, first, staged):
 
         before = outside()
         for target, code, why in ((a_file / "x", 2, "only a folder can hold it"), (a_file, 2, "is no folder"), (linked, 2, "is a link"),
-                                  (dangling, 2, "is a link"), ("", 2, "wants a folder"), ("/", 2, "is not a target"), (w.top / ("n" * 300), 2, "too long"),
+                                  (dangling, 2, "is a link"), ("", 2, "wants a folder"), ("/", 2, "is not a target"), (w.top / ("n" * 300), 2, "too long"), (w.top / "n\udcff", 2, "UTF-8"),
                                   (w.top / "missing" / "x", 69, "has to be there before"), (full, 77, "thesis.txt"), (w.dir, 77, "holds the workspace"),
                                   (w.dir / ".millwright" / "x", 77, "lies in the workspace"), (w.top, 77, "holds the workspace")):
             done = w.cli("promote", third, "--to", str(target))

@@ -87,7 +87,7 @@ static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
 }
 
 /* As if the record had just become durable; until its end is told. */
-static void promote(const char *source, const char *mode)
+static void promote_to(const char *target, const char *source, const char *mode)
 {
     static char standing[MW_SHA256_HEX];
     char sha256[MW_SHA256_HEX];
@@ -98,8 +98,8 @@ static void promote(const char *source, const char *mode)
     mw_table_put(&host.core.world.asks, &host.core.world.mem, kept);
     struct mw_host_ask ask = {.seq = number};
     ask.line = mw_heap_format("{\"kind\":\"promotion.started\",\"payload\":{\"path\":\"%s\","
-                              "\"sha256\":\"%s\",\"target\":\"app\",\"mode\":\"%s\"}}",
-                              source, sha256, mode);
+                              "\"sha256\":\"%s\",\"target\":\"%s\",\"mode\":\"%s\"}}",
+                              source, sha256, target, mode);
     told[0] = '\0';
     mw_stage_begin(&host, &ask);
     (void)uv_run(&host.loop, UV_RUN_DEFAULT);
@@ -111,6 +111,11 @@ static void promote(const char *source, const char *mode)
         return;
     memcpy(standing, sha256, sizeof standing);
     host.core.session.promoted_sha256 = mw_str_of(standing);
+}
+
+static void promote(const char *source, const char *mode)
+{
+    promote_to("app", source, mode);
 }
 
 static void p12_what_is_told_of_a_failed_promotion_is_what_stands(void **state)
@@ -163,11 +168,35 @@ static void p12_p23_ten_versions_are_kept_and_every_edited_one(void **state)
     assert_int_equal(access(".millwright/versions/2/mine.txt", F_OK), 0);
 }
 
+/* `promote --to app`: what stands in the app root is what was promoted there, by whichever of its names. */
+static void p12_the_app_root_is_told_as_such_by_its_whole_path_too(void **state)
+{
+    (void)state;
+    mw_autofree char *whole = mw_heap_format("%s/app/", own_folder);
+    mw_autofree char *around = mw_heap_format("%s/v1/../app", own_folder);
+    mw_autofree char *other = mw_heap_format("%s-other/app", own_folder);
+    mw_autofree char *beside = mw_heap_format("%s-other", own_folder);
+    const struct {
+        const char *target, *source, *told;
+    } rows[] = {{whole, "v1", "app"}, {around, "v2", "app"}, {other, "v1", other}};
+    assert_int_equal(mkdir(beside, 0755), 0);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        mw_autofree char *words =
+            mw_heap_format("\"target\":\"%s\",\"root\":\"%s\"", rows[i].told, rows[i].told);
+        promote_to(rows[i].target, rows[i].source, "");
+        if (strstr(told, "\"error\"") != NULL || strstr(told, words) == NULL)
+            fail_msg("'%s': %s", rows[i].target, told);
+    }
+    struct mw_err err;
+    assert_int_equal(mw_remove_tree(AT_FDCWD, beside, &err), MW_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
+        TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
