@@ -166,10 +166,14 @@ static void put_decisions(struct story *story)
     for (uint32_t i = mw_node_first(story->tape, rows); i != MW_NODE_NONE;
          i = mw_node_after(story->tape, rows, i)) {
         struct mw_str target = text_at(story, i, "target");
-        mw_buf_printf(story->out, "%.*s by %.*s, %.*s%s%.*s\n",
+        bool failed = mw_str_is(text_at(story, i, "outcome"), "failed");
+        mw_buf_printf(story->out, "%s%.*s by %.*s, %.*s%s%.*s", failed ? "not " : "",
                       MW_STR_ARG(text_at(story, i, "decision")),
                       MW_STR_ARG(text_at(story, i, "actor")), MW_STR_ARG(text_at(story, i, "at")),
                       target.len > 0 ? ", to " : "", MW_STR_ARG(target));
+        if (failed)
+            mw_buf_printf(story->out, ": %.*s", MW_STR_ARG(text_at(story, i, "why")));
+        mw_buf_put_c(story->out, '\n');
     }
 }
 

@@ -940,6 +940,8 @@ def versions(w, first, staged):
             done = w.cli("promote", third, "--to", str(target))
             assert done.returncode == code and why in done.stderr, (str(target), done.returncode, done.stderr)
         equal(outside(), before, "what stood there")
+        story = w.cli("why", str(w.third[1] / "app.json")).stdout
+        assert "\nnot promoted by" in story and "\npromoted by" not in story, story
 
     @case("CL-10", "promote --to another folder; an edited root is refused (77) with the list, --adopt-edits keeps and --discard-edits drops the edit")
     def edited():
