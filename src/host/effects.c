@@ -21,6 +21,7 @@ struct effect {
     struct mw_host_ask *ask;
     mw_seq item;
     bool promotes;
+    bool stands; /* the new tree is in the target; what comes after that is not done yet */
     struct mw_arena arena;
     struct mw_tape record;
     char **file_lists;
@@ -117,20 +118,23 @@ static void promote(struct effect *effect)
                                                                                  : MW_EDITS_REFUSE,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
-    effect->rc = mw_promote_check_target(promotion.workspace_fd, promotion.target, &effect->err);
+    effect->rc = effect->stands ? MW_OK
+                                : mw_promote_check_target(promotion.workspace_fd, promotion.target,
+                                                          &effect->err);
     /* A rollback puts back what was reviewed when it came. */
-    if (effect->rc == MW_OK && strcmp(mode, "rollback") != 0)
+    if (effect->rc == MW_OK && !effect->stands && strcmp(mode, "rollback") != 0)
         effect->rc = review_config(effect, promotion.source, promotion.target);
     if (effect->rc != MW_OK)
         return;
     effect->rc = mw_promote_run(&promotion, &promoted, &effect->err);
     if (effect->rc == MW_E_IO || effect->rc == MW_E_FULL) {
         /* The exchange may have happened all the same: what stands on the disk says. */
-        enum mw_promote_outcome outcome;
+        enum mw_promote_outcome outcome = MW_PROMOTE_BACK;
         struct mw_err err;
-        if (mw_promote_recover(effect->host->workspace_fd, id, promotion.target, &outcome,
-                               &promoted, &err) == MW_OK &&
-            outcome == MW_PROMOTE_FORWARD)
+        enum mw_rc rc = mw_promote_recover(effect->host->workspace_fd, id, promotion.target,
+                                           &outcome, &promoted, &err);
+        effect->stands = outcome == MW_PROMOTE_FORWARD;
+        if (rc == MW_OK && effect->stands)
             effect->rc = MW_OK;
     }
     if (effect->rc == MW_OK)
@@ -181,16 +185,19 @@ static void on_try_again(uv_timer_t *timer)
     (void)uv_queue_work(&effect->host->loop, &effect->work, run_effect, after_effect);
 }
 
-/* A full disk fails no build: the bundle waits for space (P10). A promotion is a person's, who hears it. */
+/* A full disk fails no build: the bundle waits for space (P10). A promotion is a person's, who hears it; but one that stands is no failure, and
+ * the tree that stood there before has to be kept. */
 static bool waits_for_space(struct effect *effect)
 {
     bool full = effect->rc == MW_E_FULL ||
                 (effect->rc != MW_OK &&
                  (effect->err.sys_errno == ENOSPC || effect->err.sys_errno == EDQUOT));
-    if (!full || effect->promotes || effect->ask->closed)
+    if (!full || (effect->promotes && !effect->stands) || effect->ask->closed)
         return false;
     uv_timer_t *timer = mw_heap_alloc(sizeof(*timer));
-    mw_host_log(effect->host, "warning", "bundle.waits_for_space", "%s", effect->err.text);
+    mw_host_log(effect->host, "warning",
+                effect->promotes ? "promotion.waits_for_space" : "bundle.waits_for_space", "%s",
+                effect->err.text);
     (void)uv_timer_init(&effect->host->loop, timer);
     timer->data = effect;
     (void)uv_timer_start(timer, on_try_again, SPACE_MS, 0);

@@ -62,7 +62,8 @@ enum mw_promote_outcome {
     MW_PROMOTE_FORWARD, /* happened: the new tree stands; record the promotion */
 };
 /* After a crash, for an intent without an end: decides from the note and from what stands on the disk, finishes or clears away. Repeatable.
- * MW_E_CONFLICT: somebody changed both trees meanwhile; nothing was touched. */
+ * MW_E_CONFLICT: somebody changed both trees meanwhile; nothing was touched.
+ * MW_E_IO, MW_E_FULL with *ret_outcome FORWARD: the new tree stands, and what is left to do can be done by another call. */
 MW_MUST enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *target,
                                       enum mw_promote_outcome *ret_outcome,
                                       struct mw_promoted *ret_promoted, struct mw_err *err);

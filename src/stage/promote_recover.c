@@ -46,14 +46,10 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
         rc = fsync(place.parent_fd) != 0 ? MW_FAIL_SYS(err, MW_E_IO, "make '%s' durable", target)
                                          : mw_promote_finish(&place, id, target, &note, err);
     mw_promote_place_close(&place);
-    if (rc == MW_OK)
-        rc = mw_promote_sweep(workspace_fd, err);
-    if (rc != MW_OK)
-        return rc;
     bool forward = stands == STANDS_IN_TARGET;
     *ret_promoted = forward ? note.promoted : (struct mw_promoted){0};
     *ret_outcome = forward ? MW_PROMOTE_FORWARD : MW_PROMOTE_BACK;
-    return MW_OK;
+    return rc == MW_OK ? mw_promote_sweep(workspace_fd, err) : rc;
 }
 
 /* 0: nothing there. */

@@ -33,6 +33,22 @@ enum mw_rc __wrap_mw_promote_run(const struct mw_promote *promote, struct mw_pro
     return MW_FAIL(err, fails_with, "the disk fails");
 }
 
+struct mw_promote_place;
+struct mw_promote_note;
+static unsigned keeps_fail; /* so many times there is no room to keep the old tree */
+enum mw_rc __real_mw_version_keep(const struct mw_promote_place *place, const char *id,
+                                  const struct mw_promote_note *note, struct mw_err *err);
+enum mw_rc __wrap_mw_version_keep(const struct mw_promote_place *place, const char *id,
+                                  const struct mw_promote_note *note, struct mw_err *err);
+enum mw_rc __wrap_mw_version_keep(const struct mw_promote_place *place, const char *id,
+                                  const struct mw_promote_note *note, struct mw_err *err)
+{
+    if (keeps_fail == 0)
+        return __real_mw_version_keep(place, id, note, err);
+    keeps_fail--;
+    return MW_FAIL(err, MW_E_FULL, "no room");
+}
+
 void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                          struct mw_str body);
 void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq item, mw_seq fence,
@@ -144,6 +160,27 @@ static void p12_what_is_told_of_a_failed_promotion_is_what_stands(void **state)
     }
 }
 
+/* What stands is not told as a failure: the next promotion would find an edited root, and the tree before would stay beside it for ever. */
+static void p10_p12_what_stands_is_finished_when_there_is_room(void **state)
+{
+    struct mw_version_list list;
+    struct mw_err err;
+    char wanted[MW_SHA256_HEX];
+    (void)state;
+    promote("v1", "");
+    digest_of("v2", wanted);
+    keeps_fail = 2; /* the promotion, and the first look at what stands */
+    promote("v2", "");
+    assert_int_equal(keeps_fail, 0);
+    if (strstr(told, "\"error\"") != NULL || strstr(told, wanted) == NULL)
+        fail_msg("%s", told);
+    assert_int_equal(mw_versions_list(host.workspace_fd, &list, &err), MW_OK);
+    assert_int_equal(list.count, 1);
+    mw_versions_free(&list);
+    mw_autofree char *beside = mw_heap_format(".millwright-p%lu", (unsigned long)number);
+    assert_int_not_equal(access(beside, F_OK), 0);
+}
+
 static void p12_p23_ten_versions_are_kept_and_every_edited_one(void **state)
 {
     struct mw_version_list list;
@@ -197,6 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
         TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
+        TEST(p10_p12_what_stands_is_finished_when_there_is_room),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
