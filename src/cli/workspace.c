@@ -38,7 +38,16 @@ char *mw_workspace_search(const char *from, const char *home)
     return NULL;
 }
 
-enum mw_rc mw_cli_workspace(struct mw_cli *cli, enum mw_workspace_want want, struct mw_err *err)
+/* A task says where its folder is, in JSON. */
+static enum mw_rc check_text(const char *folder, struct mw_err *err)
+{
+    return mw_utf8_valid(mw_str_of(folder), NULL)
+               ? MW_OK
+               : MW_FAIL(err, MW_E_USAGE, "%s: no agent can work below a path that is not UTF-8",
+                         folder);
+}
+
+static enum mw_rc find(struct mw_cli *cli, enum mw_workspace_want want, struct mw_err *err)
 {
     char home_buffer[PATH_MAX], folder[PATH_MAX];
     const char *home = getenv("HOME");
@@ -59,6 +68,12 @@ enum mw_rc mw_cli_workspace(struct mw_cli *cli, enum mw_workspace_want want, str
                        "begins one, --workspace DIR names one",
                        folder);
     return current(cli, folder, home, err);
+}
+
+enum mw_rc mw_cli_workspace(struct mw_cli *cli, enum mw_workspace_want want, struct mw_err *err)
+{
+    enum mw_rc rc = find(cli, want, err);
+    return rc == MW_OK && want == MW_WORKSPACE_MAKE ? check_text(cli->workspace, err) : rc;
 }
 
 const char *mw_cli_factory(struct mw_cli *cli)
@@ -135,7 +150,8 @@ static enum mw_rc named(struct mw_cli *cli, enum mw_workspace_want want, const c
 {
     char folder[PATH_MAX];
     struct stat found;
-    if (want == MW_WORKSPACE_MAKE && mw_mkdirs(AT_FDCWD, cli->workspace_flag, 0777, err) != MW_OK)
+    if (want == MW_WORKSPACE_MAKE && (check_text(cli->workspace_flag, err) != MW_OK ||
+                                      mw_mkdirs(AT_FDCWD, cli->workspace_flag, 0777, err) != MW_OK))
         return err->rc;
     if (realpath(cli->workspace_flag, folder) == NULL)
         return MW_FAIL_SYS(err, MW_E_USAGE, "--workspace %s", cli->workspace_flag);

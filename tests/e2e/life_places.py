@@ -163,6 +163,20 @@ def no_factory(worlds):
     want("factory" in done.stderr and "MILLWRIGHT_FACTORY" in done.stderr, f"no words: {done.stderr}")
 
 
+def no_text(worlds):
+    """A path that is no UTF-8 cannot be told to an agent in JSON: said at once, and nothing is made there."""
+    world = World(worlds)
+    for words, place, made in ((("gen", PROMPT), b"none\xff", True), (("init",), b"none\xff", True), (("gen", PROMPT), b"new\xff", False)):
+        folder = os.path.join(os.fsencode(world.base), place)
+        if made:
+            os.makedirs(folder, exist_ok=True)
+        for way in (["--workspace", folder], []) if made else (["--workspace", folder],):
+            done = subprocess.run([PROGRAM, *way, *words], env=world.env, cwd=folder if not way else world.base, capture_output=True,
+                                  timeout=20, stdin=subprocess.DEVNULL, check=False)
+            want(done.returncode == 2 and b"not UTF-8" in done.stderr, f"{words} {way}: exit {done.returncode}: {done.stderr}")
+            want(os.path.isdir(folder) == made and not (made and os.listdir(folder)), f"{words} {way}: something was made")
+
+
 def output_lost(worlds):
     """Data that did not arrive is never exit 0; a reader that has left is no error; a closed stream's number is not lent to a file."""
     world = World(worlds)
@@ -186,6 +200,7 @@ prove("life_read_only_workspace", read_only)
 prove("life_path_with_spaces_and_umlauts", place, "Mein Büro – “Äpfel & Birnen” $HOME 'x'")
 prove("life_path_of_more_than_150_bytes", place, "/".join(["a-rather-long-name-of-a-folder-that-somebody-made"] * 4))
 prove("life_path_with_a_newline_in_it", place, "two\nlines")
+prove("life_path_that_is_no_text_is_said_at_once_2", no_text)
 prove("life_output_that_cannot_be_written_is_74", output_lost)
 prove("life_no_home", no_home)
 prove("life_no_node_is_said_at_once_69", no_node)
