@@ -43,8 +43,8 @@ static enum mw_rc scan_entry(struct scan *scan, const char *path, uint32_t depth
 static enum mw_rc scan_file(struct scan *scan, const char *path, const struct stat *seen,
                             struct mw_err *err);
 static void scan_special(struct scan *scan, const char *path, const struct stat *seen);
-static enum mw_rc hash_file(int fd, const char *path, struct mw_tree_file *file,
-                            struct mw_err *err);
+static enum mw_rc hash_file(const struct scan *scan, int fd, const char *path,
+                            struct mw_tree_file *file, struct mw_err *err);
 static enum mw_rc batch_file(struct scan *scan, int fd, const char *path, struct mw_tree_file *file,
                              struct mw_err *err);
 static enum mw_rc batch_flush(struct scan *scan, struct mw_err *err);
@@ -158,6 +158,12 @@ static enum mw_rc scan_entry(struct scan *scan, const char *path, uint32_t depth
     return MW_FAIL(err, MW_E_DENIED, "'%s' is refused: it is %s", path, what);
 }
 
+static enum mw_rc fail_large(const struct scan *scan, const char *path, struct mw_err *err)
+{
+    return MW_FAIL(err, MW_E_LIMIT, "'%s' is larger than %lu bytes", path,
+                   (unsigned long)scan->limits->file_bytes_max);
+}
+
 static enum mw_rc scan_file(struct scan *scan, const char *path, const struct stat *seen,
                             struct mw_err *err)
 {
@@ -180,10 +186,9 @@ static enum mw_rc scan_file(struct scan *scan, const char *path, const struct st
         return MW_FAIL(err, MW_E_DENIED, "'%s' is refused: it was exchanged while it was read",
                        path);
     if ((uint64_t)st.st_size > scan->limits->file_bytes_max)
-        return MW_FAIL(err, MW_E_LIMIT, "'%s' is larger than %lu bytes", path,
-                       (unsigned long)scan->limits->file_bytes_max);
+        return fail_large(scan, path, err);
     enum mw_rc rc = scan->options.blobs != NULL ? batch_file(scan, fd, path, &file, err)
-                                                : hash_file(fd, path, &file, err);
+                                                : hash_file(scan, fd, path, &file, err);
     if (rc != MW_OK)
         return rc;
     mw_tree_add(&scan->tree, &file);
@@ -207,7 +212,8 @@ static void scan_special(struct scan *scan, const char *path, const struct stat 
     mw_tree_add(&scan->tree, &file);
 }
 
-static enum mw_rc hash_file(int fd, const char *path, struct mw_tree_file *file, struct mw_err *err)
+static enum mw_rc hash_file(const struct scan *scan, int fd, const char *path,
+                            struct mw_tree_file *file, struct mw_err *err)
 {
     char block[65536];
     uint8_t digest[32];
@@ -220,6 +226,8 @@ static enum mw_rc hash_file(int fd, const char *path, struct mw_tree_file *file,
         if (got < 0)
             break;
         file->size_bytes += (uint64_t)got;
+        if (file->size_bytes > scan->limits->file_bytes_max) /* more than it said: it grows, or is the kernel's */
+            return fail_large(scan, path, err);
         mw_sha256_add(&sha, (struct mw_str){block, (size_t)got});
     }
     int read_errno = errno;
@@ -244,8 +252,7 @@ static enum mw_rc batch_file(struct scan *scan, int fd, const char *path, struct
             return MW_FAIL_SYS(err, MW_E_IO, "read '%s'", path);
         mw_buf_put(body, (struct mw_str){block, (size_t)got});
         if (body->len > scan->limits->file_bytes_max)
-            return MW_FAIL(err, MW_E_LIMIT, "'%s' is larger than %lu bytes", path,
-                           (unsigned long)scan->limits->file_bytes_max);
+            return fail_large(scan, path, err);
     }
     file->size_bytes = body->len;
     mw_sha256_hex(mw_buf_str(body), file->sha256);

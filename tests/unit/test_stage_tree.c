@@ -246,6 +246,12 @@ static void p17_limits_are_named(void **state)
         struct mw_tree_scan options = {.limits = &limits[i]};
         assert_int_equal(mw_tree_scan(AT_FDCWD, "t", &options, &tree, &err), MW_E_LIMIT);
     }
+    /* What the kernel makes says that it has no bytes, and gives as many as are read. */
+    const struct mw_tree_limits few = {100, 1000, 8, 100};
+    struct mw_tree_scan kernels = {.limits = &few};
+    assert_int_equal(mw_tree_scan(AT_FDCWD, "/proc/sys/kernel/random", &kernels, &tree, &err),
+                     MW_E_LIMIT);
+    assert_non_null(strstr(err.text, "is larger than 8 bytes"));
     const struct mw_tree_limits enough = {2, 10, 5, 1};
     struct mw_tree_scan options = {.limits = &enough};
     assert_int_equal(mw_tree_scan(AT_FDCWD, "t", &options, &tree, &err), MW_OK);
