@@ -31,6 +31,11 @@ static enum mw_rc verify(struct mw_cli *cli, struct mw_journal_report *report, s
 {
     mw_autofree char *journal = journal_of(cli);
     *report = (struct mw_journal_report){0};
+    mw_autofree char *head = mw_heap_format("%s/.millwright/head", cli->workspace);
+    if (!mw_exists(AT_FDCWD, journal) && mw_exists(AT_FDCWD, head))
+        return MW_FAIL(err, MW_E_CORRUPT,
+                       "the journal's folder is gone, and .millwright/head says that records were "
+                       "committed: put it back, from a backup or an archive");
     if (!mw_exists(AT_FDCWD, journal))
         return MW_OK; /* nothing was ever recorded */
     return mw_journal_verify(journal, options_for(cli), NULL, NULL, report, err);

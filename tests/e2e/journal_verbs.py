@@ -396,6 +396,22 @@ def repaired(worlds):
         world.end()
 
 
+def gone(worlds):
+    """A journal whose folder is missing, as after a backup that left it out, is not an empty one: what was committed is known beside it."""
+    world = with_history(worlds)
+    want("sound" in world.run("doctor")[1], "doctor of a sound one")
+    os.rename(world.path("journal"), os.path.join(world.base, "moved"))
+    for args in (("verify",), ("doctor",), ("verify", "--json"), ("doctor", "--json")):
+        code, out, err = world.run(*args)
+        want(code == 65 and "is gone" in out + err, f"{args}: exit {code}: {out}{err}")
+    want(not os.path.exists(world.path("journal")), "a look made one")
+    os.rename(os.path.join(world.base, "moved"), world.path("journal"))
+    world.verify()
+    os.rename(world.path("journal"), os.path.join(world.base, "moved"))
+    os.unlink(world.path("head"))
+    want(said(world, "verify")["records"] == 0, "nothing was ever recorded")
+
+
 def held(worlds):
     world = with_history(worlds)
     host = world.serve()
@@ -752,6 +768,7 @@ prove("journal_snapshot_maker_killed_at_any_moment", killed)
 prove("journal_export_is_checked_by_another_reader_JR17_P03", exported)
 prove("journal_segments_and_positions_P04", segments)
 prove("journal_repair_says_first_and_deletes_nothing_P03", repaired)
+prove("journal_whose_folder_is_gone_is_no_empty_one_P04", gone)
 prove("journal_repair_beside_a_host_is_refused_P11", held)
 prove("journal_archive_grows_and_keeps_V39", archived)
 prove("journal_archive_beside_a_host_and_by_many_V39", archived_beside)
