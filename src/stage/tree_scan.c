@@ -226,7 +226,8 @@ static enum mw_rc hash_file(const struct scan *scan, int fd, const char *path,
         if (got < 0)
             break;
         file->size_bytes += (uint64_t)got;
-        if (file->size_bytes > scan->limits->file_bytes_max) /* more than it said: it grows, or is the kernel's */
+        if (file->size_bytes >
+            scan->limits->file_bytes_max) /* more than it said: it grows, or is the kernel's */
             return fail_large(scan, path, err);
         mw_sha256_add(&sha, (struct mw_str){block, (size_t)got});
     }
