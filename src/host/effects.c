@@ -226,6 +226,14 @@ static void after_effect(uv_work_t *work, int status)
     host->attempts_running--;
 }
 
+/* What may stand in the app root and be replaced unasked (P23): the version that was promoted. Edits that a promotion adopted are still edits,
+ * to be carried into the next version too; only a rollback, which carries nothing, takes them with it. */
+static struct mw_str untouched_of(const struct mw_session *session, bool rollback)
+{
+    return session->promoted > 0 && !rollback ? session->builds[session->promoted - 1].bundle_sha256
+                                              : session->promoted_sha256;
+}
+
 void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
 {
     const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
@@ -252,9 +260,10 @@ void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
             effect->file_lists[effect->file_list_count++] = mw_heap_copy(facts[i]->files_sha256);
         free(facts);
     }
-    if (effect->promotes && host->core.session.promoted_sha256.len > 0)
-        effect->expected[effect->expected_count++] =
-            mw_heap_copy(host->core.session.promoted_sha256);
+    struct mw_str untouched = untouched_of(
+        &host->core.session, effect->promotes && strcmp(text_of(effect, "mode"), "rollback") == 0);
+    if (effect->promotes && untouched.len > 0)
+        effect->expected[effect->expected_count++] = mw_heap_copy(untouched);
     host->attempts_running++;
     (void)uv_queue_work(&host->loop, &effect->work, run_effect, after_effect);
 }

@@ -78,7 +78,10 @@ static enum mw_rc run_new(struct run *run, struct mw_err *err)
     memcpy(promoted->previous_sha256, run->edits.current_sha256, MW_SHA256_HEX);
     promoted->edited = run->edits.edited;
     promoted->unchanged = strcmp(promoted->sha256, promoted->previous_sha256) == 0;
-    rc = mw_promote_tree_save(promote->workspace_fd, &run->tree, promoted->sha256, err);
+    /* What the next promotion tells edits against: adopted ones are still edits then. */
+    rc = mw_promote_tree_save(promote->workspace_fd, &run->source, promote->source_sha256, err);
+    if (rc == MW_OK && strcmp(promoted->sha256, promote->source_sha256) != 0)
+        rc = mw_promote_tree_save(promote->workspace_fd, &run->tree, promoted->sha256, err);
     if (rc == MW_OK && promoted->unchanged) {
         run->note.done = true;
         return mw_promote_note_write(promote->workspace_fd, promote->id, promote->target,

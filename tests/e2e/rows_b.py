@@ -964,9 +964,16 @@ def versions(w, first, staged):
         equal((after["brand/theme_config.json"], after["mine.txt"]), (b"{}\n", b"mine\n"), "adopted")
         for path, text in tree(third_staged).items():
             assert path == "brand/theme_config.json" or after[path] == text, path
-        (w.dir / "app/mine.txt").write_text("mine, again\n")
+        equal(w.cli("promote", third).returncode, 77, "edits that were adopted are still edits")
+        w.ok("promote", third, "--adopt-edits")
+        equal(tree(w.dir / "app"), after, "nothing new to adopt")
         fourth, fourth_staged = next_version(w, "fourth", services=[dict(NOTES["services"][0], useCases=["CreateNote"])])
         w.ok("accept", fourth)
+        equal(w.cli("promote", fourth).returncode, 77, "edited before")
+        w.ok("promote", fourth, "--adopt-edits")
+        again = tree(w.dir / "app")
+        equal((again["brand/theme_config.json"], again["mine.txt"]), (b"{}\n", b"mine\n"), "carried into the next version too")
+        (w.dir / "app/mine.txt").write_text("mine, again\n")
         equal(w.cli("promote", fourth).returncode, 77, "edited again")
         w.ok("promote", fourth, "--discard-edits")
         equal(tree(w.dir / "app"), tree(fourth_staged), "discarded")
