@@ -9,6 +9,7 @@
 #include "cli/intent.h"
 #include "cli/link.h"
 #include "cli/post.h"
+#include "cli/render.h"
 #include "cli/watch.h"
 #include "posix/heap.h"
 
@@ -93,7 +94,11 @@ static int say_promotion(struct mw_cli *cli, const struct promotion *promotion, 
     mw_heap_buf_free(&out);
     if (!promotion->failed)
         return 0;
-    (void)fprintf(stderr, "millwright: %s failed: %.*s\n", verb, MW_STR_ARG(promotion->reason));
+    struct mw_buf why =
+        mw_heap_buf(); /* it names files, and a name can hold what a terminal obeys */
+    mw_put_safe(&why, promotion->reason);
+    (void)fprintf(stderr, "millwright: %s failed: %.*s\n", verb, MW_STR_ARG(mw_buf_str(&why)));
+    mw_heap_buf_free(&why);
     return mw_rc_exit_code(rc_by_name(promotion->error_class));
 }
 

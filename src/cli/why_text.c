@@ -171,8 +171,10 @@ static void put_decisions(struct story *story)
                       MW_STR_ARG(text_at(story, i, "decision")),
                       MW_STR_ARG(text_at(story, i, "actor")), MW_STR_ARG(text_at(story, i, "at")),
                       target.len > 0 ? ", to " : "", MW_STR_ARG(target));
-        if (failed)
-            mw_buf_printf(story->out, ": %.*s", MW_STR_ARG(text_at(story, i, "why")));
+        if (failed) {
+            mw_buf_put_z(story->out, ": ");
+            mw_put_safe(story->out, text_at(story, i, "why"));
+        }
         mw_buf_put_c(story->out, '\n');
     }
 }

@@ -932,7 +932,12 @@ def versions(w, first, staged):
         def outside():
             return {path: text for path, text in tree(w.top).items() if not path.startswith(w.dir.name + "/")}
 
+        odd = w.top / "odd"
+        odd.mkdir()
+        (odd / "\x1b[31mred").write_text("mine")
         before = outside()
+        done = w.cli("promote", third, "--to", str(odd))
+        assert done.returncode == 77 and "red" in done.stderr and "\x1b" not in done.stderr, repr(done.stderr)
         for target, code, why in ((a_file / "x", 2, "only a folder can hold it"), (a_file, 2, "is no folder"), (linked, 2, "is a link"),
                                   (dangling, 2, "is a link"), ("", 2, "wants a folder"), ("/", 2, "is not a target"), (w.top / ("n" * 300), 2, "too long"), (w.top / "n\udcff", 2, "UTF-8"),
                                   (w.top / "missing" / "x", 69, "has to be there before"), (full, 77, "thesis.txt"), (w.dir, 77, "holds the workspace"),
