@@ -261,13 +261,22 @@ static void derive(const struct mw_coordinator *coordinator,
     event->body = fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
 }
 
+/* How many coordinators it is in. */
+static uint32_t nesting_of(const struct mw_world *world, const struct mw_coordinator *coordinator)
+{
+    uint32_t count = 0;
+    for (const struct mw_item *item = mw_world_item(world, coordinator->item.owner); item != NULL;
+         item = mw_world_item(world, item->owner))
+        count += item->kind == MW_ITEM_COORDINATOR;
+    return count;
+}
+
 static void halt(const struct mw_world *world, const struct mw_order *order,
                  const struct mw_coordinator *coordinator, const struct mw_coordinator_def *def,
-                 struct mw_out *out)
+                 const char *limit, uint32_t most, struct mw_out *out)
 {
-    struct mw_str why =
-        mw_arena_format(out->arena, "limit transitions (%u) reached: it goes in circles",
-                        (unsigned)limit_transitions_max);
+    struct mw_str why = mw_arena_format(out->arena, "limit %s (%u) reached: it goes in circles",
+                                        limit, (unsigned)most);
     struct mw_event *halted = mw_out_event(out, MW_EVT_COORDINATOR_HALTED);
     mw_event_about(world, out, halted, &coordinator->item);
     halted->coordinator = def->name;
@@ -294,6 +303,10 @@ static void advance(const struct mw_world *world, const struct mw_work *work,
     }
     const struct mw_coordinator_def *def = &order.catalogue->coordinators[coordinator->def];
     const struct mw_state_def *state = &def->states[coordinator->state];
+    if (nesting_of(world, coordinator) >= limit_nesting_max) {
+        halt(world, &order, coordinator, def, "nesting", limit_nesting_max, out);
+        return;
+    }
     if (ask(world, work, coordinator, state, &order, out)) {
         mw_out_follow(out, MW_REQ_ENTER_STATE, coordinator->item.id);
         return;
@@ -312,7 +325,7 @@ static void advance(const struct mw_world *world, const struct mw_work *work,
         mw_tell_skip(world, &order, coordinator->item.id, 0, transition->rule, transition->when,
                      transition->rule_field, def->states[transition->go].name, out);
     if (coordinator->transitions >= limit_transitions_max) {
-        halt(world, &order, coordinator, def, out);
+        halt(world, &order, coordinator, def, "transitions", limit_transitions_max, out);
         return;
     }
     const struct mw_state_def *next = &def->states[transition->go];

@@ -5,6 +5,8 @@
 #define PART_BYTES (24u * 1024)
 #define PART_MEMBERS_MAX 256u
 #define PARTS_MAX 90u
+#define LOOKS_MAX                                                                                  \
+    262144u /* at members, told or not: lists in lists are many more than their lines */
 #define COMPLETED_TOLD_MAX 256u
 #define SCRATCH_BYTES ((size_t)4 << 20) /* what telling one line of a plan needs */
 
@@ -270,7 +272,7 @@ struct plan_writer {
     mw_seq group;
     struct mw_buf buf;
     struct mw_json json;
-    uint32_t count, part_count;
+    uint32_t count, part_count, looks, nesting;
 };
 
 static void begin_part(struct plan_writer *writer)
@@ -335,6 +337,7 @@ static void plan_group(struct plan_writer *writer, const struct mw_group_def *de
         mw_arena_array(&writer->scratch, struct mw_group_row, def->member_count + 1);
     if (rows == NULL)
         return; /* what is not told here, its tasks tell */
+    writer->looks += def->member_count;
     for (uint32_t i = 0; i < def->member_count; i++) {
         const struct mw_member_def *member = &def->members[i];
         rows[i] = (struct mw_group_row){.node = MW_NODE_NONE};
@@ -355,6 +358,9 @@ static void plan_coordinator(struct plan_writer *writer, const struct mw_coordin
                              const struct mw_place *place, struct mw_str after)
 {
     struct mw_str key = def->name, why;
+    if (writer->nesting == limit_nesting_max)
+        return; /* it will be halted */
+    writer->nesting++;
     (void)mw_eval_text(writer->world, &writer->scratch, writer->order->trace, place, def->key, &key,
                        &why); /* the name stands for a key that cannot be had */
     struct mw_str receiver =
@@ -363,6 +369,7 @@ static void plan_coordinator(struct plan_writer *writer, const struct mw_coordin
     for (uint32_t s = 0; s < def->state_count; s++)
         for (uint32_t a = 0; a < def->states[s].ask_count; a++) {
             const struct mw_ask_def *ask = &def->states[s].asks[a];
+            writer->looks++;
             if (!mw_eval_test(writer->world, &writer->scratch, writer->order->trace, place,
                               ask->when))
                 continue;
@@ -373,6 +380,7 @@ static void plan_coordinator(struct plan_writer *writer, const struct mw_coordin
             else
                 plan_group(writer, ask->group, place, stage);
         }
+    writer->nesting--;
 }
 
 static void plan_members(struct plan_writer *writer, const struct mw_group_def *def,
@@ -385,9 +393,12 @@ static void plan_members(struct plan_writer *writer, const struct mw_group_def *
             mw_world_document(writer->world, writer->order->trace, rows[i].document);
         struct mw_place place =
             member_place(writer->world, writer->order->trace, outer, &rows[i], 0);
-        for (uint32_t nth = 0; nth < rows[i].count && writer->part_count < PARTS_MAX; nth++) {
+        for (uint32_t nth = 0;
+             nth < rows[i].count && writer->part_count < PARTS_MAX && writer->looks < LOOKS_MAX;
+             nth++) {
             const struct mw_member_def *member = &def->members[i];
             size_t mark = writer->scratch.used_bytes;
+            writer->looks++;
             if (nth > 0 && rows[i].node != MW_NODE_NONE && tape != NULL)
                 place.node = mw_node_after(tape, rows[i].node, place.node);
             struct mw_str after =

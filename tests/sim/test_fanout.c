@@ -222,14 +222,15 @@ static void a_group_of_members_that_are_all_left_out_ends_well(void **state)
 }
 
 /* A herd of so many, each written so. */
-static struct rig *call_home(uint32_t cows, const char *cow, bool small_in_record)
+static struct rig *call_home(const char *definitions, uint32_t cows, const char *cow,
+                             bool small_in_record)
 {
     struct rig *rig = rig_new();
     char *body = mw_heap_alloc(cows * 20 + 200);
     size_t len = (size_t)sprintf(body, "{\"workflow\":\"CallHome\",\"blueprint\":{\"cows\":[");
     rig->quiet_dump = true;
     rig->small_in_record = small_in_record;
-    rig_begin(rig, "herd");
+    rig_begin(rig, definitions);
     rig_register_all(rig);
     for (uint32_t i = 0; i < cows; i++)
         len += (size_t)sprintf(body + len, "%s%s", i > 0 ? "," : "", cow);
@@ -245,14 +246,14 @@ static void a_plan_of_the_most_members_is_told_in_one_bounded_step(void **state)
 {
     enum { MOST = 32768 };
     (void)state;
-    struct rig *rig = call_home(MOST - 1, "{\"name\":\"c\"}", false); /* and the bell */
+    struct rig *rig = call_home("herd", MOST - 1, "{\"name\":\"c\"}", false); /* and the bell */
     assert_true(rig->kind_count[MW_EVT_PLAN_PART] > 80);
     assert_true(rig->core.world.traces.count == 1);
     named(rig, MW_REQ_CANCEL_TRACE);
     (void)go_on(rig);
     nothing_is_left(rig);
     rig_free(rig);
-    rig = call_home(MOST, "{\"name\":\"c\"}", false);
+    rig = call_home("herd", MOST, "{\"name\":\"c\"}", false);
     assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_STARTED], 0);
     assert_int_equal(rig->kind_count[MW_EVT_GROUP_ENDED], 1);
     assert_non_null(memmem(rig->journal.ptr, rig->journal.len, "members_max", 11));
@@ -264,8 +265,21 @@ static void a_plan_of_the_most_members_is_told_in_one_bounded_step(void **state)
 static void a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step(void **state)
 {
     (void)state;
-    struct rig *rig = call_home(1900, "1", true);
+    struct rig *rig = call_home("herd", 1900, "1", true);
     assert_true(rig->kind_count[MW_EVT_PLAN_PART] >= 1900 / 256);
+    named(rig, MW_REQ_CANCEL_TRACE);
+    (void)go_on(rig);
+    nothing_is_left(rig);
+    rig_free(rig);
+}
+
+/* Three hundred in three hundred, four times: where no line is to be told, looking for one ends all the same. */
+static void a_plan_of_lists_in_lists_is_told_in_one_bounded_step(void **state)
+{
+    (void)state;
+    struct rig *rig = call_home("nested", 300, "1", false);
+    assert_int_equal(rig->kind_count[MW_EVT_PLAN_PART], 0);
+    assert_int_equal(rig->core.world.traces.count, 1);
     named(rig, MW_REQ_CANCEL_TRACE);
     (void)go_on(rig);
     nothing_is_left(rig);
@@ -454,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_group_of_members_that_are_all_left_out_ends_well),
         cmocka_unit_test(a_plan_of_the_most_members_is_told_in_one_bounded_step),
         cmocka_unit_test(a_plan_over_a_document_in_the_record_is_told_in_one_bounded_step),
+        cmocka_unit_test(a_plan_of_lists_in_lists_is_told_in_one_bounded_step),
         cmocka_unit_test(what_full_steps_left_is_found_among_many_traces),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),

@@ -280,6 +280,26 @@ static void a_coordinator_that_goes_in_circles_is_halted(void **state)
     rig_free(rig);
 }
 
+/* One that starts itself again inside is no deeper than coordinators may be. */
+static void a_coordinator_inside_itself_is_halted(void **state)
+{
+    struct rig *rig = begin("circle");
+    uint32_t started = 0, halted = 0;
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR,
+                 "{\"coordinator\":\"NestCoordinator\",\"payload\":{\"name\":\"nest\"}}", 0, 0);
+    for (size_t i = 0; i < rig->line_count; i++) {
+        struct mw_str line = rig_line(rig, i);
+        started += memmem(line.ptr, line.len, "coordinator.started", 19) != NULL;
+        halted += memmem(line.ptr, line.len, "CoordinatorHalted", 17) != NULL &&
+                  memmem(line.ptr, line.len, "limit nesting (8)", 17) != NULL;
+    }
+    assert_int_equal(started, 9);
+    assert_int_equal(halted, 1);
+    assert_int_equal(rig->core.world.traces.count, 0);
+    rig_free(rig);
+}
+
 /* 1,000 groups of three, two of which are enough; their results come mixed, from all of them at once. */
 static void TG07_a_group_is_released_once_however_its_results_come(void **state)
 {
@@ -577,6 +597,7 @@ int main(void)
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
+        cmocka_unit_test(a_coordinator_inside_itself_is_halted),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
         cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),
     };
