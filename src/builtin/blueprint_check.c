@@ -11,9 +11,10 @@ struct place {
     struct mw_err *err;
 };
 
-static const char *const taken_fields[] = {"id",          "createdAt",      "updatedAt", "ownerId",
-                                           "constructor", "prototype",      "proto",     "toString",
-                                           "valueOf",     "hasOwnProperty", "toJSON",    "then"};
+static const char *const taken_fields[] = {
+    "id",        "createdAt", "updatedAt",      "ownerId",       "constructor",
+    "prototype", "proto",     "toString",       "valueOf",       "hasOwnProperty",
+    "toJSON",    "then",      "toLocaleString", "isPrototypeOf", "propertyIsEnumerable"};
 
 static bool is_taken(struct mw_str name)
 {
@@ -55,6 +56,25 @@ static enum mw_rc check_field(const struct place *p, const struct mw_bp_service 
     return MW_OK;
 }
 
+static double number_of(struct mw_str decimal)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%.*s", MW_STR_ARG(decimal)); /* at most 15 digits */
+    return strtod(text, NULL);
+}
+
+/* Bytes that a value takes at least, or that one of its values takes. */
+static double least_bytes(const struct mw_bp_field *field)
+{
+    double bytes = field->type == MW_BP_STRING && field->min.len > 0 ? number_of(field->min) : 0;
+    if (field->type == MW_BP_STRING && bytes < (double)field->default_text.len)
+        bytes = (double)field->default_text.len;
+    for (uint32_t i = 0; i < field->value_count; i++)
+        if (bytes < (double)field->values[i].len)
+            bytes = (double)field->values[i].len;
+    return bytes;
+}
+
 static enum mw_rc check_entity(const struct place *p, const struct mw_bp_service *service,
                                const struct mw_bp_entity *entity, uint32_t index)
 {
@@ -75,11 +95,18 @@ static enum mw_rc check_entity(const struct place *p, const struct mw_bp_service
                        "%.*s/fields: %u fields; an entity has at most %d (fields)", MW_STR_ARG(at),
                        entity->field_count, MW_BP_FIELDS_MAX);
     uint32_t k = 0;
+    double bytes = 0;
     for (struct mw_bp_field *f = entity->fields; f != NULL; f = f->next, k++) {
         enum mw_rc rc = check_field(p, service, entity, index, f, k);
         if (rc != MW_OK)
             return rc;
+        bytes += least_bytes(f);
     }
+    if (bytes > MW_BP_RECORD_BYTES_MAX)
+        return MW_FAIL(p->err, MW_E_INPUT,
+                       "%.*s: a record of '%.*s' takes more than the %d bytes that a request has "
+                       "room for; a smaller 'min', or shorter values",
+                       MW_STR_ARG(at), MW_STR_ARG(entity->name), MW_BP_RECORD_BYTES_MAX);
     return MW_OK;
 }
 
@@ -98,13 +125,6 @@ static struct mw_str changed_field_wrong(const struct place *p, const struct mw_
     if (f == NULL || (f->type != MW_BP_INTEGER && f->type != MW_BP_NUMBER))
         return mw_arena_format(p->bp->arena, "%.*s", MW_STR_ARG(made->field));
     return MW_STR_NONE;
-}
-
-static double number_of(struct mw_str decimal)
-{
-    char text[64];
-    (void)snprintf(text, sizeof text, "%.*s", MW_STR_ARG(decimal)); /* at most 15 digits */
-    return strtod(text, NULL);
 }
 
 /* Between its bounds there has to be room for one step, or the use case could never do anything. */

@@ -8,17 +8,18 @@
 #ifndef MW_PROBE_INTERNAL_H
 #define MW_PROBE_INTERNAL_H
 
+#include "builtin/blueprint.h"
 #include "builtin/http_client.h"
 #include "builtin/jwt.h"
 #include "builtin/probe.h"
 #include "builtin/service.h"
 
-#define PROBE_FIELDS_MAX 64
-#define PROBE_ENTITIES_MAX 64
-#define PROBE_USE_CASES_MAX 256
+#define PROBE_FIELDS_MAX MW_BP_FIELDS_MAX
+#define PROBE_ENTITIES_MAX MW_BP_ENTITIES_MAX
+#define PROBE_USE_CASES_MAX MW_BP_CASES_MAX
 #define PROBE_RECORDS_MAX 4096
 #define PROBE_VALUES_MAX 320
-#define PROBE_CHANGES_MAX 64
+#define PROBE_CHANGES_MAX PROBE_FIELDS_MAX
 #define PROBE_STRING_MAX 10000 /* a string without max */
 #define PROBE_NONE UINT32_MAX
 

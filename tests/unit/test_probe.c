@@ -290,6 +290,44 @@ static void paths_follow_the_contract_when_the_design_has_none(void **state)
     drop_design(fixture);
 }
 
+/* As large as a blueprint may be: each field of the most is assigned, by each use case of the most. */
+static void a_design_is_read_up_to_the_limits_of_a_blueprint(void **state)
+{
+    struct mw_buf text = mw_heap_buf(), list = mw_heap_buf();
+    (void)state;
+    mw_buf_put(&text, MW_STR("{\"serviceName\":\"S\",\"slug\":\"s\",\"storage\":\"File\",\"auth\":"
+                             "false,\"entities\":[{\"name\":\"Thing\",\"plural\":\"things\","
+                             "\"fields\":["));
+    for (unsigned i = 0; i < MW_BP_FIELDS_MAX; i++) {
+        char field[100], name[16];
+        snprintf(field, sizeof field, "%s{\"name\":\"f%u\",\"type\":\"string\",\"required\":false}",
+                 i > 0 ? "," : "", i);
+        snprintf(name, sizeof name, "%s\"f%u\"", i > 0 ? "," : "", i);
+        mw_buf_put(&text, mw_str_of(field));
+        mw_buf_put(&list, mw_str_of(name));
+    }
+    mw_buf_put(&text, MW_STR("]}],\"use_cases\":["));
+    for (unsigned i = 0; i < MW_BP_CASES_MAX; i++) {
+        char head[120];
+        snprintf(head, sizeof head,
+                 "%s{\"name\":\"AssignThing%u\",\"entity\":\"Thing\",\"effect\":\"assign\","
+                 "\"action\":\"a%u\",\"fields\":[",
+                 i > 0 ? "," : "", i, i);
+        mw_buf_put(&text, mw_str_of(head));
+        mw_buf_put(&text, mw_buf_str(&list));
+        mw_buf_put(&text, MW_STR("]}"));
+    }
+    mw_buf_put(&text, MW_STR("]}"));
+    mw_buf_put_c(&text, '\0');
+    struct fixture *fixture = read_design(text.ptr);
+    assert_int_equal(fixture->p.use_case_count, MW_BP_CASES_MAX);
+    struct mw_str body = probe_body_for(&fixture->p, &fixture->p.use_cases[MW_BP_CASES_MAX - 1], 0);
+    assert_non_null(memmem(body.ptr, body.len, "\"f127\":", 7));
+    drop_design(fixture);
+    mw_heap_buf_free(&text);
+    mw_heap_buf_free(&list);
+}
+
 /* ------------------------------------------------------------------ comparisons */
 
 #define BASE                                                                                       \
@@ -542,6 +580,7 @@ int main(void)
         cmocka_unit_test(long_emails_are_254_and_255_characters),
         cmocka_unit_test(circles_of_required_references_are_found),
         cmocka_unit_test(paths_follow_the_contract_when_the_design_has_none),
+        cmocka_unit_test(a_design_is_read_up_to_the_limits_of_a_blueprint),
         cmocka_unit_test(a_record_may_change_only_as_it_was_asked_to),
         cmocka_unit_test(times_are_rfc_3339_and_utc),
         cmocka_unit_test(openapi_is_searched_by_method_and_path_whatever_its_parameters_are_called),
