@@ -39,6 +39,8 @@ enum mw_rc mw_yaml_parse(struct mw_arena *arena, struct mw_str text, struct mw_t
     yaml_parser_t parser;
     if (!yaml_parser_initialize(&parser))
         return MW_FAIL(err, MW_E_LIMIT, "no memory left to read YAML");
+    if (mw_str_starts(text, MW_STR("\xef\xbb\xbf"))) /* some editors begin UTF-8 with its mark */
+        text = mw_str_sub(text, 3, text.len - 3);
     yaml_parser_set_input_string(&parser, (const unsigned char *)(text.ptr ? text.ptr : ""),
                                  text.len);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);

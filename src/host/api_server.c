@@ -293,7 +293,8 @@ static void intent_text(struct mw_host *host, const struct mw_tape *tape, struct
             mw_json_knode(&json, members[i], tape, node);
     }
     mw_heap_arena(&arena, (size_t)4 << 20);
-    if (mw_file_read(host->workspace_fd, "app/config/ai.json", 65536, &settings, NULL) == MW_OK &&
+    if (mw_file_read_regular(host->workspace_fd, "app/config/ai.json", 65536, &settings, NULL) ==
+            MW_OK &&
         mw_json_parse(&arena, mw_buf_str(&settings), &ai, NULL) == MW_OK &&
         mw_node_type(&ai, 0) == MW_NODE_OBJECT) {
         mw_json_kobject(&json, "previous");

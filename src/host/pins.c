@@ -224,7 +224,7 @@ static enum mw_rc add_folder(const char *root, const char *kind, struct mw_json 
         mw_autofree char *shown = mw_heap_format("%s/%s", kind, entries[i]->d_name);
         struct mw_buf text = mw_heap_buf();
         if (rc == MW_OK)
-            rc = mw_file_read(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, err);
+            rc = mw_file_read_regular(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, err);
         if (rc == MW_OK && !mw_utf8_valid(mw_buf_str(&text), NULL))
             rc = MW_FAIL(err, MW_E_CONFIG, "%s: not UTF-8", path);
         if (rc == MW_OK) {
@@ -326,7 +326,7 @@ static void register_file(struct mw_host *host, const char *path)
     struct mw_buf text = mw_heap_buf(), body = mw_heap_buf();
     struct mw_json json;
     mw_heap_arena(&arena, (size_t)8 << 20);
-    enum mw_rc rc = mw_file_read(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, &err);
+    enum mw_rc rc = mw_file_read_regular(AT_FDCWD, path, DEFINITION_FILE_MAX, &text, &err);
     if (rc == MW_OK)
         rc = mw_author_read(&arena, mw_str_of(path), mw_buf_str(&text), &tape, &err);
     if (rc == MW_OK) {

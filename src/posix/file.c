@@ -39,6 +39,20 @@ enum mw_rc mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw
     return read_open_file(fd, path, max_bytes, buf, err);
 }
 
+enum mw_rc mw_file_read_regular(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                                struct mw_err *err)
+{
+    struct stat info;
+    mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return open_failed(err, path);
+    if (fstat(fd, &info) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    if (!S_ISREG(info.st_mode))
+        return MW_FAIL(err, MW_E_INPUT, "'%s' is not a regular file", path);
+    return read_open_file(fd, path, max_bytes, buf, err);
+}
+
 enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
                                 struct mw_err *err)
 {

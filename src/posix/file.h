@@ -13,6 +13,9 @@
 /* Appends the whole file to buf (a heap buf). Larger than max_bytes: MW_E_LIMIT. Not there: MW_E_MISSING. */
 MW_MUST enum mw_rc mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
                                 struct mw_err *err);
+/* Of a regular file only: a pipe or a terminal, on which one may wait for ever, is refused. */
+MW_MUST enum mw_rc mw_file_read_regular(int at_fd, const char *path, size_t max_bytes,
+                                        struct mw_buf *buf, struct mw_err *err);
 MW_MUST enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t max_bytes,
                                         struct mw_buf *buf, struct mw_err *err);
 /* All bytes or an error; EINTR and short writes are retried. ENOSPC and EDQUOT: MW_E_FULL. */

@@ -146,6 +146,22 @@ static void a_wrong_definition_is_refused_until_it_is_right(void **state)
     assert_string_equal(found, before);
 }
 
+/* Nobody writes into the pipe: reading it would keep the host from everything else. */
+static void what_is_no_file_is_no_definition(void **state)
+{
+    char found[MW_SHA256_HEX];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(mkfifo("workflows/pipe.yaml", 0600), 0);
+    assert_int_equal(refresh(found), MW_E_INPUT);
+    assert_int_equal(unlink("workflows/pipe.yaml"), 0);
+    assert_int_equal(symlink("/dev/ptmx", "workflows/terminal.yaml"), 0);
+    assert_int_equal(refresh(found), MW_E_INPUT);
+    assert_int_equal(unlink("workflows/terminal.yaml"), 0);
+    assert_int_equal(refresh(found), MW_OK);
+}
+
 static void whatever_changes_a_definition_is_seen_by_the_next_request(void **state)
 {
     static const char *const changes[] = {
@@ -180,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p09_of_documents_no_more_is_held_than_is_said),
         TEST(a_wrong_definition_is_refused_until_it_is_right),
+        TEST(what_is_no_file_is_no_definition),
         TEST(whatever_changes_a_definition_is_seen_by_the_next_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

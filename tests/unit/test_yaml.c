@@ -60,6 +60,9 @@ static void yaml_means_what_the_core_schema_says(void **state)
          "{\"a\":1}"},
         {"{\"json\": [1, {\"is\": \"yaml\"}]}", "{\"json\":[1,{\"is\":\"yaml\"}]}"},
         {"# only\nplain # comment", "\"plain\""},
+        {"\xef\xbb\xbf"
+         "a: 1\r\nb: 2\r\n",
+         "{\"a\":1,\"b\":2}"},
     };
     char room[1024];
     (void)state;
