@@ -23,6 +23,7 @@
     ((size_t)4 << 20) /* a fuller frame takes no more steps until it is written */
 #define MW_PENDING_MAX 4096u
 #define MW_PINNED_BYTES ((size_t)32 << 20) /* of documents in memory */
+#define MW_PINNED_CATALOGUES 32u           /* the others are read again when they are asked for */
 #define MW_MEMORY_MB_MIN 64u               /* of MILLWRIGHT_MEMORY_MB; the most is the region */
 #define MW_SPARE_ARENAS 8u
 #define MW_SPARE_ARENA_BYTES ((size_t)1 << 20) /* reserved; backed as far as it was touched */
@@ -79,6 +80,7 @@ struct mw_pins {
     struct mw_pin *slots[MW_PIN_SLOTS];
     struct mw_pin *newest, *oldest;
     size_t document_bytes; /* that the documents take in memory */
+    uint32_t catalogue_count;
 };
 
 struct mw_run_attempt; /* attempt.c */

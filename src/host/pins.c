@@ -86,14 +86,19 @@ static void drop(struct mw_host *host, struct mw_pin *pin)
     free(pin);
 }
 
-/* Catalogues stay: nobody has many, and every step needs one. */
+/* Between steps: nobody but the one who asks holds what he was given. */
 void mw_pins_trim(struct mw_host *host)
 {
-    for (struct mw_pin *pin = host->pins.oldest;
-         pin != NULL && host->pins.document_bytes > MW_PINNED_BYTES;) {
+    struct mw_pins *pins = &host->pins;
+    for (struct mw_pin *pin = pins->oldest;
+         pin != NULL && (pins->document_bytes > MW_PINNED_BYTES ||
+                         pins->catalogue_count > MW_PINNED_CATALOGUES);) {
         struct mw_pin *newer = pin->newer;
-        if (pin->catalogue == NULL) {
-            host->pins.document_bytes -= memory_of(pin);
+        if (pin->catalogue != NULL && pins->catalogue_count > MW_PINNED_CATALOGUES) {
+            pins->catalogue_count--;
+            drop(host, pin);
+        } else if (pin->catalogue == NULL && pins->document_bytes > MW_PINNED_BYTES) {
+            pins->document_bytes -= memory_of(pin);
             drop(host, pin);
         }
         pin = newer;
@@ -133,6 +138,7 @@ static enum mw_rc load_catalogue(struct mw_host *host, struct mw_str bundle, con
         drop(host, pin);
         return rc;
     }
+    host->pins.catalogue_count++;
     *ret_pin = pin;
     return MW_OK;
 }

@@ -162,6 +162,30 @@ static void what_is_no_file_is_no_definition(void **state)
     assert_int_equal(refresh(found), MW_OK);
 }
 
+/* Someone edits all day: what nobody asks for is given back, and is there again when a trace that began with it goes on. */
+static void p09_of_definitions_no_more_are_held_than_is_said(void **state)
+{
+    char first[MW_SHA256_HEX], found[MW_SHA256_HEX], text[400];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    for (unsigned i = 0; i < 3 * MW_PINNED_CATALOGUES; i++) {
+        snprintf(text, sizeof text, "%s# edit %u\n", right, i);
+        put("workflows/Lone.yaml", text);
+        assert_int_equal(refresh(i == 0 ? first : found), MW_OK);
+        mw_pins_trim(&host);
+        uint32_t held = 0;
+        for (const struct mw_pin *pin = host.pins.oldest; pin != NULL; pin = pin->newer)
+            held += pin->catalogue != NULL;
+        assert_true(held <= MW_PINNED_CATALOGUES);
+    }
+    assert_false(is_in_memory(first));
+    const struct mw_catalogue *catalogue = mw_pins_catalogue(&host, mw_str_of(first));
+    assert_non_null(catalogue);
+    assert_non_null(mw_catalogue_workflow(catalogue, MW_STR("Lone")));
+    mw_pins_trim(&host);
+    assert_true(is_in_memory(first));
+}
+
 static void whatever_changes_a_definition_is_seen_by_the_next_request(void **state)
 {
     static const char *const changes[] = {
@@ -196,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p09_of_documents_no_more_is_held_than_is_said),
         TEST(a_wrong_definition_is_refused_until_it_is_right),
+        TEST(p09_of_definitions_no_more_are_held_than_is_said),
         TEST(what_is_no_file_is_no_definition),
         TEST(whatever_changes_a_definition_is_seen_by_the_next_request),
     };
