@@ -123,6 +123,8 @@ static enum mw_rc add_anchor(struct builder *builder, const yaml_char_t *name, y
 {
     if (name == NULL)
         return MW_OK;
+    if (builder->anchor_count == MW_YAML_ANCHORS_MAX)
+        return fail_at(builder, MW_E_LIMIT, mark, "more than 1024 anchors (MW_YAML_ANCHORS_MAX)");
     if (builder->anchor_count == builder->anchor_cap) {
         uint32_t cap = builder->anchor_cap == 0 ? 16 : builder->anchor_cap * 2;
         struct anchor *anchors = realloc(builder->anchors, cap * sizeof *anchors);

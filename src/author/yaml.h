@@ -7,7 +7,7 @@
  *
  * Refused, with position: a second document, an empty text, the same key twice in a mapping, keys that are not strings (quote them), merge
  * keys (<<), tags outside the core schema, .inf and .nan (JSON has no such number), NUL in strings, an alias inside what it names.
- * Limits: depth MW_JSON_DEPTH_MAX, MW_YAML_NODES_MAX nodes after aliases are copied.
+ * Limits: depth MW_JSON_DEPTH_MAX, MW_YAML_NODES_MAX nodes after aliases are copied, MW_YAML_ANCHORS_MAX anchors.
  */
 #ifndef MW_YAML_H
 #define MW_YAML_H
@@ -15,6 +15,7 @@
 #include "base/json.h"
 
 #define MW_YAML_NODES_MAX 262144
+#define MW_YAML_ANCHORS_MAX 1024 /* each alias looks through them */
 
 /* On failure err says "line L, column C: what" (MW_E_INPUT, or MW_E_LIMIT) and the arena is as it was, but for `exhausted`. */
 MW_MUST enum mw_rc mw_yaml_parse(struct mw_arena *arena, struct mw_str text,

@@ -165,6 +165,26 @@ static void aliases_cannot_multiply_beyond_the_node_limit(void **state)
     assert_non_null(strstr(err.text, "MW_YAML_NODES_MAX"));
 }
 
+/* So many anchors, and as many aliases to the first of them, would be looked through for seconds. */
+static void anchors_are_limited(void **state)
+{
+    char yaml[24 * 1024];
+    struct mw_tape tape;
+    struct mw_err err;
+    (void)state;
+    for (unsigned count = MW_YAML_ANCHORS_MAX; count <= MW_YAML_ANCHORS_MAX + 1; count++) {
+        int len = 0;
+        for (unsigned i = 0; i < count; i++)
+            len += snprintf(yaml + len, sizeof yaml - (size_t)len, "- &a%u x\n", i);
+        len += snprintf(yaml + len, sizeof yaml - (size_t)len, "- *a0\n");
+        mw_arena_init(&arena, memory, MEMORY_SIZE);
+        assert_int_equal(mw_yaml_parse(&arena, (struct mw_str){yaml, (size_t)len}, &tape, &err),
+                         count > MW_YAML_ANCHORS_MAX ? MW_E_LIMIT : MW_OK);
+    }
+    assert_non_null(strstr(err.text, "line 1025"));
+    assert_non_null(strstr(err.text, "MW_YAML_ANCHORS_MAX"));
+}
+
 static void depth_is_limited_through_aliases_too(void **state)
 {
     char yaml[2 * MW_JSON_DEPTH_MAX + 64];
@@ -236,6 +256,7 @@ int main(void)
         cmocka_unit_test(what_yaml_may_not_say_is_refused_at_its_place),
         cmocka_unit_test(every_node_knows_its_line_and_column),
         cmocka_unit_test(aliases_cannot_multiply_beyond_the_node_limit),
+        cmocka_unit_test(anchors_are_limited),
         cmocka_unit_test(depth_is_limited_through_aliases_too),
         cmocka_unit_test(memory_that_runs_out_is_a_limit),
         cmocka_unit_test(files_are_read_by_their_ending_and_errors_can_be_jumped_to),
