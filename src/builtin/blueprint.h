@@ -18,7 +18,8 @@
 #define MW_BP_FIELDS_MAX 128
 #define MW_BP_CASES_MAX 1000
 #define MW_BP_VALUES_MAX 100
-#define MW_BP_RECORD_BYTES_MAX 500000 /* of its texts; a service takes bodies of 1 MiB */
+#define MW_BP_RECORD_BYTES_MAX                                                                     \
+    50000 /* of its texts; a service is judged with bodies of 64 KiB too */
 
 enum mw_bp_type {
     MW_BP_STRING,
