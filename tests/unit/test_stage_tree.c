@@ -201,6 +201,7 @@ static void p17_names_that_are_one_elsewhere_are_refused(void **state)
         {"x", "x"},                 /* twice */
         {"a", "a/b"},               /* file and folder */
         {"A", "a/b"},
+        {"abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"},
     };
     for (size_t i = 0; i < MW_COUNT(pairs); i++) {
         struct mw_err err = {0};
@@ -220,6 +221,10 @@ static void p17_names_that_are_one_elsewhere_are_refused(void **state)
                                        "a-b/d",
                                        "\xc3\xa9",
                                        "e",
+                                       "z@",
+                                       "z`", /* beside the letters, and no letter */
+                                       "z[",
+                                       "z{",
                                        "\xe6\x97\xa5\xe6\x9c\xac",
                                        "\xf0\x9f\x98\x80"};
     struct mw_err err = {0};
