@@ -157,15 +157,21 @@ static void p08_a_request_that_ends_the_host_twice_is_in_quarantine_and_no_other
 
 static void p08_an_answer_is_known_by_the_ask_that_it_answers(void **state)
 {
-    struct mw_post pill = said("aa"), again = said("ab"), other = said("aa");
+    struct mw_post pill = said("aa"), again = said("ab"), other = said("aa"), failure = said("aa");
     (void)state;
-    pill.request.fence = again.request.fence = 100;
+    pill.request.kind = again.request.kind = other.request.kind = MW_REQ_RECORD_RESULT;
+    failure.request.kind = MW_REQ_RECORD_FAILURE;
+    pill.request.fence = again.request.fence = failure.request.fence = 100;
     other.request.fence = 101;
     new_workspace();
     die_deciding(&pill, 1);
     die_deciding(&again, 1); /* the same ask, answered in other words */
     assert_true(mw_poison_is_quarantined(&host, &pill));
     assert_false(mw_poison_is_quarantined(&host, &other));
+    /* What is recorded in its place answers the same ask. */
+    assert_false(mw_poison_is_quarantined(&host, &failure));
+    decide(&failure);
+    assert_true(mw_poison_is_quarantined(&host, &pill));
 }
 
 static void p08_a_suspect_that_is_decided_well_is_none_any_more(void **state)
