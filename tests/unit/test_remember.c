@@ -1,5 +1,5 @@
 /*
- * test_remember.c - P05: which requests of callers are known, and for how long: the last 65,536 of them, not one less, and none that says
+ * test_remember.c - P05 P09: which requests of callers are known, and for how long: the last 65,536 of them, not one less, and none that says
  * itself that it is older than seven days.
  */
 #include "core/internal.h"
@@ -83,6 +83,34 @@ static void p05_the_last_65536_requests_are_known_and_not_one_less(void **state)
     end(&core);
 }
 
+/* A trace's name that the caller chose is kept for as long as the request is known. */
+static void p09_a_request_that_is_forgotten_takes_its_name_with_it(void **state)
+{
+    struct mw_core core;
+    char id[32], trace_id[32];
+    size_t full_bytes = 0;
+    (void)state;
+    begin(&core);
+    for (uint32_t i = 1; i <= 2 * WINDOW; i++) {
+        (void)snprintf(trace_id, sizeof trace_id, "mine-%06u", i);
+        struct mw_event event = {.seq = i,
+                                 .trace = i,
+                                 .trace_id = mw_str_of(trace_id),
+                                 .causation_id = name(i, id),
+                                 .request_hash = MW_STR("body")};
+        mw_arena_reset(&core.arena);
+        mw_remember(&core, &event);
+        if (i == WINDOW)
+            full_bytes = core.world.mem.used_bytes;
+    }
+    assert_int_equal(core.world.mem.used_bytes, full_bytes);
+    const struct mw_remembered *last = mw_remembered_find(&core, name(2 * WINDOW, id));
+    assert_non_null(last);
+    struct mw_str told = mw_remembered_trace_id(&core, last);
+    assert_true(mw_str_eq(told, mw_str_of(trace_id)));
+    end(&core);
+}
+
 /* RFC 9562, version 7, made `millis` after 1970. */
 static struct mw_str uuid7(int64_t millis, char text[40])
 {
@@ -134,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p05_the_last_65536_requests_are_known_and_not_one_less),
+        cmocka_unit_test(p09_a_request_that_is_forgotten_takes_its_name_with_it),
         cmocka_unit_test(p05_a_request_is_too_old_seven_days_after_it_was_made_and_not_before),
         cmocka_unit_test(p05_only_an_id_that_says_its_age_can_be_too_old),
     };
