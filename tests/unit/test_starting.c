@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -314,6 +315,7 @@ static void p16_a_long_journal_is_applied_in_order_however_slow_that_is(void **s
 /* ---- when one is made ---- */
 
 static uint32_t queued;
+static uv_after_work_cb end_of_work;
 
 int __wrap_uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb work_cb,
                          uv_after_work_cb after_work_cb);
@@ -323,7 +325,7 @@ int __wrap_uv_queue_work(uv_loop_t *loop, uv_work_t *work, uv_work_cb work_cb,
     (void)loop;
     (void)work;
     (void)work_cb;
-    (void)after_work_cb;
+    end_of_work = after_work_cb;
     queued++;
     return 0;
 }
@@ -359,6 +361,34 @@ static void a_snapshot_is_made_when_enough_has_come_and_never_when_that_is_said(
     (void)unsetenv("MILLWRIGHT_SNAPSHOT_RECORDS");
 }
 
+/* What cannot be made now is not tried with every frame: no sooner than as much has come again (P09). */
+static void p09_a_snapshot_that_failed_is_tried_when_as_much_has_come_again(void **state)
+{
+    static const struct {
+        int status; /* of the process that makes it; -1: there was none */
+        bool made;
+    } rows[] = {{0, true}, {1 << 8, false}, {SIGKILL, false}, {-1, false}};
+    (void)state;
+    assert_int_equal(setenv("MILLWRIGHT_SNAPSHOT_RECORDS", "50", 1), 0);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        begin_scene(NULL);
+        assert_int_equal(mw_host_snapshot_find(&host), 0);
+        queued = 0;
+        for (mw_seq seq = 1; seq <= 200; seq++) {
+            uint32_t before = queued;
+            host.durable = seq;
+            (void)mw_host_snapshot_consider(&host, false);
+            assert_int_equal(queued, seq / 50);
+            if (queued == before)
+                continue;
+            host.snapshot.status = rows[i].status;
+            end_of_work(&host.snapshot.work, 0);
+            assert_false(host.snapshot.running);
+        }
+    }
+    (void)unsetenv("MILLWRIGHT_SNAPSHOT_RECORDS");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +398,7 @@ int main(void)
         cmocka_unit_test(p13_a_record_that_cannot_be_replayed_ends_the_start_with_nothing_written),
         cmocka_unit_test(p16_a_long_journal_is_applied_in_order_however_slow_that_is),
         cmocka_unit_test(a_snapshot_is_made_when_enough_has_come_and_never_when_that_is_said),
+        cmocka_unit_test(p09_a_snapshot_that_failed_is_tried_when_as_much_has_come_again),
     };
     struct mw_err err;
     void *region =
