@@ -1,10 +1,11 @@
 /*
- * test_effects.c - promotions as the host runs them: whatever failed, what is told is what stands (P12); and of the trees that stood before, the ten
+ * test_effects.c - bundles and promotions as the host runs them: whatever failed, what is told is what stands (P12); and of the trees that stood before, the ten
  * newest are kept, and each that somebody had edited (P23).
  */
 #include "host/internal.h"
 #include "host/mask.h"
 #include "own_folder.h"
+#include "stage/bundle.h"
 #include "stage/promote.h"
 
 #include <sys/stat.h>
@@ -17,6 +18,8 @@ static mw_seq number;
 static enum mw_rc fails_with; /* MW_OK: as it goes */
 static bool fails_behind;     /* the exchange took place all the same */
 static char told[1024];       /* the body of the request that ends the ask */
+static enum mw_request_kind told_as = MW_REQ_RECORD_PROMOTION;
+static uint32_t bundles_tried, tries_without_room;
 
 enum mw_rc __real_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
                                  struct mw_err *err);
@@ -56,10 +59,36 @@ void __wrap_mw_host_tell(struct mw_host *to, enum mw_request_kind kind, mw_seq i
 {
     (void)item;
     assert_ptr_equal(to, &host);
-    assert_int_equal(kind, MW_REQ_RECORD_PROMOTION);
+    assert_int_equal(kind, told_as);
     assert_int_equal(fence, number);
     assert_string_equal(told, ""); /* once */
     (void)snprintf(told, sizeof told, "%.*s", MW_STR_ARG(body));
+}
+
+enum mw_rc __wrap_mw_bundle_assemble(int workspace_fd, const char *app_id, const char *build_id,
+                                     const struct mw_tree *tree, const struct mw_blobs *blobs,
+                                     char ret_path[MW_BUNDLE_PATH_MAX], struct mw_err *err);
+enum mw_rc __wrap_mw_bundle_assemble(int workspace_fd, const char *app_id, const char *build_id,
+                                     const struct mw_tree *tree, const struct mw_blobs *blobs,
+                                     char ret_path[MW_BUNDLE_PATH_MAX], struct mw_err *err)
+{
+    (void)workspace_fd;
+    (void)tree;
+    (void)blobs;
+    (void)snprintf(ret_path, MW_BUNDLE_PATH_MAX, "%s/%s", app_id, build_id);
+    return ++bundles_tried <= tries_without_room ? MW_FAIL(err, MW_E_FULL, "no room") : MW_OK;
+}
+
+/* Nobody waits here. */
+int __real_uv_timer_start(uv_timer_t *timer, uv_timer_cb rings, uint64_t after_ms,
+                          uint64_t again_ms);
+int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb rings, uint64_t after_ms,
+                          uint64_t again_ms);
+int __wrap_uv_timer_start(uv_timer_t *timer, uv_timer_cb rings, uint64_t after_ms,
+                          uint64_t again_ms)
+{
+    assert_true(after_ms > 0);
+    return __real_uv_timer_start(timer, rings, 0, again_ms);
 }
 
 /* ---- a workspace ---- */
@@ -79,6 +108,7 @@ static int setup(void **state)
     mw_core_init(&host.core, &config);
     (void)uv_loop_init(&host.loop);
     fails_with = MW_OK;
+    told_as = MW_REQ_RECORD_PROMOTION;
     put(".millwright/head", "");
     put("v1/app.json", "1\n");
     put("v2/app.json", "2\n");
@@ -181,6 +211,42 @@ static void p10_p12_what_stands_is_finished_when_there_is_room(void **state)
     assert_int_not_equal(access(beside, F_OK), 0);
 }
 
+/* A disk without room fails no bundle; but what nobody wants any more is not tried for ever. */
+static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **state)
+{
+    static const struct {
+        uint32_t without_room;
+        bool cancelled;
+        uint32_t tries;
+    } rows[] = {{0, false, 1}, {3, false, 4}, {0, true, 1}, {3, true, 1}};
+    struct mw_err err;
+    (void)state;
+    told_as = MW_REQ_RECORD_STAGE;
+    assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_ask *open = mw_mem_alloc(&host.core.world.mem, sizeof(*open));
+        *open = (struct mw_ask){.seq = ++number, .opens = MW_OPENS_STAGE};
+        mw_table_put(&host.core.world.asks, &host.core.world.mem, open);
+        mw_host_ask_opened(&host, number,
+                           MW_STR("{\"kind\":\"build.stage\",\"payload\":{\"app_id\":\"a\","
+                                  "\"buildId\":\"b\"}}"));
+        told[0] = '\0';
+        bundles_tried = 0;
+        tries_without_room = rows[i].without_room;
+        mw_stage_begin(&host, mw_host_ask_find(&host, number));
+        if (rows[i].cancelled) {
+            mw_table_remove(&host.core.world.asks, number);
+            mw_host_ask_closed(&host, number);
+        }
+        (void)uv_run(&host.loop, UV_RUN_DEFAULT);
+        if (bundles_tried != rows[i].tries || (told[0] == '\0') != rows[i].cancelled)
+            fail_msg("row %zu: tried %u times, and told: '%s'", i, bundles_tried, told);
+        assert_int_equal(host.attempts_running, 0);
+        assert_true((mw_host_ask_find(&host, number) == NULL) == rows[i].cancelled);
+    }
+    mw_blobs_close(&host.blobs);
+}
+
 static void p12_p23_ten_versions_are_kept_and_every_edited_one(void **state)
 {
     struct mw_version_list list;
@@ -235,6 +301,7 @@ int main(void)
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
         TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
         TEST(p10_p12_what_stands_is_finished_when_there_is_room),
+        TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
