@@ -104,6 +104,25 @@ static void p09_of_documents_no_more_is_held_than_is_said(void **state)
     }
 }
 
+/* ---- a file that somebody saves while it is read, by the linker (test_pins.wraps) ---- */
+
+static const char *saved_meanwhile; /* what it holds then; NULL: nobody saves it */
+
+enum mw_rc __real_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                               struct mw_err *err);
+enum mw_rc __wrap_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                               struct mw_err *err);
+enum mw_rc __wrap_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
+                               struct mw_err *err)
+{
+    enum mw_rc rc = __real_mw_file_read(at_fd, path, max_bytes, buf, err);
+    if (saved_meanwhile != NULL && strstr(path, "/workflows/Lone.yaml") != NULL) {
+        put("workflows/Lone.yaml", saved_meanwhile);
+        saved_meanwhile = NULL;
+    }
+    return rc;
+}
+
 /* ---- definitions ---- */
 
 static const char right[] = "workflow: Lone\npurpose: One task, on its own.\nroles:\n"
@@ -214,6 +233,84 @@ static void whatever_changes_a_definition_is_seen_by_the_next_request(void **sta
     }
 }
 
+/* By the next request at the latest: what was read is not what stands there. */
+static void what_is_saved_while_definitions_are_read_is_seen(void **state)
+{
+    char old[MW_SHA256_HEX], found[MW_SHA256_HEX], again[MW_SHA256_HEX];
+    struct mw_buf later = mw_heap_buf();
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    mw_buf_printf(&later, "# later\n%s", right);
+    mw_buf_put_c(&later, '\0');
+    saved_meanwhile = later.ptr;
+    assert_int_equal(refresh(old), MW_OK);
+    assert_null(saved_meanwhile);
+    assert_int_equal(refresh(found), MW_OK);
+    assert_string_not_equal(found, old);
+    assert_int_equal(refresh(again), MW_OK);
+    assert_string_equal(again, found);
+    mw_heap_buf_free(&later);
+}
+
+/* What a flow begins by has to be there for the host after this one (P13). */
+static void p13_definitions_that_cannot_be_kept_are_not_used(void **state)
+{
+    struct mw_err err = {0};
+    char found[MW_SHA256_HEX], path[160];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(rmdir(".millwright/defs"), 0);
+    put(".millwright/defs", "in its way");
+    for (int again = 0; again < 2; again++) {
+        assert_int_not_equal(mw_pins_refresh(&host, &err), MW_OK);
+        assert_string_equal(host.definitions_sha256, "");
+        assert_int_equal(host.core.catalogue_sha256.len, 0);
+    }
+    assert_int_equal(unlink(".millwright/defs"), 0);
+    assert_int_equal(mkdir(".millwright/defs", 0755), 0);
+    mw_seq before = host.core.world.last_seq;
+    assert_int_equal(refresh(found), MW_OK);
+    assert_true(host.core.world.last_seq > before);
+    (void)snprintf(path, sizeof path, ".millwright/defs/%s.json", found);
+    assert_true(mw_exists(AT_FDCWD, path));
+}
+
+/* ---- agents ---- */
+
+static bool is_there(void)
+{
+    const struct mw_agent *maker = mw_work_agent(&host.core.work, MW_STR("maker"));
+    return maker != NULL && !maker->removed;
+}
+
+/* Whoever removed an agent has removed it, for as long as nobody says anything new of it. */
+static void a_removed_agent_comes_back_with_a_changed_file_and_no_sooner(void **state)
+{
+    char sha256[MW_SHA256_HEX];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(refresh(sha256), MW_OK);
+    assert_true(is_there());
+    mw_host_tell(&host, MW_REQ_REMOVE_AGENT, 0, 0, MW_STR("{\"agentId\":\"maker\"}"));
+    assert_false(is_there());
+    /* Another definition has changed, a host begins, and both. */
+    for (int again = 0; again < 3; again++) {
+        if (again != 1)
+            assert_int_equal(system("sed -i 's/^purpose: /&Still /' workflows/Lone.yaml"), 0);
+        if (again != 0)
+            host.definitions_sha256[0] = '\0';
+        assert_int_equal(refresh(sha256), MW_OK);
+        if (is_there())
+            fail_msg("it came back, at look %d", again + 1);
+    }
+    assert_int_equal(system("sed -i 's/capacity: 4/capacity: 5/' agents/maker.yaml"), 0);
+    assert_int_equal(refresh(sha256), MW_OK);
+    assert_true(is_there());
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -223,6 +320,9 @@ int main(void)
         TEST(p09_of_definitions_no_more_are_held_than_is_said),
         TEST(what_is_no_file_is_no_definition),
         TEST(whatever_changes_a_definition_is_seen_by_the_next_request),
+        TEST(what_is_saved_while_definitions_are_read_is_seen),
+        TEST(p13_definitions_that_cannot_be_kept_are_not_used),
+        TEST(a_removed_agent_comes_back_with_a_changed_file_and_no_sooner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
