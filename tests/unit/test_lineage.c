@@ -1,0 +1,139 @@
+/*
+ * test_lineage.c - P12 P18 P20: which version is put where. A rollback brings back what stood in the app before, whatever was put elsewhere, put there
+ * again or came to nothing; only the current version is promoted; and nobody who promotes may ask for less review than a promotion has.
+ */
+#include "core_runs.h"
+
+/* A draft of its own, validated and accepted. */
+static void accept_version(struct rig *rig, const char *prompt)
+{
+    char body[100];
+    const struct rig_run *run;
+    snprintf(body, sizeof body, "{\"prompt\":\"%s\"}", prompt);
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, body, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
+                 run->item, run->seq);
+    run = run_that(rig, MW_OPENS_STAGE);
+    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
+                 run->seq);
+    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{}", 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+}
+
+/* What the promotion on its way is to put somewhere. */
+static uint64_t version_on_its_way(struct rig *rig)
+{
+    struct mw_event event;
+    struct mw_err err;
+    for (size_t i = rig->line_count; i > 0; i--) {
+        mw_arena_reset(&rig->body);
+        assert_int_equal(mw_event_read(&rig->body, rig_line(rig, i - 1), &event, &err), MW_OK);
+        if (event.kind == MW_EVT_PROMOTION_STARTED)
+            return event.version;
+    }
+    return 0;
+}
+
+static void P12_a_rollback_is_to_what_stood_in_the_app_before(void **state)
+{
+    static const struct {
+        enum { ACCEPT, PROMOTE, ELSEWHERE, FAIL, ROLLBACK } what;
+        uint32_t version; /* what is put there; of a rollback 0: there is nothing to go back to */
+        uint32_t stands;  /* in the app from then on */
+        uint32_t before;
+    } rows[] = {
+        {ACCEPT, 0, 0, 0},    {ELSEWHERE, 1, 0, 0}, {ROLLBACK, 0, 0, 0}, {PROMOTE, 1, 1, 0},
+        {ROLLBACK, 0, 1, 0},  {PROMOTE, 1, 1, 0},   {ROLLBACK, 0, 1, 0}, {ACCEPT, 0, 1, 0},
+        {ELSEWHERE, 2, 1, 0}, {ROLLBACK, 0, 1, 0},  {FAIL, 2, 1, 0},     {ROLLBACK, 0, 1, 0},
+        {PROMOTE, 2, 2, 1},   {PROMOTE, 2, 2, 1},   {ACCEPT, 0, 2, 1},   {ELSEWHERE, 3, 2, 1},
+        {ROLLBACK, 1, 1, 2},  {FAIL, 3, 1, 2},      {ROLLBACK, 2, 2, 1}, {PROMOTE, 3, 3, 2},
+        {ROLLBACK, 2, 2, 3},
+    };
+    struct rig *rig = begin("gate");
+    char body[120];
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        const char *target = rows[i].what == ELSEWHERE ? "/elsewhere" : "app";
+        if (rows[i].what == ACCEPT) {
+            snprintf(body, sizeof body, "gate %zu", i);
+            accept_version(rig, body);
+        } else if (rows[i].what == ROLLBACK) {
+            (void)rig_do(rig, MW_REQ_ROLLBACK, "{}", 0, 0);
+        } else {
+            snprintf(body, sizeof body, "{\"target\":\"%s\"}", target);
+            (void)rig_do(rig, MW_REQ_PROMOTE, body, 0, 0);
+        }
+        if ((rig->result.rc == MW_OK) != (rows[i].what == ACCEPT || rows[i].version != 0))
+            fail_msg("row %zu is %s", i, mw_rc_name(rig->result.rc));
+        if (rows[i].what != ACCEPT && rig->result.rc == MW_OK) {
+            if (version_on_its_way(rig) != rows[i].version)
+                fail_msg("row %zu: version %lu is put there", i, version_on_its_way(rig));
+            rig_crash(rig, rig->durable);
+            snprintf(body, sizeof body,
+                     rows[i].what == FAIL ? "{\"error\":\"no\",\"class\":\"io\",\"target\":\"%s\"}"
+                                          : "{\"sha256\":\"00ff\",\"target\":\"%s\"}",
+                     target);
+            (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, body, 0, run_that(rig, MW_OPENS_STAGE)->seq);
+        }
+        for (unsigned life = 0; life < 2; life++) {
+            const struct mw_session *session = &rig->core.session;
+            if (session->promoted != rows[i].stands || session->promoted_last != rows[i].before)
+                fail_msg("row %zu: %u stands there and %u did before", i, session->promoted,
+                         session->promoted_last);
+            rig_crash(rig, rig->durable);
+        }
+    }
+    rig_free(rig);
+}
+
+/* A rollback needs no review, since what it brings back had one: that is not for whoever promotes to say. */
+static void P18_a_promotion_has_two_modes_and_none_without_review(void **state)
+{
+    static const struct {
+        const char *mode;
+        const char *mode_noted; /* NULL: it is refused */
+    } rows[] = {{"", "refuse"},
+                {"adopt-edits", "adopt-edits"},
+                {"discard-edits", "discard-edits"},
+                {"rollback", NULL},
+                {"Rollback", NULL},
+                {"refuse", NULL},
+                {"adopt-edits ", NULL}};
+    struct rig *rig = begin("gate");
+    char body[120];
+    (void)state;
+    accept_version(rig, "a gate");
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        snprintf(body, sizeof body, "{\"mode\":\"%s\"}", rows[i].mode);
+        (void)rig_do(rig, MW_REQ_PROMOTE, body, 0, 0);
+        if (rig->result.rc != (rows[i].mode_noted != NULL ? MW_OK : MW_E_INPUT))
+            fail_msg("'%s' is %s", rows[i].mode, mw_rc_name(rig->result.rc));
+        if (rows[i].mode_noted == NULL)
+            continue;
+        struct mw_event event;
+        struct mw_err err;
+        mw_arena_reset(&rig->body);
+        assert_int_equal(
+            mw_event_read(&rig->body, rig_line(rig, rig->line_count - 1), &event, &err), MW_OK);
+        assert_int_equal(event.kind, MW_EVT_PROMOTION_STARTED);
+        assert_true(mw_str_is(event.mode, rows[i].mode_noted));
+        (void)rig_do(rig, MW_REQ_RECORD_PROMOTION, "{\"error\":\"no\",\"target\":\"app\"}", 0,
+                     event.seq);
+    }
+    rig_free(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(P12_a_rollback_is_to_what_stood_in_the_app_before),
+        cmocka_unit_test(P18_a_promotion_has_two_modes_and_none_without_review),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
