@@ -382,6 +382,46 @@ static void a_thousand_coordinators_hear_one_fact(void **state)
     rig_free(rig);
 }
 
+static void answer(struct rig *rig, const char *body)
+{
+    uint32_t i = 0;
+    while (i < rig->run_count && rig->runs[i].opens != MW_OPENS_AGENT)
+        i++;
+    assert_true(i < rig->run_count);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, body, rig->runs[i].item, rig->runs[i].seq);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    (void)go_on(rig);
+}
+
+/* One was enough: all others stop, however many, while the flow goes on to what comes next. */
+static void a_thousand_that_are_left_out_stop(void **state)
+{
+    enum { COWS = 1000 };
+    struct rig *rig = rig_new();
+    struct mw_buf body = mw_heap_buf();
+    (void)state;
+    rig->quiet_dump = true;
+    rig_begin(rig, "herd");
+    rig_register_all(rig);
+    mw_buf_put_z(&body, "{\"workflow\":\"CallFirst\",\"blueprint\":{\"cows\":[");
+    for (uint32_t i = 0; i < COWS; i++)
+        mw_buf_printf(&body, "%s{\"name\":\"c%u\"}", i > 0 ? "," : "", i);
+    mw_buf_put_z(&body, "]}}");
+    mw_buf_put_c(&body, '\0');
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, body.ptr, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    (void)go_on(rig);
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_STARTED], COWS);
+    answer(rig, "{\"type\":\"BellHeard\",\"payload\":{}}");
+    assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_ENDED], COWS);
+    assert_int_equal(rig->core.world.traces.count, 1);
+    assert_int_equal(rig->core.world.asks.count, 2); /* the next task, and the run's time */
+    answer(rig, "{\"type\":\"CowFed\",\"payload\":{}}");
+    nothing_is_left(rig);
+    mw_heap_buf_free(&body);
+    rig_free(rig);
+}
+
 /* P09: at the memory ceiling new work is refused before it is decided; cancelling is not, and gives all of it back. */
 static void at_the_memory_ceiling_new_work_is_refused(void **state)
 {
@@ -471,6 +511,7 @@ int main(void)
         cmocka_unit_test(a_plan_of_lists_in_lists_is_told_in_one_bounded_step),
         cmocka_unit_test(what_full_steps_left_is_found_among_many_traces),
         cmocka_unit_test(a_thousand_coordinators_hear_one_fact),
+        cmocka_unit_test(a_thousand_that_are_left_out_stop),
         cmocka_unit_test(at_the_memory_ceiling_new_work_is_refused),
         cmocka_unit_test(at_the_memory_ceiling_what_is_on_its_way_goes_on),
         cmocka_unit_test(nobody_for_ten_thousand_is_told_in_bounded_steps),
