@@ -1,21 +1,29 @@
 /*
- * test_letters.c - P08: a dead letter that is put back is the task that it was: with the result that it was asked for, and in the place where it
- * stood, on which it depends what it may write.
+ * test_letters.c - P06 P08: a dead letter that is put back is the task that it was: with the result that it was asked for, and in the place where
+ * it stood, on which it depends what it may write. What an attempt said is kept, also when it came too late.
  */
 #include "core_runs.h"
 
-static const char failure[] = "{\"class\":\"tool\",\"message\":\"no saw\",\"retryable\":false}";
+static const char failure[] = "{\"class\":\"tool\",\"message\":\"no saw\",\"retryable\":false,"
+                              "\"evidence\":{\"exit\":3,\"stderr\":\"no saw\"}}";
+
+/* The newest record of a kind. */
+static struct mw_event newest(struct rig *rig, enum mw_event_kind kind)
+{
+    struct mw_event event = {.kind = MW_EVENT_COUNT};
+    struct mw_err err;
+    for (size_t i = rig->line_count; i > 0 && event.kind != kind; i--)
+        assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, i - 1), &event, &err),
+                         MW_OK);
+    assert_int_equal(event.kind, kind);
+    return event;
+}
 
 /* The newest one goes back as its record says. */
 static void put_back(struct rig *rig, enum mw_rc expected)
 {
-    struct mw_event dead = {.kind = MW_EVENT_COUNT};
-    struct mw_err err;
+    const struct mw_event dead = newest(rig, MW_EVT_TASK_DEAD);
     char body[4000];
-    for (size_t i = rig->line_count; i > 0 && dead.kind != MW_EVT_TASK_DEAD; i--)
-        assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, i - 1), &dead, &err),
-                         MW_OK);
-    assert_int_equal(dead.kind, MW_EVT_TASK_DEAD);
     snprintf(body, sizeof body, "{\"payload\":%.*s%s%.*s}", MW_STR_ARG(dead.task_payload),
              dead.inputs.len > 0 ? ",\"inputs\":" : "", MW_STR_ARG(dead.inputs));
     (void)rig_do(rig, MW_REQ_REPLAY_TASK, body, dead.item, 0);
@@ -73,23 +81,85 @@ static void may_write(struct rig *rig, const struct rig_run *run, const char *wa
         fail_msg("it may write %.*s, not %s", MW_STR_ARG(needs.owns[0]), wanted);
 }
 
+static void start_parts(struct rig *rig, uint32_t count)
+{
+    struct mw_buf body = mw_heap_buf();
+    mw_buf_put_z(&body, "{\"coordinator\":\"PartsCoordinator\",\"payload\":{\"name\":\"gate\","
+                        "\"parts\":[");
+    for (uint32_t i = 0; i < count; i++)
+        mw_buf_put_z(&body, i > 0 ? ",{\"kind\":\"hinge\"}" : "{\"kind\":\"hinge\"}");
+    mw_buf_put_z(&body, "]}}");
+    mw_buf_put_c(&body, '\0');
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR, body.ptr, 0, 0);
+    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+    mw_heap_buf_free(&body);
+}
+
 static void P08_a_dead_letter_stands_where_it_stood(void **state)
 {
+    (void)state;
+    for (unsigned in_record = 0; in_record < 2; in_record++) { /* the request that it is made of */
+        struct rig *rig = begin("letters");
+        rig->small_in_record = in_record == 1;
+        start_parts(rig, 1);
+        for (unsigned times = 0; times < 3; times++) {
+            const struct rig_run *run = asked(rig);
+            may_write(rig, run, "gate/hinge/**");
+            (void)rig_do(rig, MW_REQ_RECORD_FAILURE, failure, run->item, run->seq);
+            rig_crash(rig, rig->durable);
+            put_back(rig, MW_OK);
+            rig_crash(rig, rig->durable);
+        }
+        rig_free(rig);
+    }
+}
+
+/* ---- what is kept of an attempt that came to nothing ---- */
+
+static void P06_P08_what_an_attempt_said_is_kept(void **state)
+{
+    static const char said[] =
+        "{\"type\":\"ThingMade\",\"payload\":{\"size\":7},\"inputSha256\":\"aa11\","
+        "\"filesSha256\":\"bb22\"}";
     struct rig *rig = begin("letters");
     (void)state;
-    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR,
-                 "{\"coordinator\":\"PartsCoordinator\",\"payload\":{\"name\":\"gate\",\"parts\":"
-                 "[{\"kind\":\"hinge\"}]}}",
-                 0, 0);
-    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
-    for (unsigned times = 0; times < 3; times++) {
-        const struct rig_run *run = asked(rig);
-        may_write(rig, run, "gate/hinge/**");
-        (void)rig_do(rig, MW_REQ_RECORD_FAILURE, failure, run->item, run->seq);
-        rig_crash(rig, rig->durable);
-        put_back(rig, MW_OK);
-        rig_crash(rig, rig->durable);
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"MakeIt\"}", 0, 0);
+    const struct rig_run run = *asked(rig);
+    mw_seq trace = rig->last_trace;
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, said, run.item, run.seq - 1);
+    const struct mw_event late = newest(rig, MW_EVT_TASK_LATE);
+    assert_int_equal(late.fence, run.seq - 1);
+    assert_int_equal(late.trace, trace);
+    assert_true(mw_str_is(late.body, "{\"size\":7}"));
+    assert_true(mw_str_is(late.inputs_sha256, "aa11"));
+    assert_true(mw_str_is(late.files_sha256, "bb22"));
+    (void)rig_do(rig, MW_REQ_RECORD_FAILURE, failure, run.item, run.seq);
+    const enum mw_event_kind kinds[] = {MW_EVT_TASK_FAILED, MW_EVT_TASK_DEAD};
+    for (size_t i = 0; i < MW_COUNT(kinds); i++) {
+        const struct mw_event kept = newest(rig, kinds[i]);
+        assert_true(mw_str_is(kept.evidence, "{\"exit\":3,\"stderr\":\"no saw\"}"));
+        assert_true(mw_str_is(kept.error_class, "tool"));
+        assert_true(mw_str_is(kept.reason, "no saw"));
     }
+    rig_free(rig);
+}
+
+/* ---- who waits for room hears of it ---- */
+
+static void more_at_once_begins_what_waits(void **state)
+{
+    enum { PARTS = 15, AT_ONCE = 9 }; /* the agent takes twenty */
+    struct rig *rig = begin("letters");
+    char body[120], sha256[MW_SHA256_HEX];
+    (void)state;
+    start_parts(rig, PARTS);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], AT_ONCE);
+    mw_sha256_hex(MW_STR("herd"), sha256);
+    (void)rig_load(rig, "herd");
+    snprintf(body, sizeof body, "{\"sha256\":\"%s\"}", sha256);
+    (void)rig_do(rig, MW_REQ_LOAD_DEFINITION, body, 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    assert_int_equal(rig->kind_count[MW_EVT_TASK_DISPATCHED], PARTS);
     rig_free(rig);
 }
 
@@ -98,6 +168,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(P08_a_dead_letter_is_asked_for_the_result_that_it_was),
         cmocka_unit_test(P08_a_dead_letter_stands_where_it_stood),
+        cmocka_unit_test(P06_P08_what_an_attempt_said_is_kept),
+        cmocka_unit_test(more_at_once_begins_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
