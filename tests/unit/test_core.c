@@ -536,6 +536,32 @@ static void P08_a_dead_letter_goes_back_with_what_it_had_and_once(void **state)
     rig_free(rig);
 }
 
+/* P15: a name stands for one trace, also when that is over, and wherever either of them comes from. */
+static void P15_a_name_is_given_once(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"workflow\":\"MakePlan\",\"traceId\":\"mine\"}",
+        "{\"workflow\":\"MakePlan\",\"traceId\":\"mine\",\"parentTraceId\":\"yours\"}"};
+    (void)state;
+    for (size_t first = 0; first < MW_COUNT(bodies); first++) {
+        struct rig *rig = begin("gate");
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, bodies[first], 0, 0);
+        assert_int_equal(rig->result.rc, MW_OK);
+        for (unsigned life = 0; life < 4; life++) {
+            for (size_t i = 0; i < MW_COUNT(bodies); i++) {
+                (void)rig_do(rig, MW_REQ_START_LONE_RUN, bodies[i], 0, 0);
+                if (rig->result.rc != MW_E_CONFLICT)
+                    fail_msg("given again, in life %u: %s", life + 1, bodies[i]);
+            }
+            if (life == 1)
+                (void)rig_do(rig, MW_REQ_CANCEL_TRACE, "{\"traceId\":\"mine\"}", 0, 0);
+            assert_int_equal(rig->core.world.traces.count, life == 0);
+            rig_crash(rig, rig->durable);
+        }
+        rig_free(rig);
+    }
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -595,6 +621,7 @@ int main(void)
         cmocka_unit_test(P08_the_newest_1024_dead_letters_can_be_put_back),
         cmocka_unit_test(a_task_is_given_what_is_in_its_scope),
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
+        cmocka_unit_test(P15_a_name_is_given_once),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(a_coordinator_inside_itself_is_halted),
