@@ -19,7 +19,7 @@ static enum mw_rc fails_with; /* MW_OK: as it goes */
 static bool fails_behind;     /* the exchange took place all the same */
 static char told[1024];       /* the body of the request that ends the ask */
 static enum mw_request_kind told_as = MW_REQ_RECORD_PROMOTION;
-static uint32_t bundles_tried, tries_without_room;
+static uint32_t bundles_tried, tries_without_room, files_in_bundle;
 
 enum mw_rc __real_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
                                  struct mw_err *err);
@@ -73,8 +73,8 @@ enum mw_rc __wrap_mw_bundle_assemble(int workspace_fd, const char *app_id, const
                                      char ret_path[MW_BUNDLE_PATH_MAX], struct mw_err *err)
 {
     (void)workspace_fd;
-    (void)tree;
     (void)blobs;
+    files_in_bundle = tree->count;
     (void)snprintf(ret_path, MW_BUNDLE_PATH_MAX, "%s/%s", app_id, build_id);
     return ++bundles_tried <= tries_without_room ? MW_FAIL(err, MW_E_FULL, "no room") : MW_OK;
 }
@@ -211,6 +211,67 @@ static void p10_p12_what_stands_is_finished_when_there_is_room(void **state)
     assert_int_not_equal(access(beside, F_OK), 0);
 }
 
+/* The digest of a list of one file. */
+static struct mw_str made_file(const char *path)
+{
+    static char names[8][MW_SHA256_HEX];
+    static uint32_t count;
+    char *name = names[count++ % MW_COUNT(names)];
+    struct mw_err err;
+    struct mw_tree tree = {0};
+    struct mw_buf text = mw_heap_buf();
+    struct mw_tree_file file = {.path = mw_str_of(path), .mode = 0644};
+    assert_int_equal(mw_blob_put(&host.blobs, mw_str_of(path), file.sha256, &err), MW_OK);
+    mw_tree_add(&tree, &file);
+    assert_int_equal(mw_tree_seal(&tree, &err), MW_OK);
+    mw_tree_text(&tree, &text);
+    assert_int_equal(mw_blob_put(&host.blobs, mw_buf_str(&text), name, &err), MW_OK);
+    mw_tree_free(&tree);
+    mw_heap_buf_free(&text);
+    return mw_str_of(name);
+}
+
+static void ask_for_bundle(mw_seq item)
+{
+    struct mw_ask *open = mw_mem_alloc(&host.core.world.mem, sizeof(*open));
+    *open = (struct mw_ask){.seq = ++number, .item = item, .opens = MW_OPENS_STAGE};
+    mw_table_put(&host.core.world.asks, &host.core.world.mem, open);
+    mw_host_ask_opened(&host, number,
+                       MW_STR("{\"kind\":\"build.stage\",\"payload\":{\"app_id\":\"a\","
+                              "\"buildId\":\"b\"}}"));
+    told[0] = '\0';
+    bundles_tried = files_in_bundle = 0;
+    mw_stage_begin(&host, mw_host_ask_find(&host, number));
+}
+
+static void p12_a_bundle_holds_what_every_part_of_its_flow_made(void **state)
+{
+    enum { TRACE = 7, JOURNEY = 8, COORDINATOR = 20 };
+    struct mw_fact facts[] = {{.seq = 30}, {.seq = 31, .scope = COORDINATOR}, {.seq = 32}};
+    struct mw_world *world = &host.core.world;
+    struct mw_trace *trace = mw_mem_alloc(&world->mem, sizeof(*trace));
+    struct mw_item *journey = mw_mem_alloc(&world->mem, sizeof(*journey));
+    struct mw_err err;
+    (void)state;
+    told_as = MW_REQ_RECORD_STAGE;
+    tries_without_room = 0;
+    assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
+    facts[0].files_sha256 = made_file("app/all.txt");
+    facts[1].files_sha256 = made_file("services/one.txt");
+    facts[1].older = &facts[0];
+    facts[2].older = &facts[1]; /* it made none */
+    *trace = (struct mw_trace){.id = TRACE, .newest_fact = &facts[2]};
+    *journey = (struct mw_item){.id = JOURNEY, .trace = TRACE, .kind = MW_ITEM_JOURNEY};
+    mw_table_put(&world->traces, &world->mem, trace);
+    mw_table_put(&world->items, &world->mem, journey);
+    ask_for_bundle(JOURNEY);
+    (void)uv_run(&host.loop, UV_RUN_DEFAULT);
+    assert_string_not_equal(told, "");
+    assert_null(strstr(told, "\"error\""));
+    assert_int_equal(files_in_bundle, 2);
+    mw_blobs_close(&host.blobs);
+}
+
 /* A disk without room fails no bundle; but what nobody wants any more is not tried for ever. */
 static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **state)
 {
@@ -224,16 +285,8 @@ static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **stat
     told_as = MW_REQ_RECORD_STAGE;
     assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
     for (size_t i = 0; i < MW_COUNT(rows); i++) {
-        struct mw_ask *open = mw_mem_alloc(&host.core.world.mem, sizeof(*open));
-        *open = (struct mw_ask){.seq = ++number, .opens = MW_OPENS_STAGE};
-        mw_table_put(&host.core.world.asks, &host.core.world.mem, open);
-        mw_host_ask_opened(&host, number,
-                           MW_STR("{\"kind\":\"build.stage\",\"payload\":{\"app_id\":\"a\","
-                                  "\"buildId\":\"b\"}}"));
-        told[0] = '\0';
-        bundles_tried = 0;
         tries_without_room = rows[i].without_room;
-        mw_stage_begin(&host, mw_host_ask_find(&host, number));
+        ask_for_bundle(0);
         if (rows[i].cancelled) {
             mw_table_remove(&host.core.world.asks, number);
             mw_host_ask_closed(&host, number);
@@ -301,6 +354,7 @@ int main(void)
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
         TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
         TEST(p10_p12_what_stands_is_finished_when_there_is_room),
+        TEST(p12_a_bundle_holds_what_every_part_of_its_flow_made),
         TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
     };
