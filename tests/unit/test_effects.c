@@ -211,6 +211,24 @@ static void p10_p12_what_stands_is_finished_when_there_is_room(void **state)
     assert_int_not_equal(access(beside, F_OK), 0);
 }
 
+/* It is a promotion like any other: an app that was edited is not replaced unasked. */
+static void p23_a_rollback_does_not_replace_edits(void **state)
+{
+    char before[MW_SHA256_HEX], after[MW_SHA256_HEX];
+    (void)state;
+    promote("v1", "");
+    promote("v2", "");
+    put("app/mine.txt", "mine\n");
+    digest_of("app", before);
+    promote("v1", "rollback");
+    digest_of("app", after);
+    assert_non_null(strstr(told, "\"error\""));
+    assert_string_equal(after, before);
+    assert_int_equal(unlink("app/mine.txt"), 0);
+    promote("v1", "rollback");
+    assert_null(strstr(told, "\"error\""));
+}
+
 /* The digest of a list of one file. */
 static struct mw_str made_file(const char *path)
 {
@@ -354,6 +372,7 @@ int main(void)
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
         TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
         TEST(p10_p12_what_stands_is_finished_when_there_is_room),
+        TEST(p23_a_rollback_does_not_replace_edits),
         TEST(p12_a_bundle_holds_what_every_part_of_its_flow_made),
         TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
