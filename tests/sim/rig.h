@@ -102,6 +102,7 @@ struct rig {
     size_t region_bytes; /* 0: RIG_REGION_BYTES */
     bool
         small_in_record; /* as the host does it: small documents stand in the record that opens their trace */
+    bool files_are_talk; /* the host has seen none, whatever a body says of a digest */
     const char *program; /* for the command that plays a seed again */
     bool is_worker;      /* seeds.h */
     FILE *stderr_was;
@@ -388,7 +389,9 @@ static inline const struct mw_step_result *rig_step(struct rig *rig, enum mw_req
     if (mw_json_parse(&rig->body, text, &tape, &err) != MW_OK)
         fail_msg("%s in %.*s", err.text, MW_STR_ARG(text));
     request.body = &tape;
-    request.files_sha256 = mw_node_get_text(&tape, 0, "filesSha256"); /* as the host would say it */
+    if (!rig->files_are_talk)
+        request.files_sha256 =
+            mw_node_get_text(&tape, 0, "filesSha256"); /* as the host would say it */
     mw_sha256_hex(text, sha256);
     mw_sha256_hex(
         mw_arena_format(&rig->body, "%s %.*s", mw_request_info(kind)->name, MW_STR_ARG(text)),

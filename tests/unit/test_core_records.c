@@ -263,6 +263,62 @@ static void P14_a_prompt_has_one_limit_everywhere(void **state)
     mw_heap_free(body);
 }
 
+static void P14_a_message_from_outside_has_a_limit(void **state)
+{
+    enum { LIMIT = 8192 };
+    static const char begin_of[] = "{\"type\":\"BellRung\",\"traceId\":\"mine\",\"sessionId\":"
+                                   "\"mine\",\"componentTag\":\"Shop:Wrap\",\"timestamp\":"
+                                   "\"2025-06-15T15:00:00Z\",\"emittedBy\":\"shop\",\"payload\":";
+    char *body = mw_heap_alloc(LIMIT + sizeof begin_of + 100);
+    (void)state;
+    for (size_t more = 0; more < 2; more++) {
+        struct rig *rig = begin("gate");
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"MakePlan\",\"traceId\":\"mine\"}",
+                     0, 0);
+        assert_int_equal(rig->result.rc, MW_OK);
+        size_t len = (size_t)sprintf(body, "%s{\"said\":\"", begin_of), payload = 9;
+        memset(body + len, 'x', LIMIT + more - payload - 2);
+        (void)strcpy(body + len + LIMIT + more - payload - 2, "\"}}");
+        (void)rig_do(rig, MW_REQ_PUBLISH_MESSAGE, body, 0, 0);
+        if (rig->result.rc != (more == 0 ? MW_OK : MW_E_LIMIT))
+            fail_msg("%zu more: %s %.*s", more, mw_rc_name(rig->result.rc),
+                     MW_STR_ARG(rig->result.refusal));
+        rig_free(rig);
+    }
+    mw_heap_free(body);
+}
+
+/* P20: what a person brought is what the host has taken and looked at; a digest in an answer is words. */
+static void P20_a_person_brings_files_and_not_their_digest(void **state)
+{
+    (void)state;
+    for (unsigned talk = 0; talk < 2; talk++) {
+        struct rig *rig = begin("small");
+        struct mw_event event;
+        struct mw_err err;
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\",\"prompt\":\"rye\"}",
+                     0, 0);
+        const struct rig_run *run = run_that(rig, MW_OPENS_AGENT);
+        (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                     "{\"type\":\"QuestionRaised\",\"payload\":{\"question\":\"which?\"}}",
+                     run->item, run->seq);
+        run = run_that(rig, MW_OPENS_AGENT);
+        assert_int_equal(run->agent_kind, MW_AGENT_HUMAN);
+        rig->files_are_talk = talk == 1;
+        size_t before = rig->line_count;
+        (void)rig_do(rig, MW_REQ_ANSWER_ITEM,
+                     "{\"action\":\"answer\",\"payload\":{\"answer\":\"this\"},\"filesSha256\":"
+                     "\"00ff\"}",
+                     run->item, 0);
+        RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
+        assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, before), &event, &err),
+                         MW_OK);
+        assert_int_equal(event.kind, MW_EVT_TASK_RESULT);
+        assert_true(mw_str_is(event.files_sha256, talk == 1 ? "" : "00ff"));
+        rig_free(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +329,8 @@ int main(void)
         cmocka_unit_test(P14_what_a_definition_makes_can_be_read_or_fails),
         cmocka_unit_test(P08_an_app_that_no_folder_can_hold_spoils_no_later_build),
         cmocka_unit_test(P14_a_prompt_has_one_limit_everywhere),
+        cmocka_unit_test(P14_a_message_from_outside_has_a_limit),
+        cmocka_unit_test(P20_a_person_brings_files_and_not_their_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
