@@ -126,6 +126,8 @@ void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
                              : request->cause->error_class;
     event->reason = request->cause->reason;
     event->evidence = request->cause->evidence;
+    event->task_def = task->def;
+    event->catalogue = order.trace->catalogue_sha256;
     event->document = task->document;
     event->node = task->node;
     event->outer_document = task->outer_document;
@@ -181,6 +183,8 @@ static void apply_dead(struct mw_world *world, struct mw_work *work, const struc
         .task = event->item,
         .event_fact = event->fact,
         .inputs_hash = event->inputs.len > 0 ? mw_str_hash(event->inputs) : 0,
+        .catalogue_hash = event->catalogue.len > 0 ? mw_str_hash(event->catalogue) : 0,
+        .def = (uint32_t)event->task_def,
         .payload_hash = event->task_payload.len > 0 ? mw_str_hash(event->task_payload) : 0,
         .skill = keep(world, event->task_type),
         .expects = keep(world, event->event_type),
@@ -269,6 +273,9 @@ void mw_letters_dump(const struct mw_work *work, struct mw_buf *buf)
         if (letter->inputs_hash != 0)
             mw_buf_printf(buf, " inputs=%lx event=%lu", (unsigned long)letter->inputs_hash,
                           (unsigned long)letter->event_fact);
+        if (letter->catalogue_hash != 0)
+            mw_buf_printf(buf, " def=%u of=%lx", letter->def,
+                          (unsigned long)letter->catalogue_hash);
         mw_buf_put_c(buf, '\n');
     }
 }

@@ -35,11 +35,12 @@ struct mw_skill_queue {
 /* A task that ended because nobody could do it, and what is needed to put it back. Its evidence is in the record (task.dead). */
 struct mw_letter {
     mw_seq task;
-    mw_seq put_back;       /* trace that it was put back in; 0: it lies here */
-    mw_seq event_fact;     /* what it was an answer to; 0: nothing */
-    uint64_t payload_hash; /* 0: it never had a payload, so it cannot be put back */
-    uint64_t inputs_hash;  /* of the facts it was given, as its record lists them; 0: none */
-    struct mw_str skill;   /* all strings KEEP */
+    mw_seq put_back;         /* trace that it was put back in; 0: it lies here */
+    mw_seq event_fact;       /* what it was an answer to; 0: nothing */
+    uint64_t payload_hash;   /* 0: it never had a payload, so it cannot be put back */
+    uint64_t inputs_hash;    /* of the facts it was given, as its record lists them; 0: none */
+    uint64_t catalogue_hash; /* of the definitions in which it is number `def`; 0: not noted */
+    struct mw_str skill;     /* all strings KEEP */
     struct mw_str expects;
     struct mw_str trace_id;
     struct mw_str documents;   /* JSON list of hashes: what its trace was made from */
@@ -48,6 +49,7 @@ struct mw_letter {
     uint32_t node;
     uint32_t outer_document;
     uint32_t outer_node;
+    uint32_t def;
 };
 
 struct mw_work {
