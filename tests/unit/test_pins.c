@@ -108,14 +108,14 @@ static void p09_of_documents_no_more_is_held_than_is_said(void **state)
 
 static const char *saved_meanwhile; /* what it holds then; NULL: nobody saves it */
 
-enum mw_rc __real_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
-                               struct mw_err *err);
-enum mw_rc __wrap_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
-                               struct mw_err *err);
-enum mw_rc __wrap_mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
-                               struct mw_err *err)
+enum mw_rc __real_mw_file_read_regular(int at_fd, const char *path, size_t max_bytes,
+                                       struct mw_buf *buf, struct mw_err *err);
+enum mw_rc __wrap_mw_file_read_regular(int at_fd, const char *path, size_t max_bytes,
+                                       struct mw_buf *buf, struct mw_err *err);
+enum mw_rc __wrap_mw_file_read_regular(int at_fd, const char *path, size_t max_bytes,
+                                       struct mw_buf *buf, struct mw_err *err)
 {
-    enum mw_rc rc = __real_mw_file_read(at_fd, path, max_bytes, buf, err);
+    enum mw_rc rc = __real_mw_file_read_regular(at_fd, path, max_bytes, buf, err);
     if (saved_meanwhile != NULL && strstr(path, "/workflows/Lone.yaml") != NULL) {
         put("workflows/Lone.yaml", saved_meanwhile);
         saved_meanwhile = NULL;
