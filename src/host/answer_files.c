@@ -10,7 +10,6 @@
  * is theirs; what they leave out of what the task was given stays as it is.
  */
 
-#define FACTS_MAX 16384u
 #define NAMES_MAX 4u
 #define ARENA_BYTES ((size_t)16 << 20)
 
@@ -46,13 +45,12 @@ static void read_task(struct brought *brought, mw_seq item)
         brought->owns[i] = mw_arena_copy(&brought->arena, needs.owns[i]);
     if (needs.def->inputs == MW_INPUTS_NONE)
         return;
-    const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     mw_seq scope = needs.def->inputs == MW_INPUTS_TRACE ? MW_SCOPE_TRACE : needs.scope;
-    brought->input_count = mw_work_facts(needs.trace, scope, MW_STR_NONE, facts, FACTS_MAX);
+    mw_autofree const struct mw_fact **facts =
+        mw_host_facts(needs.trace, scope, MW_STR_NONE, &brought->input_count);
     brought->inputs = mw_heap_alloc((brought->input_count + 1) * sizeof(*brought->inputs));
     for (uint32_t i = 0; i < brought->input_count; i++)
         brought->inputs[i] = mw_heap_copy(facts[i]->files_sha256);
-    free(facts);
 }
 
 void mw_answer_files_begin(struct mw_host *host, mw_seq item, struct mw_str folder,

@@ -103,6 +103,15 @@ void mw_host_ask_closed(struct mw_host *host, mw_seq seq)
         mw_host_ask_forget(host, ask);
 }
 
+const struct mw_fact **mw_host_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
+                                     uint32_t *ret_count)
+{
+    uint32_t count = mw_work_facts(trace, scope, type, NULL, 0);
+    const struct mw_fact **facts = mw_heap_alloc((count + 1) * sizeof(*facts));
+    *ret_count = mw_work_facts(trace, scope, type, facts, count);
+    return facts;
+}
+
 void mw_host_ask_start(struct mw_host *host, mw_seq seq)
 {
     const struct mw_ask *open = mw_table_get(&host->core.world.asks, seq);

@@ -8,7 +8,6 @@
 
 #define GRACE_MS 5000u
 #define SPACE_MS 500u
-#define FACTS_MAX 16384u
 #define CONTEXT_BYTES_MAX ((size_t)32 << 20)
 #define ATTEMPT_ARENA_BYTES ((size_t)128 << 20) /* with the context, its record has room */
 #define READS_MAX 16u /* of an agent's output before others have their turn */
@@ -73,14 +72,14 @@ enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *
                               struct mw_arena *arena, struct mw_str *ret_context,
                               struct mw_err *err)
 {
-    const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     struct mw_buf buf = mw_heap_buf();
     struct mw_json json;
     mw_json_init(&json, &buf);
     mw_json_object(&json);
     for (uint32_t i = 0; i < needs->def->context_count; i++) {
-        uint32_t count =
-            mw_work_facts(needs->trace, needs->scope, needs->def->context[i], facts, FACTS_MAX);
+        uint32_t count;
+        mw_autofree const struct mw_fact **facts =
+            mw_host_facts(needs->trace, needs->scope, needs->def->context[i], &count);
         if (count == 0)
             continue;
         mw_json_key(&json, needs->def->context[i]);
@@ -95,7 +94,6 @@ enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *
     bool fits = buf.len <= CONTEXT_BYTES_MAX;
     if (fits)
         *ret_context = mw_arena_copy(arena, mw_buf_str(&buf));
-    free(facts);
     mw_heap_buf_free(&buf);
     return fits ? MW_OK
                 : MW_FAIL(err, MW_E_CONFIG,
@@ -125,14 +123,15 @@ struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *are
     return text;
 }
 
-static void take_inputs(struct mw_run_attempt *attempt, const struct mw_task_needs *needs,
-                        const struct mw_fact **facts)
+static void take_inputs(struct mw_run_attempt *attempt, const struct mw_task_needs *needs)
 {
     const struct mw_core *core = &attempt->host->core;
     if (needs->def->inputs == MW_INPUTS_NONE)
         return;
     mw_seq scope = needs->def->inputs == MW_INPUTS_TRACE ? MW_SCOPE_TRACE : needs->scope;
-    uint32_t count = mw_work_facts(needs->trace, scope, MW_STR_NONE, facts, FACTS_MAX);
+    uint32_t count;
+    mw_autofree const struct mw_fact **facts =
+        mw_host_facts(needs->trace, scope, MW_STR_NONE, &count);
     attempt->inputs = mw_heap_alloc((count + 1) * sizeof(*attempt->inputs));
     for (uint32_t i = 0; i < count; i++) {
         struct mw_attempt_input *input = &attempt->inputs[attempt->input_count++];
@@ -176,10 +175,8 @@ static bool read_needs(struct mw_run_attempt *attempt, struct mw_err *err)
         attempt->owns[i] = mw_arena_copy(&attempt->arena, needs.owns[i]);
     if (mw_attempt_context(host, &needs, &attempt->arena, &attempt->context, err) != MW_OK)
         return false;
-    const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
     attempt->memory = mw_attempt_memory(host, &attempt->arena);
-    take_inputs(attempt, &needs, facts);
-    free(facts);
+    take_inputs(attempt, &needs);
     return true;
 }
 

@@ -11,7 +11,6 @@
 
 /* STAGE asks: putting a bundle together, and promotion. Both run on a worker thread and answer with one request. */
 
-#define FACTS_MAX 16384u
 #define KEEP_VERSIONS 10u
 #define SPACE_MS 500u
 
@@ -253,12 +252,12 @@ void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
     const struct mw_trace *trace =
         item != NULL ? mw_world_trace(&host->core.world, item->trace) : NULL;
     if (!effect->promotes && trace != NULL) {
-        const struct mw_fact **facts = mw_heap_alloc(FACTS_MAX * sizeof(*facts));
-        uint32_t count = mw_work_facts(trace, MW_SCOPE_TRACE, MW_STR_NONE, facts, FACTS_MAX);
+        uint32_t count;
+        mw_autofree const struct mw_fact **facts =
+            mw_host_facts(trace, MW_SCOPE_TRACE, MW_STR_NONE, &count);
         effect->file_lists = mw_heap_alloc((count + 1) * sizeof(*effect->file_lists));
         for (uint32_t i = 0; i < count; i++)
             effect->file_lists[effect->file_list_count++] = mw_heap_copy(facts[i]->files_sha256);
-        free(facts);
     }
     struct mw_str untouched = untouched_of(
         &host->core.session, effect->promotes && strcmp(text_of(effect, "mode"), "rollback") == 0);

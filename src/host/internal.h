@@ -274,6 +274,9 @@ void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
 enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,
                               struct mw_arena *arena, struct mw_str *ret_context,
                               struct mw_err *err);
+/* Those of mw_work_facts, all of them; the list is owned by the caller. */
+const struct mw_fact **mw_host_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
+                                     uint32_t *ret_count);
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
 /* answer_files.c: takes the folder that an answer to `item` names, on a thread; `taken` is called later, err NULL when all is well, with an
  * empty digest when nothing waits there. body is copied. */

@@ -42,20 +42,23 @@ static bool is_seen(const struct mw_fact *fact, mw_seq scope)
     return scope == MW_SCOPE_TRACE || fact->scope == 0 || fact->scope == scope;
 }
 
+static bool is_asked_for(const struct mw_fact *fact, mw_seq scope, struct mw_str type)
+{
+    return is_seen(fact, scope) &&
+           (type.len > 0 ? mw_str_eq(fact->type, type) : fact->files_sha256.len > 0);
+}
+
 uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
                        const struct mw_fact **ret_facts, uint32_t facts_max)
 {
     uint32_t count = 0;
-    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL && count < facts_max;
+    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
+        count += is_asked_for(fact, scope, type);
+    uint32_t at = count;
+    for (const struct mw_fact *fact = facts_max > 0 ? trace->newest_fact : NULL; fact != NULL;
          fact = fact->older)
-        if (is_seen(fact, scope) &&
-            (type.len > 0 ? mw_str_eq(fact->type, type) : fact->files_sha256.len > 0))
-            ret_facts[count++] = fact;
-    for (uint32_t i = 0; i < count / 2; i++) {
-        const struct mw_fact *newer = ret_facts[i];
-        ret_facts[i] = ret_facts[count - 1 - i];
-        ret_facts[count - 1 - i] = newer;
-    }
+        if (is_asked_for(fact, scope, type) && --at < facts_max)
+            ret_facts[at] = fact;
     return count;
 }
 

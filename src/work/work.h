@@ -198,7 +198,8 @@ bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, str
 /* The event type that is an answer to this task: the first one, when its definition lets it answer differently. Empty: gone. */
 struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task);
 #define MW_SCOPE_TRACE UINT64_MAX
-/* Facts that a scope sees (or the whole trace), oldest first: of one type, or with an empty type those that brought files. */
+/* Facts that a scope sees (or the whole trace), oldest first: of one type, or with an empty type those that brought files. Returns how many there
+ * are; ret_facts has room for facts_max of them (0: they are only counted). */
 uint32_t mw_work_facts(const struct mw_trace *trace, mw_seq scope, struct mw_str type,
                        const struct mw_fact **ret_facts, uint32_t facts_max);
 /* Who did a task whose fact this trace has, for a commit's author line. */

@@ -478,6 +478,12 @@ static void a_task_is_given_what_is_in_its_scope(void **state)
             if ((n < count ? given[n]->seq : 0) != rows[i].given[n])
                 fail_msg("%s: number %u is fact %lu, not %lu", rows[i].what, n + 1,
                          n < count ? given[n]->seq : 0, rows[i].given[n]);
+        const struct mw_fact *first = NULL;
+        assert_int_equal(mw_work_facts(&trace, rows[i].scope, mw_str_of(rows[i].type), &first, 1),
+                         count);
+        assert_ptr_equal(first, given[0]);
+        assert_int_equal(mw_work_facts(&trace, rows[i].scope, mw_str_of(rows[i].type), NULL, 0),
+                         count);
     }
 }
 

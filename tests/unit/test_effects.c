@@ -264,8 +264,8 @@ static void ask_for_bundle(mw_seq item)
 
 static void p12_a_bundle_holds_what_every_part_of_its_flow_made(void **state)
 {
-    enum { TRACE = 7, JOURNEY = 8, COORDINATOR = 20 };
-    struct mw_fact facts[] = {{.seq = 30}, {.seq = 31, .scope = COORDINATOR}, {.seq = 32}};
+    enum { TRACE = 7, JOURNEY = 8, COORDINATOR = 20, MANY = 17000 };
+    static struct mw_fact facts[MANY];
     struct mw_world *world = &host.core.world;
     struct mw_trace *trace = mw_mem_alloc(&world->mem, sizeof(*trace));
     struct mw_item *journey = mw_mem_alloc(&world->mem, sizeof(*journey));
@@ -274,11 +274,13 @@ static void p12_a_bundle_holds_what_every_part_of_its_flow_made(void **state)
     told_as = MW_REQ_RECORD_STAGE;
     tries_without_room = 0;
     assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
-    facts[0].files_sha256 = made_file("app/all.txt");
-    facts[1].files_sha256 = made_file("services/one.txt");
-    facts[1].older = &facts[0];
-    facts[2].older = &facts[1]; /* it made none */
-    *trace = (struct mw_trace){.id = TRACE, .newest_fact = &facts[2]};
+    facts[0] = (struct mw_fact){.seq = 30, .files_sha256 = made_file("app/all.txt")};
+    struct mw_str others = made_file("services/one.txt");
+    for (uint32_t i = 1; i < MANY; i++)
+        facts[i] = (struct mw_fact){
+            .seq = 30 + i, .scope = COORDINATOR, .files_sha256 = others, .older = &facts[i - 1]};
+    facts[MANY - 1].files_sha256 = MW_STR_NONE; /* it made none */
+    *trace = (struct mw_trace){.id = TRACE, .newest_fact = &facts[MANY - 1]};
     *journey = (struct mw_item){.id = JOURNEY, .trace = TRACE, .kind = MW_ITEM_JOURNEY};
     mw_table_put(&world->traces, &world->mem, trace);
     mw_table_put(&world->items, &world->mem, journey);
