@@ -51,12 +51,18 @@ void mw_promote_place_close(struct mw_promote_place *place)
     place->parent_fd = -1;
 }
 
+static void name_app(char ret_parent[PATH_MAX], char ret_name[256])
+{
+    memcpy(ret_parent, ".", 2);
+    memcpy(ret_name, "app", 4);
+}
+
+/* The app root is named alike however it was said. */
 static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
                                char ret_name[256], struct mw_err *err)
 {
     if (strcmp(target, "app") == 0) {
-        memcpy(ret_parent, ".", 2);
-        memcpy(ret_name, "app", 4);
+        name_app(ret_parent, ret_name);
         return MW_OK;
     }
     size_t len = strlen(target);
@@ -86,6 +92,10 @@ static enum mw_rc split_target(int workspace_fd, const char *target, char ret_pa
         return MW_FAIL_SYS(err, MW_E_IO, "find the workspace's path");
     char plain[256] = {0};
     memcpy(plain, name.ptr, name.len);
+    if (strcmp(plain, "app") == 0 && strcmp(parent, workspace) == 0) {
+        name_app(ret_parent, ret_name);
+        return MW_OK;
+    }
     enum mw_rc rc = check_target(workspace, parent, plain, err);
     if (rc != MW_OK)
         return rc;
@@ -135,17 +145,12 @@ enum mw_rc mw_promote_check_target(int workspace_fd, const char *target, struct 
 
 const char *mw_promote_target(int workspace_fd, const char *target)
 {
-    struct mw_promote_place place = {.parent_fd = -1};
-    struct stat parent, workspace;
+    char parent[PATH_MAX], name[256];
     struct mw_err ignored; /* whoever opens it next says what is wrong with it */
-    if (target[0] != '/' ||
-        mw_promote_place_open(workspace_fd, "look", target, &place, &ignored) != MW_OK)
-        return target;
-    bool is_app = strcmp(place.name, "app") == 0 && fstat(place.parent_fd, &parent) == 0 &&
-                  fstat(workspace_fd, &workspace) == 0 && parent.st_ino == workspace.st_ino &&
-                  parent.st_dev == workspace.st_dev;
-    mw_promote_place_close(&place);
-    return is_app ? "app" : target;
+    return split_target(workspace_fd, target, parent, name, &ignored) == MW_OK &&
+                   strcmp(parent, ".") == 0
+               ? "app"
+               : target;
 }
 
 /* A whole folder is moved aside by a promotion: never one that holds the workspace or lies in it, never a home. */
@@ -155,11 +160,8 @@ static enum mw_rc check_target(const char *workspace, const char *parent, const 
     mw_autofree char *whole =
         mw_heap_format("%s/%s/", strcmp(parent, "/") == 0 ? "" : parent, name);
     mw_autofree char *inside = mw_heap_format("%s/", strcmp(workspace, "/") == 0 ? "" : workspace);
-    mw_autofree char *app = mw_heap_format("%sapp/", inside);
     const char *home = getenv("HOME");
     mw_autofree char *home_inside = mw_heap_format("%s/", home != NULL ? home : "");
-    if (strcmp(whole, app) == 0)
-        return MW_OK;
     if (mw_str_starts(mw_str_of(inside), mw_str_of(whole)) ||
         mw_str_starts(mw_str_of(whole), mw_str_of(inside)) ||
         (home != NULL && home[0] == '/' && mw_str_starts(mw_str_of(home_inside), mw_str_of(whole))))

@@ -219,6 +219,31 @@ static void p12_what_is_no_place_for_an_app_is_said_first(void **state)
     }
 }
 
+/* What was promoted there is told, and rolled back, as the app root's. */
+static void p12_the_app_root_has_one_name(void **state)
+{
+    (void)state;
+    mw_autofree char *here = realpath(".", NULL);
+    mw_autofree char *whole = mw_heap_format("%s/app", here);
+    mw_autofree char *slashed = mw_heap_format("%s//app//", here);
+    mw_autofree char *inside = mw_heap_format("%s/other", here);
+    mw_autofree char *elsewhere = mw_heap_format("%s/app", outside);
+    mw_autofree char *link = mw_heap_format("%s/here", outside);
+    mw_autofree char *linked = mw_heap_format("%s/here/app", outside);
+    assert_int_equal(symlink(here, link), 0);
+    const struct {
+        const char *target;
+        bool is_app;
+    } rows[] = {{"app", true},   {whole, true},      {slashed, true},
+                {linked, true},  {elsewhere, false}, {inside, false},
+                {"apps", false}, {"", false},        {"/nowhere/app", false}};
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        const char *named = mw_promote_target(ws_fd, rows[i].target);
+        if (strcmp(named, rows[i].is_app ? "app" : rows[i].target) != 0)
+            fail_msg("'%s' is named '%s'", rows[i].target, named);
+    }
+}
+
 static void p12_a_place_that_may_not_be_written_is_denied(void **state)
 {
     (void)state;
@@ -528,6 +553,7 @@ int main(void)
         TEST(p17_ids_that_are_not_one_plain_name_are_refused),
         TEST(p23_every_target_has_its_answer),
         TEST(p12_what_is_no_place_for_an_app_is_said_first),
+        TEST(p12_the_app_root_has_one_name),
         TEST(p12_a_place_that_may_not_be_written_is_denied),
         TEST(p23_a_folder_with_other_files_is_told_as_one),
         TEST(p23_a_home_is_never_a_target_wherever_it_is),
