@@ -486,6 +486,70 @@ static void v39_sealed_twice_is_sealed_once(void **state)
     assert_int_equal(last, sealed_last());
 }
 
+/* ---- another run in between ---- */
+
+static bool another_has_run;
+
+static int openat_after_another(int dir_fd, const char *path, int flags, mode_t mode)
+{
+    struct mw_err err = {.text = ""};
+    if (strcmp(path, "lock") == 0 && !another_has_run) {
+        another_has_run = true;
+        if (add(&quick, false, &err) != MW_OK)
+            fail_msg("the other run: %s", err.text);
+    }
+    return rig_quick.openat(dir_fd, path, flags, mode);
+}
+
+/* What it stored is told as stored: this one, which had looked at the manifest before, goes on from there. */
+static void p01_what_another_run_stored_before_the_lock_is_not_stored_again(void **state)
+{
+    struct mw_journal_sys sys = rig_quick;
+    struct mw_journal_options options = quick;
+    struct mw_err err = {.text = ""};
+    uint64_t last;
+    (void)state;
+    sys.openat = openat_after_another;
+    options.sys = &sys;
+    begin_anew(FIRST, 3);
+    assert_int_equal(add(&quick, false, &err), MW_OK);
+    grow_journal(journal_dir, FIRST, 6);
+    another_has_run = false;
+    if (add(&options, true, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_true(another_has_run);
+    assert_int_equal(check_of(archive_dir, &last, &err), MW_OK);
+    assert_int_equal(last, sealed_last());
+    assert_int_equal(last, told);
+}
+
+/* Else a disk that was filled by it would stay full. */
+static void p10_what_does_not_fit_into_the_archive_is_not_left_there(void **state)
+{
+    static const char *const unfinished[] = {"segment.new", "manifest.new"};
+    (void)state;
+    for (long at = 1;; at++) {
+        struct mw_err err = {.text = ""};
+        rig_reset(1);
+        begin_anew(FIRST, 3);
+        rig.recording = false;
+        rig_arm(RIG_ERROR, ENOSPC, 1u << RIG_PWRITE, at);
+        enum mw_rc rc = add(&rigged, false, &err);
+        bool hit = rig.fault_hit;
+        rig_arm(RIG_NO_FAULT, 0, 0, 0);
+        if (rc != (hit ? MW_E_FULL : MW_OK))
+            fail_msg("write %ld: %s: %s", at, mw_rc_name(rc), err.text);
+        for (size_t i = 0; i < MW_COUNT(unfinished); i++) {
+            char path[RIG_PATH];
+            rig_path(archive_dir, unfinished[i], path);
+            if (mw_exists(AT_FDCWD, path))
+                fail_msg("write %ld failed, and '%s' is left", at, unfinished[i]);
+        }
+        if (!hit)
+            break;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +563,8 @@ int main(void)
         cmocka_unit_test(v39_an_archive_whose_manifest_is_damaged_is_left_as_it_is),
         cmocka_unit_test(v39_an_archive_that_another_begins_meanwhile_is_no_strange_folder),
         cmocka_unit_test(v39_one_at_a_time_writes_and_what_a_dead_one_left_is_removed),
+        cmocka_unit_test(p01_what_another_run_stored_before_the_lock_is_not_stored_again),
+        cmocka_unit_test(p10_what_does_not_fit_into_the_archive_is_not_left_there),
         cmocka_unit_test(p17_p23_an_archive_is_not_written_through_a_link),
         cmocka_unit_test(v39_sealed_twice_is_sealed_once),
     };

@@ -9,6 +9,7 @@
 #include "stage/blob.h"
 #include "stage/bundle.h"
 #include "stage/promote.h"
+#include "stage/scaffold.h"
 #include "stage/tree.h"
 
 #include <dirent.h>
@@ -327,6 +328,20 @@ static void p12_what_is_promoted_is_on_the_disk_with_every_name(void **state)
     end();
 }
 
+static void p12_a_scaffold_is_on_the_disk_with_every_name(void **state)
+{
+    struct mw_err err = {0};
+    bool made = false;
+    (void)state;
+    begin();
+    disk.left_count = 0;
+    if (mw_scaffold_make(top_fd, MW_SOURCE_DIR "/factory", "default", &made, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_true(made);
+    nothing_is_left("an app is said to be begun");
+    end();
+}
+
 /* ---- a disk that takes no more ---- */
 
 static int unfinished(void)
@@ -390,6 +405,7 @@ int main(void)
         cmocka_unit_test(p22_what_is_put_again_after_a_failed_sync_is_on_the_disk),
         cmocka_unit_test(p22_a_bundle_is_on_the_disk_with_every_name),
         cmocka_unit_test(p12_what_is_promoted_is_on_the_disk_with_every_name),
+        cmocka_unit_test(p12_a_scaffold_is_on_the_disk_with_every_name),
         cmocka_unit_test(p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back),
     };
     return cmocka_run_group_tests_name("test_blob_durable", tests, NULL, NULL);

@@ -228,6 +228,34 @@ static void p03_a_reader_tells_damage_from_what_is_being_written(void **state)
     end(&hand);
 }
 
+/* A newer release went on in a segment of this one's, or began the next: nothing of it is an unfinished frame, however short. */
+static void p13_a_frame_of_a_newer_format_is_nowhere_taken_for_an_unfinished_one(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t segment;
+    } rows[] = {{"{\"frame\":4,\"format\":2,\"epoch\":1}\n{\"seq\":4}\n", 1},
+                {"{\"frame\":4,\"format\":2,\"epoch\":1}\n{\"seq\":4}\n", 4},
+                {"{\"frame\":4,\"format\":2}\n", 1},
+                {"{\"frame\":4,\"format\":17,\"and\":\"more\"}\n{\"seq\":4}\n", 1}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct hand hand;
+        struct stat before, after;
+        char path[160];
+        begin(&hand);
+        put_some(&hand, 1, 3);
+        (void)snprintf(path, sizeof path, "%s/%020lu.jsonl", hand.dir,
+                       (unsigned long)rows[i].segment);
+        rig_append_text(path, rows[i].text);
+        assert_int_equal(stat(path, &before), 0);
+        opens_as(&hand, MW_E_CONFIG, 0, rows[i].text);
+        assert_int_equal(stat(path, &after), 0);
+        assert_true(before.st_size == after.st_size && before.st_ino == after.st_ino);
+        end(&hand);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +266,7 @@ int main(void)
         cmocka_unit_test(p01_what_is_settled_beside_a_writer_is_what_its_head_says),
         cmocka_unit_test(p03_a_reader_tells_damage_from_what_is_being_written),
         cmocka_unit_test(p03_half_a_frame_is_cut_off_only_where_it_belongs),
+        cmocka_unit_test(p13_a_frame_of_a_newer_format_is_nowhere_taken_for_an_unfinished_one),
     };
     return cmocka_run_group_tests_name("test_journal_chain", tests, NULL, NULL);
 }

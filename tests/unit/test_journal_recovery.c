@@ -446,6 +446,38 @@ static void p17_p23_no_file_is_written_through_a_link(void **state)
     mw_heap_buf_free(&expected);
 }
 
+/* By the lock's note or by the frames: the one may be lost, and the other may not have been written. */
+static void p11_no_writer_has_the_epoch_of_one_before_it(void **state)
+{
+    static const struct {
+        const char *what;
+        bool records, loses_the_lock;
+    } lives[] = {{"the first", true, false},
+                 {"after one that recorded", false, false},
+                 {"after one that recorded nothing", false, false},
+                 {"the first that records again", true, false},
+                 {"without the lock file", true, true},
+                 {"after that", true, false}};
+    uint64_t before = 0, last = 0;
+    (void)state;
+    rig_empty_dir(dir);
+    for (size_t i = 0; i < MW_COUNT(lives); i++) {
+        if (lives[i].loses_the_lock)
+            remove_file("lock");
+        void *journal = open_with(&quick, NULL);
+        uint64_t epoch = ops->epoch(journal);
+        if (epoch <= before)
+            fail_msg("%s: epoch %lu after %lu", lives[i].what, (unsigned long)epoch,
+                     (unsigned long)before);
+        before = epoch;
+        if (lives[i].records)
+            append_many(journal, 2);
+        last = ops->last_seq(journal);
+        assert_int_equal(ops->close(journal, &err), MW_OK);
+    }
+    expect_journal(last);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +488,7 @@ int main(void)
         TEST(p02_a_head_of_elsewhere_is_not_trusted_and_is_written_anew),
         TEST(p04_another_history_is_told_though_its_end_is_torn),
         TEST(p02_a_repair_that_only_sets_the_head_does_not_vouch_for_the_disk),
+        TEST(p11_no_writer_has_the_epoch_of_one_before_it),
         TEST(p10_a_reserve_without_room_in_it_is_filled),
         TEST(p02_p03_a_long_segment_is_copied_and_its_end_put_aside_whole),
         TEST(p13_a_journal_of_many_segments_opens),

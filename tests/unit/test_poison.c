@@ -337,6 +337,21 @@ static void p17_p23_the_page_is_not_written_through_a_link(void **state)
     mw_heap_buf_free(&text);
 }
 
+/* A journal that was mended has another record there: what the one before did says nothing of it. */
+static void p08_the_deaths_of_a_record_are_not_those_of_the_one_that_takes_its_place(void **state)
+{
+    (void)state;
+    new_workspace();
+    for (uint32_t death = 1; death < MW_POISON_RECORD_DEATHS; death++)
+        replay(2);
+    records[2] = "{\"mended\":2}";
+    for (uint32_t death = 1; death < MW_POISON_RECORD_DEATHS; death++)
+        replay(2);
+    assert_int_equal(mw_poison_record(&host), 0);
+    replay(2);
+    assert_int_equal(mw_poison_record(&host), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +363,7 @@ int main(void)
         cmocka_unit_test(p08_a_record_that_ends_three_replays_makes_the_host_read_only),
         cmocka_unit_test(p08_a_record_that_is_replayed_once_is_not_suspected_any_more),
         cmocka_unit_test(p08_a_host_that_ends_before_the_suspected_record_says_nothing_of_it),
+        cmocka_unit_test(p08_the_deaths_of_a_record_are_not_those_of_the_one_that_takes_its_place),
         cmocka_unit_test(p08_what_one_build_died_of_says_nothing_about_another),
         cmocka_unit_test(p17_p23_the_page_is_not_written_through_a_link),
         cmocka_unit_test(p10_a_host_that_starts_on_a_full_disk_notes_nothing_there),

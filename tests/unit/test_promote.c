@@ -392,6 +392,57 @@ static void p12_promoting_what_stands_there_changes_nothing(void **state)
     assert_int_equal(before.st_ino, after.st_ino);
 }
 
+/* The new version is what edits are told against from then on, not it and the edits, and not one before it. */
+static void p23_edits_that_were_adopted_are_adopted_again(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2, p3;
+    char v2[MW_SHA256_HEX];
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    put("app/src/a.js", "mine\n");
+    put("app/src/new.js", "mine\n");
+    promoted("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2);
+    digest_of("v2", v2);
+    put("v3/app.json", "3\n");
+    put("v3/src/a.js", "a1\n");
+    put("v3/src/b.js", "b3\n");
+    promoted("p3", "v3", v2, MW_EDITS_ADOPT, &p3);
+    assert_true(p3.edited);
+    mw_autofree char *all = shell("cd app && find . -type f | LC_ALL=C sort | xargs tail -n 1 -v");
+    assert_string_equal(all, "==> ./app.json <==\n3\n\n==> ./src/a.js <==\nmine\n\n"
+                             "==> ./src/b.js <==\nb3\n\n==> ./src/new.js <==\nmine\n");
+}
+
+/* A link cannot be copied home with the rest: the whole old tree stays there, beside the new one. */
+static void p23_what_cannot_be_copied_home_stays_beside_the_target(void **state)
+{
+    (void)state;
+    struct mw_promoted p;
+    struct mw_err err = {0};
+    char outside[] = "/dev/shm/mw-promote-to-XXXXXX", one[MW_SHA256_HEX];
+    assert_non_null(mkdtemp(outside));
+    mw_autofree char *target = mw_heap_format("%s/live", outside);
+    mw_autofree char *mine = mw_heap_format("%s/mine", target);
+    mw_autofree char *link = mw_heap_format("%s/link", target);
+    put(mine, "precious\n");
+    assert_int_equal(symlink("mine", link), 0);
+    digest_of("v1", one);
+    const struct mw_promote to = {.workspace_fd = ws_fd,
+                                  .id = "p1",
+                                  .source = "v1",
+                                  .source_sha256 = one,
+                                  .target = target,
+                                  .edits = MW_EDITS_DISCARD,
+                                  .keep_versions = 1};
+    if (mw_promote_run(&to, &p, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    same_trees(target, "v1");
+    mw_autofree char *look = mw_heap_format("cat %s/live.millwright-p1/link", outside);
+    mw_autofree char *kept = shell(look);
+    assert_string_equal(kept, "precious\n");
+    assert_int_equal(mw_remove_tree(AT_FDCWD, outside, &err), MW_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -402,6 +453,8 @@ int main(void)
         TEST(p23_an_edited_root_is_refused_and_every_edit_named),
         TEST(p23_an_edited_scaffold_and_an_unknown_root_are_refused),
         TEST(p23_edits_are_adopted_where_the_new_version_did_not_change),
+        TEST(p23_edits_that_were_adopted_are_adopted_again),
+        TEST(p23_what_cannot_be_copied_home_stays_beside_the_target),
         TEST(p23_an_edit_of_a_mode_alone_is_an_edit),
         TEST(p23_edits_that_meet_changes_are_conflicts),
         TEST(p12_a_source_that_is_not_what_was_accepted_is_refused),

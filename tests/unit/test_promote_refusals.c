@@ -546,6 +546,33 @@ static void p12_a_restored_backup_is_recovered_by_what_the_trees_are(void **stat
     }
 }
 
+/* Somebody's own, with a key in it: it is looked at as far as it can be, and the app root is not replaced unasked. */
+static void p23_a_file_that_may_not_be_read_is_an_edit(void **state)
+{
+    (void)state;
+    const char *expected[] = {v1};
+    const struct mw_promote look = {
+        .workspace_fd = ws_fd, .target = "app", .expected = expected, .expected_count = 1};
+    struct mw_promote_edits edits = {.edited = false};
+    struct mw_err err = {0};
+    promoted("p1", "v1", v1, NULL, MW_EDITS_REFUSE);
+    put("app/key", "mine\n");
+    assert_int_equal(chmod("app/key", 0), 0);
+    assert_int_equal(chmod(own_folder, 0755), 0);
+    bool root = geteuid() == 0; /* whom nothing is closed to */
+    if (root)
+        assert_int_equal(seteuid(65534), 0);
+    enum mw_rc rc = mw_promote_look(&look, &edits, &err);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    if (rc != MW_OK)
+        fail_msg("%s", err.text);
+    assert_true(edits.edited);
+    assert_int_equal(edits.diff.count, 1);
+    assert_true(mw_str_is(edits.diff.changes[0].path, "key"));
+    mw_promote_edits_free(&edits);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -558,6 +585,7 @@ int main(void)
         TEST(p23_a_folder_with_other_files_is_told_as_one),
         TEST(p23_a_home_is_never_a_target_wherever_it_is),
         TEST(p23_edits_that_cannot_be_told_are_not_replaced),
+        TEST(p23_a_file_that_may_not_be_read_is_an_edit),
         TEST(p12_an_empty_source_is_refused),
         TEST(p23_a_removal_is_adopted_and_a_link_is_not),
         TEST(p12_a_note_that_says_nothing_is_not_acted_upon),

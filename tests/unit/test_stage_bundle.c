@@ -232,6 +232,29 @@ static void bl02_a_scaffold_that_is_not_there_is_told(void **state)
     assert_true(made);
 }
 
+/* An app root that somebody edited may hold any link: what it leads to is not the app's, and is not shown. */
+static void p17_a_diff_follows_no_link(void **state)
+{
+    (void)state;
+    struct mw_buf diff = mw_heap_buf();
+    struct mw_err err = {0};
+    bool cut;
+    put("secret", "hidden words\n");
+    put("outside/secret", "hidden words\n");
+    put("old/a", "1\n");
+    put("new/a", "1\n");
+    assert_int_equal(symlink("../secret", "old/file"), 0);
+    assert_int_equal(symlink("../other", "new/file"), 0);
+    assert_int_equal(symlink("../outside", "old/folder"), 0);
+    assert_int_equal(symlink("../a", "new/folder"), 0);
+    if (mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    mw_buf_put_c(&diff, '\0');
+    assert_string_equal(diff.ptr, "Symbolic links old/file and new/file differ\n"
+                                  "Symbolic links old/folder and new/folder differ\n");
+    mw_heap_buf_free(&diff);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -241,6 +264,7 @@ int main(void)
         TEST(p22_a_missing_blob_leaves_no_bundle),
         TEST(ar03_the_diff_is_what_diff_says),
         TEST(p20_a_diff_that_stops_half_way_is_no_diff),
+        TEST(p17_a_diff_follows_no_link),
         TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
         TEST(bl02_a_scaffold_that_is_not_there_is_told),
     };
