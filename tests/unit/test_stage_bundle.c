@@ -137,15 +137,28 @@ static void ar03_the_diff_is_what_diff_says(void **state)
     mw_heap_buf_free(&diff);
 }
 
+/* What diff says of one that is in old/ alone. */
+#define LONE_LINK "echo 'diff: new/link: No such file or directory' >&2\n"
+
 /* Whoever reviews a change sees all of it or is told that it could not be shown: half of it is worse than nothing (P20). */
 static void p20_a_diff_that_stops_half_way_is_no_diff(void **state)
 {
     static const struct {
         const char *ends;
         enum mw_rc rc;
-    } rows[] = {{"exit 0", MW_OK},        {"exit 1", MW_OK},          {"exit 2", MW_E_FAILED},
-                {"exit 3", MW_E_FAILED},  {"exit 127", MW_E_MISSING}, {"kill -9 $$", MW_E_FAILED},
-                {"kill $$", MW_E_FAILED}, {"exit 255", MW_E_FAILED}};
+    } rows[] = {{"exit 0", MW_OK},
+                {"exit 1", MW_OK},
+                {"exit 2", MW_E_FAILED},
+                {"exit 3", MW_E_FAILED},
+                {"exit 127", MW_E_MISSING},
+                {"kill -9 $$", MW_E_FAILED},
+                {"kill $$", MW_E_FAILED},
+                {"exit 255", MW_E_FAILED},
+                {LONE_LINK "exit 2", MW_OK},
+                {LONE_LINK "exit 3", MW_E_FAILED},
+                {"echo 'diff: new/a: Input/output error' >&2\n" LONE_LINK "exit 2", MW_E_FAILED},
+                {LONE_LINK "printf 'diff: old/a' >&2\nexit 2", MW_E_FAILED},
+                {"echo 'new/link: No such file or directory' >&2\nexit 2", MW_E_FAILED}};
     const char *const was = getenv("PATH");
     mw_autofree char *kept = mw_heap_copy(mw_str_of(was));
     mw_autofree char *first = mw_heap_format("%s/bin:%s", own_folder, was);
@@ -153,6 +166,7 @@ static void p20_a_diff_that_stops_half_way_is_no_diff(void **state)
     (void)state;
     put("old/a", "1\n");
     put("new/a", "2\n");
+    assert_int_equal(symlink("a", "old/link"), 0);
     assert_int_equal(setenv("PATH", first, 1), 0);
     for (size_t i = 0; i < MW_COUNT(rows); i++) {
         struct mw_err err = {0};
@@ -165,7 +179,8 @@ static void p20_a_diff_that_stops_half_way_is_no_diff(void **state)
         enum mw_rc rc = mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err);
         if (rc != rows[i].rc)
             fail_msg("'%s' is %s: %s", rows[i].ends, mw_rc_name(rc), err.text);
-        assert_true(mw_str_is(mw_buf_str(&diff), rc == MW_OK ? "before half\n" : "before "));
+        assert_true(mw_str_is(mw_buf_str(&diff),
+                              rc == MW_OK ? "before half\nOnly in old: link\n" : "before "));
     }
     assert_int_equal(setenv("PATH", kept, 1), 0);
     mw_heap_buf_free(&diff);
@@ -255,6 +270,46 @@ static void p17_a_diff_follows_no_link(void **state)
     mw_heap_buf_free(&diff);
 }
 
+/* Packages bring links: of one that stands on one side alone the diff says so, and tells the rest. */
+static void ar03_a_link_on_one_side_alone_is_told(void **state)
+{
+    static const char *const words[] = {"--- old/b\t",
+                                        "--- old/packages/bin/run.js\t",
+                                        "+++ new/c/kept\t",
+                                        "\nOnly in old: broken\n",
+                                        "\nOnly in old/packages/bin: run\n",
+                                        "\nOnly in new/c: link\n"};
+    (void)state;
+    struct mw_buf diff = mw_heap_buf();
+    struct mw_err err = {0};
+    bool cut = true;
+    put("old/a", "1\n");
+    put("old/b", "1\n");
+    put("old/packages/bin/run.js", "1\n");
+    put("new/a", "1\n");
+    put("new/c/kept", "1\n");
+    put("new/d/kept", "1\n");
+    assert_int_equal(symlink("run.js", "old/packages/bin/run"), 0);
+    assert_int_equal(symlink("nowhere", "old/broken"), 0);
+    assert_int_equal(symlink("a", "old/d"), 0);
+    assert_int_equal(symlink("kept", "new/c/link"), 0);
+    if (mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    assert_false(cut);
+    mw_buf_put_c(&diff, '\0');
+    for (size_t i = 0; i < MW_COUNT(words); i++)
+        if (strstr(diff.ptr, words[i]) == NULL)
+            fail_msg("'%s' is not in:\n%s", words[i], diff.ptr);
+    assert_null(strstr(diff.ptr, "Only in old: d\n")); /* it is a folder there, which diff says */
+    for (size_t bytes = 0; bytes < diff.len; bytes += 7) {
+        struct mw_buf part = mw_heap_buf();
+        assert_int_equal(mw_diff_trees(own_folder, "old", "new", bytes, &part, &cut, &err), MW_OK);
+        assert_true(cut == (bytes < diff.len - 1) && part.len <= bytes);
+        mw_heap_buf_free(&part);
+    }
+    mw_heap_buf_free(&diff);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -265,6 +320,7 @@ int main(void)
         TEST(ar03_the_diff_is_what_diff_says),
         TEST(p20_a_diff_that_stops_half_way_is_no_diff),
         TEST(p17_a_diff_follows_no_link),
+        TEST(ar03_a_link_on_one_side_alone_is_told),
         TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
         TEST(bl02_a_scaffold_that_is_not_there_is_told),
     };
