@@ -419,15 +419,19 @@ static void on_signal(uv_signal_t *handle, int number)
     leave(host, 0);
 }
 
-/* Idle: no client, nothing running, no open ask but untimed ones of people. */
+/* Idle: no client, nothing running, nothing on its way to the disk, no open ask but untimed ones of people. */
+bool mw_host_is_busy(const struct mw_host *host)
+{
+    return mw_host_asks_busy(host) > 0 || mw_workers_awake(host) || host->attempts_running > 0 ||
+           host->writing != NULL || mw_host_api_connections(host) > 0 || mw_host_api_has_port(host);
+}
+
 static void on_idle(uv_timer_t *timer)
 {
     struct mw_host *host = timer->loop->data;
     mw_host_api_look(host);
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
-    bool busy = mw_host_asks_busy(host) > 0 || mw_workers_awake(host) ||
-                host->attempts_running > 0 || host->writing != NULL ||
-                mw_host_api_connections(host) > 0 || mw_host_api_has_port(host);
+    bool busy = mw_host_is_busy(host);
     busy = busy || (since >= idle_ms() && mw_host_snapshot_consider(host, true));
     if (!busy && since >= idle_ms()) {
         leave(host, 0);

@@ -318,6 +318,8 @@ bool mw_host_api_has_port(const struct mw_host *host);
 
 /* host.c: one life of a host, from opening the workspace to the exit code. host: zeroed; not to be used again. */
 int mw_host_run(struct mw_host *host, const char *workspace);
+/* host.c: what it stays for; else it leaves after a while. */
+bool mw_host_is_busy(const struct mw_host *host);
 /* host.c: ends the loop, exit 0. */
 void mw_host_leave_soon(uv_timer_t *timer);
 /* log.c: JSON lines in .millwright/log/host.log. */

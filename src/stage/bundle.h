@@ -21,7 +21,8 @@ MW_MUST enum mw_rc mw_bundle_assemble(int workspace_fd, const char *app_id, cons
                                       char ret_path[MW_BUNDLE_PATH_MAX], struct mw_err *err);
 
 /* Appends what `diff -ruN old new` says, run in the folder cwd (AR-03); old and new are relative to it and may be absent, which reads as
- * empty. Links are not followed; of one that has nothing beside it on the other side it says "Only in". More than max_bytes is cut there and told by *ret_cut. MW_E_MISSING without the diff program. */
+ * empty. Links are not followed; of one that has nothing beside it on the other side it says "Only in". More than max_bytes is cut there and
+ * told by *ret_cut. MW_E_MISSING without the diff program. */
 MW_MUST enum mw_rc mw_diff_trees(const char *cwd, const char *old_folder, const char *new_folder,
                                  size_t max_bytes, struct mw_buf *buf, bool *ret_cut,
                                  struct mw_err *err);

@@ -150,6 +150,24 @@ static void p07_the_host_stays_for_what_is_due_soon_and_for_nobody_who_has_time(
     host.asks.count = 0;
 }
 
+/* A result that has come on a full disk waits for room: whoever left with it would have it made again. */
+static void p10_the_host_stays_for_what_runs_and_for_what_waits_for_the_disk(void **state)
+{
+    struct mw_frame frame = {.count = 1};
+    (void)state;
+    assert_false(mw_host_is_busy(&host));
+    host.writing = &frame;
+    assert_true(mw_host_is_busy(&host));
+    host.writing = NULL;
+    host.attempts_running = 1;
+    assert_true(mw_host_is_busy(&host));
+    host.attempts_running = 0;
+    host.asks.count = 1;
+    assert_true(mw_host_is_busy(&host));
+    host.asks.count = 0;
+    assert_false(mw_host_is_busy(&host));
+}
+
 /* It is due when the host looks, and not yet when the core does: the core refuses the ring, and it has to come again. */
 static void p07_a_ring_that_is_not_heard_comes_again(void **state)
 {
@@ -189,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p07_the_soonest_is_known_whatever_is_added_and_answered),
         cmocka_unit_test(p07_the_host_stays_for_what_is_due_soon_and_for_nobody_who_has_time),
+        cmocka_unit_test(p10_the_host_stays_for_what_runs_and_for_what_waits_for_the_disk),
         cmocka_unit_test(p07_a_ring_that_is_not_heard_comes_again),
     };
     void *region =
