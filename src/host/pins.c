@@ -156,6 +156,13 @@ const struct mw_catalogue *mw_pins_catalogue(void *self, struct mw_str sha256)
     name[sha256.len] = '\0';
     snprintf(path, sizeof(path), ".millwright/defs/%s.json", name);
     enum mw_rc rc = mw_file_read(host->workspace_fd, path, (size_t)256 << 20, &buf, &err);
+    if (rc == MW_OK) {
+        char found[MW_SHA256_HEX];
+        mw_sha256_hex(mw_buf_str(&buf), found);
+        if (strcmp(found, name) != 0)
+            rc =
+                MW_FAIL(&err, MW_E_CORRUPT, "'%s' is damaged: its bytes have hash %s", path, found);
+    }
     if (rc == MW_OK)
         rc = load_catalogue(host, mw_buf_str(&buf), name, &pin, &err);
     if (rc != MW_OK)
@@ -296,6 +303,8 @@ enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_
     snprintf(path, sizeof(path), ".millwright/defs/%s.json", rc == MW_OK ? ret_sha256 : "");
     if (rc == MW_OK && !mw_exists(host->workspace_fd, path))
         rc = mw_file_replace(host->workspace_fd, path, mw_buf_str(&bundle), 0600, err);
+    else if (rc == MW_OK) /* who put it there may have been killed before its name was durable */
+        rc = mw_fsync_dir(host->workspace_fd, ".millwright/defs", err);
     mw_heap_buf_free(&bundle);
     return rc;
 }

@@ -13,6 +13,19 @@
 
 static struct mw_host host;
 
+static ino_t watched; /* 0: none */
+static bool watched_is_synced;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat file;
+    watched_is_synced =
+        watched_is_synced || (watched != 0 && fstat(fd, &file) == 0 && file.st_ino == watched);
+    return __real_fsync(fd);
+}
+
 static int setup(void **state)
 {
     const struct mw_core_config config = {.region = mw_heap_reserve((size_t)1 << 30),
@@ -311,6 +324,60 @@ static void a_removed_agent_comes_back_with_a_changed_file_and_no_sooner(void **
     assert_true(is_there());
 }
 
+/* ---- on the disk ---- */
+
+/* The host that put them there may have been killed before their name was durable, and the record that names them is written by the next one. */
+static void p22_definitions_that_are_there_already_are_durable_when_they_are_named(void **state)
+{
+    char first[MW_SHA256_HEX], found[MW_SHA256_HEX];
+    struct mw_err err = {0};
+    struct stat folder;
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(stat(".millwright/defs", &folder), 0);
+    assert_int_equal(mw_pins_load_factory(&host, first, &err), MW_OK);
+    watched = folder.st_ino;
+    watched_is_synced = false;
+    enum mw_rc rc = mw_pins_load_factory(&host, found, &err);
+    watched = 0;
+    assert_int_equal(rc, MW_OK);
+    assert_string_equal(found, first);
+    assert_true(watched_is_synced);
+}
+
+/* A trace goes on by the definitions that it began with, or is told that they are gone; never by others. */
+static void definitions_that_are_not_what_their_name_says_are_not_taken(void **state)
+{
+    char first[MW_SHA256_HEX], text[400];
+    struct mw_buf kept = mw_heap_buf();
+    struct mw_err err = {0};
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(refresh(first), MW_OK);
+    for (unsigned i = 0; i < 2 * MW_PINNED_CATALOGUES; i++) {
+        char found[MW_SHA256_HEX];
+        snprintf(text, sizeof text, "%s# edit %u\n", right, i);
+        put("workflows/Lone.yaml", text);
+        assert_int_equal(refresh(found), MW_OK);
+        mw_pins_trim(&host);
+    }
+    assert_false(is_in_memory(first));
+    mw_autofree char *path = mw_heap_format(".millwright/defs/%s.json", first);
+    assert_int_equal(mw_file_read(AT_FDCWD, path, 1 << 24, &kept, &err), MW_OK);
+    mw_buf_put_c(&kept, '\0');
+    char *times = strstr(kept.ptr, "iterations: 2, timeout: 5m");
+    assert_non_null(times);
+    times[strlen("iterations: ")] = '9';
+    put(path, kept.ptr);
+    assert_null(mw_pins_catalogue(&host, mw_str_of(first)));
+    times[strlen("iterations: ")] = '2';
+    put(path, kept.ptr);
+    assert_non_null(mw_pins_catalogue(&host, mw_str_of(first)));
+    mw_heap_buf_free(&kept);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -323,6 +390,8 @@ int main(void)
         TEST(what_is_saved_while_definitions_are_read_is_seen),
         TEST(p13_definitions_that_cannot_be_kept_are_not_used),
         TEST(a_removed_agent_comes_back_with_a_changed_file_and_no_sooner),
+        TEST(p22_definitions_that_are_there_already_are_durable_when_they_are_named),
+        TEST(definitions_that_are_not_what_their_name_says_are_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
