@@ -162,6 +162,8 @@ enum mw_rc mw_promote_tree_save(int workspace_fd, const struct mw_tree *tree, co
     enum mw_rc rc = mw_mkdirs(workspace_fd, MW_PROMOTIONS "/trees", 0755, err);
     if (rc == MW_OK && !mw_exists(workspace_fd, path))
         rc = mw_file_replace(workspace_fd, path, mw_buf_str(&text), 0644, err);
+    else if (rc == MW_OK) /* who put it there may have died before its name was durable */
+        rc = mw_fsync_dir(workspace_fd, MW_PROMOTIONS "/trees", err);
     if (rc == MW_OK)
         rc = mw_fsync_dir(workspace_fd, MW_PROMOTIONS, err);
     if (rc == MW_OK)

@@ -295,6 +295,47 @@ static void p22_a_bundle_is_on_the_disk_with_every_name(void **state)
     end();
 }
 
+/* The list of a version's files is what its edits are told against: it is kept once, by whoever gets to it first. Whichever sync fails there,
+ * the next try makes it durable. */
+static void p23_the_list_of_a_version_is_on_the_disk_though_a_try_before_failed(void **state)
+{
+    (void)state;
+    for (int at = 1;; at++) {
+        struct mw_tree tree = {0};
+        struct mw_promoted promoted;
+        struct mw_err err = {0};
+        char sha256[MW_SHA256_HEX];
+        begin();
+        assert_int_equal(mkdirat(top_fd, ".millwright", 0755), 0);
+        assert_int_equal(mw_mkdirs(top_fd, "source", 0755, &err), MW_OK);
+        assert_int_equal(mw_file_replace(top_fd, "source/a", MW_STR("1"), 0644, &err), MW_OK);
+        assert_int_equal(mw_tree_scan(top_fd, "source", NULL, &tree, &err), MW_OK);
+        mw_tree_digest(&tree, sha256);
+        mw_tree_free(&tree);
+        const struct mw_promote promote = {.workspace_fd = top_fd,
+                                           .id = "p1",
+                                           .source = "source",
+                                           .source_sha256 = sha256,
+                                           .target = "app"};
+        disk.left_count = 0;
+        disk.syncs = 0;
+        disk.fails_at = at;
+        enum mw_rc rc = mw_promote_run(&promote, &promoted, &err);
+        bool failed = disk.syncs >= at;
+        disk.fails_at = 0;
+        if (failed && rc == MW_OK)
+            fail_msg("sync %d failed, and it is promoted", at);
+        if (mw_promote_run(&promote, &promoted, &err) != MW_OK)
+            fail_msg("after sync %d had failed: %s", at, err.text);
+        for (int i = 0; i < disk.left_count; i++)
+            if (disk.left[i].folder != 0 && strstr(disk.left[i].name, "trees") != NULL)
+                fail_msg("after sync %d had failed: '%s' has no name", at, disk.left[i].name);
+        end();
+        if (!failed)
+            break;
+    }
+}
+
 static void p12_what_is_promoted_is_on_the_disk_with_every_name(void **state)
 {
     char last[MW_SHA256_HEX] = "";
@@ -405,6 +446,7 @@ int main(void)
         cmocka_unit_test(p22_what_is_put_again_after_a_failed_sync_is_on_the_disk),
         cmocka_unit_test(p22_a_bundle_is_on_the_disk_with_every_name),
         cmocka_unit_test(p12_what_is_promoted_is_on_the_disk_with_every_name),
+        cmocka_unit_test(p23_the_list_of_a_version_is_on_the_disk_though_a_try_before_failed),
         cmocka_unit_test(p12_a_scaffold_is_on_the_disk_with_every_name),
         cmocka_unit_test(p10_what_could_not_be_kept_gives_its_room_and_its_descriptors_back),
     };
