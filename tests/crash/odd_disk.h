@@ -28,6 +28,8 @@ static struct {
     int mkdirat_errno;                                  /* the folder is made all the same */
     bool writes_nothing;                                /* pwrite answers 0 */
     long preads_until_eio;                              /* 0: never */
+    int head_errno;                                     /* of a write of the head; 0: it is done */
+    size_t reads_most;                                  /* bytes that a read gives; 0: all */
     bool copies_nothing, ends;              /* a file ends as soon as a fresh copy of it is begun */
     const char *not_opened;                 /* a file that cannot be opened once */
     bool full;                              /* nothing is put aside while the reserve is there */
@@ -64,12 +66,15 @@ static ssize_t disk_pread(int fd, void *memory, size_t size, off_t offset)
         return fails(EIO);
     if (disk.ends)
         return 0;
-    return pread(fd, memory, size, offset);
+    return pread(fd, memory, disk.reads_most > 0 && size > disk.reads_most ? disk.reads_most : size,
+                 offset);
 }
 static ssize_t disk_pwrite(int fd, const void *memory, size_t size, off_t offset)
 {
     if (disk.writes_nothing)
         return 0;
+    if (disk.head_errno != 0 && size == MW_HEAD_LINE_BYTES)
+        return fails(disk.head_errno);
     return disk.pwrite_errno != 0 ? fails(disk.pwrite_errno) : pwrite(fd, memory, size, offset);
 }
 static int disk_fdatasync(int fd)

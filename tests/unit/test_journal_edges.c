@@ -372,6 +372,50 @@ static void a_reader_goes_on_in_the_file_that_a_recovery_put_in_place(void **sta
     }
 }
 
+/* Where what is written over itself needs room, too: the head is what a cut is noticed by, and no record. */
+static void p10_a_head_that_does_not_fit_is_written_when_there_is_room(void **state)
+{
+    static const int full[] = {ENOSPC, EDQUOT};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(full); i++) {
+        struct mw_journal_stats stats;
+        rig_empty_dir(dir);
+        void *journal = open_with(&quick, NULL);
+        append_many(journal, 3);
+        disk.head_errno = full[i];
+        append_many(journal, 9);
+        ops->stats(journal, &stats);
+        assert_false(stats.latched);
+        disk.head_errno = 0;
+        append_many(journal, 1);
+        const uint64_t last = ops->last_seq(journal);
+        assert_int_equal(mw_journal_settled(dir, &quick), last);
+        assert_int_equal(ops->close(journal, &err), MW_OK);
+        expect_journal(last);
+    }
+}
+
+static void p03_a_disk_that_reads_a_little_at_a_time_hides_nothing(void **state)
+{
+    static const size_t most[] = {1, 7, 300, 4096};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(most); i++)
+        for (int dies = 0; dies < 2; dies++) {
+            struct mw_journal_opened opened;
+            rig_empty_dir(dir);
+            const uint64_t last = make_journal(20);
+            if (dies)
+                remove_file("head"); /* so that the last segment is copied */
+            disk.reads_most = most[i];
+            void *journal = open_with(&quick, &opened);
+            assert_int_equal(opened.torn_bytes, 0);
+            assert_int_equal(opened.last_seq, last);
+            expect_records(journal, last);
+            assert_int_equal(ops->close(journal, &err), MW_OK);
+            expect_journal(last);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +425,8 @@ int main(void)
         TEST(answers_do_not_depend_on_words_being_wanted),
         TEST(a_folder_that_somebody_else_makes_meanwhile_is_as_good),
         TEST(p02_a_frame_that_cannot_be_taken_back_is_the_last),
+        TEST(p10_a_head_that_does_not_fit_is_written_when_there_is_room),
+        TEST(p03_a_disk_that_reads_a_little_at_a_time_hides_nothing),
         TEST(p04_a_head_that_cannot_be_made_durable_is_the_last),
         TEST(p04_the_head_is_made_durable_by_the_first_append_of_each_second),
         TEST(p11_a_segment_that_was_removed_under_its_writer_is_noticed),

@@ -310,6 +310,29 @@ static void ar03_a_link_on_one_side_alone_is_told(void **state)
     mw_heap_buf_free(&diff);
 }
 
+/* Nobody writes into it: diff would wait for ever, and with it whoever asked. */
+static void p17_a_diff_waits_for_no_pipe(void **state)
+{
+    static const char *const folders[] = {"old", "new"};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(folders); i++) {
+        mw_autofree char *pipe = mw_heap_format("%s/b/pipe", folders[i]);
+        struct mw_buf diff = mw_heap_buf();
+        struct mw_err err = {0};
+        bool cut;
+        put("old/b/a", "1\n");
+        put("new/b/a", "2\n");
+        assert_int_equal(mkfifo(pipe, 0600), 0);
+        (void)alarm(60); /* it would never end */
+        assert_int_equal(mw_diff_trees(own_folder, "old", "new", 1 << 20, &diff, &cut, &err),
+                         MW_E_DENIED);
+        (void)alarm(0);
+        assert_non_null(strstr(err.text, "b/pipe"));
+        assert_int_equal(unlink(pipe), 0);
+        mw_heap_buf_free(&diff);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -320,6 +343,7 @@ int main(void)
         TEST(ar03_the_diff_is_what_diff_says),
         TEST(p20_a_diff_that_stops_half_way_is_no_diff),
         TEST(p17_a_diff_follows_no_link),
+        TEST(p17_a_diff_waits_for_no_pipe),
         TEST(ar03_a_link_on_one_side_alone_is_told),
         TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
         TEST(bl02_a_scaffold_that_is_not_there_is_told),
