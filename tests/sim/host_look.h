@@ -302,6 +302,10 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     if (!world.compared) {
         rig->core = *core;
         oracle_same(rig, "P16: after a restart");
+        const struct disk_node *unfinished = disk_find(DISK_ROOT "/ws/.millwright/blobs/tmp");
+        WORLD_CHECK(unfinished != NULL && unfinished->count == 0,
+                    "P10: what a host before has left of %u bodies takes room for ever",
+                    unfinished != NULL ? unfinished->count : 0);
         world.compared = true;
     }
     /* A frame is tried twice, the second time without the reserve; a third time only after the host has heard of it. */
