@@ -269,11 +269,15 @@ enum mw_rc mw_archive_open(struct mw_folder *archive, const char *dir,
         rc = load(archive, dir, journal_id, &there, &manifest, err);
     if (rc == MW_OK && there)
         (void)sys->unlinkat(archive->dir_fd, MW_ARCHIVE_UNFINISHED, 0); /* of a run that died */
+    /* Who put the manifest in place may have been killed before that was durable, and what it names counts as stored from here on. */
+    if (rc == MW_OK && there && sys->fsync(archive->dir_fd) != 0)
+        rc = MW_FAIL_SYS(err, MW_E_IO, "make the archive's folder durable");
     if (rc == MW_OK && !there)
         rc = begin(archive, journal_id, &manifest, err);
     if (rc != MW_OK) {
         if (lock_fd >= 0)
             (void)close(lock_fd); /* lets go */
+        mw_manifest_free(&manifest);
         mw_archive_close(archive);
         return rc;
     }

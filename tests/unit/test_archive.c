@@ -145,6 +145,41 @@ static void v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_ther
     rig_remove_dir(cut_dir);
 }
 
+/* A run that was killed left its manifest in the cache alone: the next one finds all of it stored, adds nothing, and says so. */
+static void p01_what_a_killed_run_stored_is_durable_when_the_next_one_counts_it(void **state)
+{
+    char cut_dir[64];
+    bool died = true;
+    (void)state;
+    rig_new_dir(cut_dir);
+    int cut_fd = open(cut_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (long at = 1; died; at++) {
+        struct mw_err err = {.text = ""};
+        rig_reset(1);
+        begin_anew(FIRST, 3);
+        rig_arm(RIG_DEAD, 0, 1u << RIG_FSYNC, at);
+        (void)add(&rigged, true, &err);
+        died = rig.fault_hit;
+        rig_arm(RIG_NO_FAULT, 0, 0, 0);
+        const uint64_t before = told;
+        if (check_of(archive_dir, &told, &err) != MW_OK)
+            told = before; /* there is none yet */
+        if (add(&rigged, true, &err) != MW_OK)
+            fail_msg("after a death at sync %ld: %s", at, err.text);
+        rig.recording = false;
+        for (int kind = 0; kind < 8; kind++) {
+            uint64_t last;
+            rig_empty_dir(cut_dir);
+            (void)rig_power_cut(rig.op_count, kind, cut_fd);
+            if (check_of(cut_dir, &last, &err) != MW_OK || last != sealed_last())
+                fail_msg("after a death at sync %ld, kind %d: it ends with record %lu of %lu: %s",
+                         at, kind, (unsigned long)last, (unsigned long)sealed_last(), err.text);
+        }
+    }
+    (void)close(cut_fd);
+    rig_remove_dir(cut_dir);
+}
+
 /* Else the writer would go on in the segment that is archived already, and the archive would never be added to again. */
 static void p01_the_segment_that_seals_a_journal_has_its_name_when_that_is_told(void **state)
 {
@@ -555,6 +590,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v39_every_call_that_fails_is_told_and_the_archive_holds_what_it_says),
         cmocka_unit_test(v39_after_a_power_cut_at_any_moment_all_that_was_told_stored_is_there),
+        cmocka_unit_test(p01_what_a_killed_run_stored_is_durable_when_the_next_one_counts_it),
         cmocka_unit_test(p01_the_segment_that_seals_a_journal_has_its_name_when_that_is_told),
         cmocka_unit_test(v39_a_journal_that_does_not_name_itself_is_not_archived),
         cmocka_unit_test(v39_an_empty_journal_is_neither_archived_nor_sealed),
