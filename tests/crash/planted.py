@@ -99,7 +99,7 @@ DETECTORS = [
     unit("test_journal_recovery", 1, "src/journal"),
     unit("test_frame", 1, "src/journal"),
     unit("test_remember", 1, "src/core"),
-    unit("test_deadlines", 1, "src/host/deadlines", "src/host/asks"),
+    unit("test_deadlines", 1, "src/host/deadlines", "src/host/asks", "src/host/host"),
     unit("test_poison", 1),
     unit("test_starting", 1, "src/host/starting", "src/host/replay"),
     unit("test_file", 1, "src/posix/file"),
