@@ -283,35 +283,63 @@ static void p21_where_programs_are_found_is_said_on_the_socket_only(void **state
 }
 
 /* Whoever sends a byte now and then is not silent; his place is taken from him all the same. With its head whole a connection stays. */
-static void p09_p21_a_head_that_never_ends_ends_its_connection(void **state)
+static int connect_to_it(void)
 {
-    static const char head[] = "POST /v1/intents HTTP/1.1\r\nHost: localhost:7000\r\nX: ";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const int64_t most_ns = 20 * (int64_t)1000000000;
-    (void)state;
-    silent_s = 2;
-    begin(true);
-    silent_s = 0;
     (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), sizeof head - 1);
-    int64_t begun_ns = mw_now_monotonic_ns(), over_ns = 0, said_ns = 0;
-    for (char byte; over_ns < most_ns && recv(fd, &byte, 1, 0) != 0;
-         over_ns = mw_now_monotonic_ns() - begun_ns) {
-        struct pollfd ready = {.fd = mw_api_fd(api), .events = POLLIN};
-        if (over_ns - said_ns > 100000000 && send(fd, "x", 1, MSG_NOSIGNAL) == 1)
-            said_ns = over_ns;
-        int64_t timeout_ms = mw_api_timeout_ms(api);
-        assert_true(timeout_ms <= 2001);
-        (void)poll(&ready, 1, timeout_ms >= 0 && timeout_ms < 100 ? (int)timeout_ms : 100);
+    return fd;
+}
+
+/* One request that is answered; the connection stays. */
+static void ask_first(int fd)
+{
+    char request[256], answer[4096];
+    ssize_t got = -1;
+    int len = snprintf(request, sizeof request,
+                       "GET /v1/hello HTTP/1.1\r\nHost: localhost:7000\r\n"
+                       "Authorization: Bearer %s\r\n\r\n",
+                       token);
+    assert_int_equal(send(fd, request, (size_t)len, MSG_NOSIGNAL), len);
+    for (int turns = 0; turns < 100000 && got < 0; turns++) {
         mw_api_run(api);
+        got = recv(fd, answer, sizeof answer, 0);
     }
-    (void)close(fd);
-    assert_in_range(over_ns, 2 * (int64_t)1000000000, most_ns - 1);
-    assert_int_equal(posted, 0);
-    end();
+    assert_true(got > 0);
+}
+
+/* The first on its connection, and one that comes after another. */
+static void p09_p21_a_head_that_never_ends_ends_its_connection(void **state)
+{
+    static const char head[] = "POST /v1/intents HTTP/1.1\r\nHost: localhost:7000\r\nX: ";
+    const int64_t most_ns = 20 * (int64_t)1000000000;
+    (void)state;
+    for (int earlier = 0; earlier < 2; earlier++) {
+        silent_s = 2;
+        begin(true);
+        silent_s = 0;
+        int fd = connect_to_it();
+        if (earlier > 0)
+            ask_first(fd);
+        assert_int_equal(send(fd, head, sizeof head - 1, MSG_NOSIGNAL), sizeof head - 1);
+        int64_t begun_ns = mw_now_monotonic_ns(), over_ns = 0, said_ns = 0;
+        for (char byte; over_ns < most_ns && recv(fd, &byte, 1, 0) != 0;
+             over_ns = mw_now_monotonic_ns() - begun_ns) {
+            struct pollfd ready = {.fd = mw_api_fd(api), .events = POLLIN};
+            if (over_ns - said_ns > 100000000 && send(fd, "x", 1, MSG_NOSIGNAL) == 1)
+                said_ns = over_ns;
+            int64_t timeout_ms = mw_api_timeout_ms(api);
+            assert_true(timeout_ms <= 2001);
+            (void)poll(&ready, 1, timeout_ms >= 0 && timeout_ms < 100 ? (int)timeout_ms : 100);
+            mw_api_run(api);
+        }
+        (void)close(fd);
+        assert_in_range(over_ns, 1900 * (int64_t)1000000, most_ns - 1);
+        assert_int_equal(posted, 0);
+        end();
+    }
 }
 
 /* A chunk's head may be of any length, and would hold a processor while it comes. */
@@ -361,66 +389,143 @@ static void p09_a_body_has_its_limit(void **state)
 
 #define FULL (MW_API_BODIES_BYTES_MAX / MW_API_BODY_BYTES_MAX) /* so many of the largest fit */
 
-/* Bodies that wait for their answers hold memory: the one that is over what all of them may hold is refused, and what is answered makes room. */
-static void p09_all_bodies_together_have_their_limit(void **state)
+/* The largest body, and its head. */
+static struct mw_buf largest_request(const char *type)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct mw_buf request = mw_heap_buf();
-    int fds[FULL];
-    char answer[4096];
-    (void)state;
-    begin(false);
-    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
     mw_buf_printf(&request,
-                  "POST /v1/intents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                  "POST /v1/intents HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n"
                   "Content-Length: %zu\r\n\r\n",
-                  MW_API_BODY_BYTES_MAX);
+                  type, MW_API_BODY_BYTES_MAX);
     for (size_t i = 0; i < MW_API_BODY_BYTES_MAX; i++)
         mw_buf_put_c(&request, ' ');
-    holds = true;
-    for (size_t i = 0; i < FULL; i++) {
-        fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(connect(fds[i], (const struct sockaddr *)&address, sizeof address), 0);
-        assert_int_equal(fcntl(fds[i], F_SETFL, O_NONBLOCK), 0);
-        size_t sent = 0;
-        for (int turns = 0; turns < 100000 && posted <= i; turns++) {
-            ssize_t count = sent < request.len
-                                ? send(fds[i], request.ptr + sent, request.len - sent, MSG_NOSIGNAL)
-                                : 0;
-            sent += count > 0 ? (size_t)count : 0;
-            mw_api_run(api);
-        }
-        assert_int_equal(posted, i + 1);
-    }
-    holds = false;
-    /* Not kept while it comes in, either. */
-    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-    size_t most = 0, sent = 0;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-    for (int turns = 0; turns < 100000 && sent < request.len - 1; turns++) {
-        ssize_t count = send(fd, request.ptr + sent, request.len - 1 - sent, MSG_NOSIGNAL);
-        sent += count > 0 ? (size_t)count : 0;
+    return request;
+}
+
+/* Sends up to so much of it; the most memory that was taken while it came in. */
+static size_t send_up_to(int fd, struct mw_str request, size_t *sent, size_t end_at)
+{
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd, most = 0;
+    for (int turns = 0; turns < 100000 && *sent < end_at; turns++) {
+        ssize_t count = send(fd, request.ptr + *sent, end_at - *sent, MSG_NOSIGNAL);
+        *sent += count > 0 ? (size_t)count : 0;
         mw_api_run(api);
         size_t now = mallinfo2().uordblks + mallinfo2().hblkhd;
         most = now > before + most ? now - before : most;
     }
-    assert_true(sent == request.len - 1 && most < MW_API_BODY_BYTES_MAX / 4);
-    (void)close(fd);
-    assert_int_equal(ask(mw_buf_str(&request), answer), 429);
-    assert_int_equal(posted, FULL);
+    assert_int_equal(*sent, end_at);
+    return most;
+}
+
+static void run_turns(int turns)
+{
+    while (turns-- > 0)
+        mw_api_run(api);
+}
+
+/* As many bodies as all of them may hold, which wait for their answers. */
+static void fill_with_bodies(struct mw_str request, int fds[FULL])
+{
+    holds = true;
+    for (size_t i = 0; i < FULL; i++) {
+        size_t sent = 0;
+        fds[i] = connect_to_it();
+        (void)send_up_to(fds[i], request, &sent, request.len);
+        for (int turns = 0; turns < 100000 && posted <= i; turns++)
+            mw_api_run(api);
+        assert_int_equal(posted, i + 1);
+    }
+    holds = false;
+}
+
+static void answer_held(const int fds[FULL])
+{
     for (size_t i = 0; i < FULL; i++)
         mw_api_answer(held[i], 200, MW_STR("{}"));
     for (size_t i = 0; i < FULL; i++) {
-        for (int turns = 0; turns < 1000; turns++)
-            mw_api_run(api);
+        run_turns(1000);
         (void)close(fds[i]);
     }
-    for (int turns = 0; turns < 1000; turns++)
-        mw_api_run(api);
+    run_turns(1000);
+}
+
+/* Bodies that wait for their answers hold memory: the one that is over what all of them may hold is refused, and what is answered makes room. */
+static void p09_all_bodies_together_have_their_limit(void **state)
+{
+    struct mw_buf request = largest_request("application/json");
+    int fds[FULL];
+    char answer[4096];
+    size_t sent = 0;
+    (void)state;
+    begin(false);
+    fill_with_bodies(mw_buf_str(&request), fds);
+    /* Not kept while it comes in, either. */
+    int fd = connect_to_it();
+    size_t most = send_up_to(fd, mw_buf_str(&request), &sent, request.len - 1);
+    assert_true(most < MW_API_BODY_BYTES_MAX / 4);
+    (void)close(fd);
+    assert_int_equal(ask(mw_buf_str(&request), answer), 429);
+    assert_int_equal(posted, FULL);
+    answer_held(fds);
     assert_int_equal(ask(mw_buf_str(&request), answer), 200);
     mw_heap_buf_free(&request);
+    end();
+}
+
+/* Room that comes back while it is on its way in does not bring back what was not kept of it: it is refused, and never taken with a hole. */
+static void p09_p14_a_body_of_which_a_part_was_not_kept_is_refused(void **state)
+{
+    struct mw_buf request = largest_request("application/json");
+    int fds[FULL];
+    char answer[4096];
+    size_t sent = 0;
+    int status = 0;
+    (void)state;
+    begin(false);
+    fill_with_bodies(mw_buf_str(&request), fds);
+    int fd = connect_to_it();
+    (void)send_up_to(fd, mw_buf_str(&request), &sent, request.len / 2);
+    run_turns(1000);
+    answer_held(fds);
+    (void)send_up_to(fd, mw_buf_str(&request), &sent, request.len);
+    ssize_t got = -1;
+    for (int turns = 0; turns < 100000 && got < 0; turns++) {
+        mw_api_run(api);
+        got = recv(fd, answer, sizeof answer - 1, 0);
+    }
+    assert_true(got > 0);
+    answer[got] = '\0';
+    (void)sscanf(answer, "HTTP/1.1 %d", &status);
+    assert_int_equal(status, 429);
+    assert_int_equal(posted, FULL);
+    (void)close(fd);
+    mw_heap_buf_free(&request);
+    end();
+}
+
+/* Whatever it was refused for: nobody is held off for ever by what was sent in vain. */
+static void p09_a_body_that_is_refused_gives_its_room_back(void **state)
+{
+    static const struct {
+        const char *type, *url;
+        int status;
+    } rows[] = {{"text/plain", "/v1/intents", 415}, {"application/json", "/v1/nothing", 404}};
+    char answer[4096];
+    (void)state;
+    begin(false);
+    for (size_t row = 0; row < MW_COUNT(rows); row++) {
+        struct mw_buf request = largest_request(rows[row].type), other = mw_heap_buf();
+        size_t line = sizeof("POST /v1/intents") - 1;
+        mw_buf_printf(&other, "POST %s", rows[row].url);
+        mw_buf_put(&other, mw_str_sub(mw_buf_str(&request), line, request.len));
+        for (size_t i = 0; i < FULL; i++)
+            assert_int_equal(ask(mw_buf_str(&other), answer), rows[row].status);
+        mw_heap_buf_free(&other);
+        mw_heap_buf_free(&request);
+        request = largest_request("application/json");
+        assert_int_equal(ask(mw_buf_str(&request), answer), 200);
+        mw_heap_buf_free(&request);
+    }
     end();
 }
 
@@ -561,6 +666,8 @@ int main(void)
         cmocka_unit_test(p09_p21_a_body_says_its_length),
         cmocka_unit_test(p09_a_body_has_its_limit),
         cmocka_unit_test(p09_all_bodies_together_have_their_limit),
+        cmocka_unit_test(p09_p14_a_body_of_which_a_part_was_not_kept_is_refused),
+        cmocka_unit_test(p09_a_body_that_is_refused_gives_its_room_back),
         cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
         cmocka_unit_test(p21_a_port_is_on_one_address_of_this_machine),
         cmocka_unit_test(p21_a_token_that_others_can_read_is_refused),
