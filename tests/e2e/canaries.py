@@ -48,6 +48,20 @@ turn = json.load(sys.stdin)["attempt"] - 1
 sys.stderr.buffer.write(b"p" * 5000 + os.environ["MY_TOKEN"].encode() + b"x" * (4091 - 9 * turn))
 sys.exit(3)
 """
+# Writes the secret, and behind it more than is looked through of a log.
+FLOOD = """#!/usr/bin/python3 -IS
+import os, sys
+sys.stdin.read()
+sys.stderr.buffer.write(os.environ["MY_TOKEN"].encode() + (b"x" * 1023 + b"\\n") * (17 << 10))
+print('{"type":"ThingMade","payload":{}}')
+"""
+# Has come by the port's token, and what is kept of its log begins within it.
+CUT_TOKEN = """#!/usr/bin/python3 -IS
+import json, sys
+turn = json.load(sys.stdin)["attempt"] - 1
+sys.stderr.buffer.write(b"p" * 5000 + b"TOKEN" + b"x" * (4091 - 9 * turn))
+sys.exit(3)
+"""
 # A line's end whose escape ends in the letter that the secret begins with: \\n and the rest of it.
 LINE = """#!/usr/bin/python3 -IS
 import os, sys
@@ -187,6 +201,21 @@ def what_is_cut(worlds):
     world.verify()
 
 
+def what_is_not_looked_through(worlds):
+    """A log that is too long to be looked through whole: of its beginning nothing is kept."""
+    world = World(worlds, env={"MY_TOKEN": CANARY})
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/MakeFlood.yaml", WORKFLOW.format(name="MakeFlood", skill="MakeFlood"))
+    world.agent("flood", agent_text("flood", "MakeFlood").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), FLOOD)
+    code, _, err = world.run("run", "MakeFlood", "make it", limit_s=60)
+    want(code == 0, f"exit {code}: {err}")
+    logs = [data for name, data in everything_kept(world) if name.endswith("/stderr.log")]
+    want(len(logs) == 1 and logs[0].endswith(b"xxx\n"), f"the log is not kept: {[len(data) for data in logs]}")
+    for name, data in everything_kept(world):
+        want(CANARY.encode() not in data, f"the secret stands in {name}")
+    world.verify()
+
+
 def what_cannot_be_masked(worlds):
     """An answer that is none any more when the secret is taken out of it: the attempt has failed, and the host goes on."""
     world = World(worlds, env={"MY_TOKEN": "npm_token+0123456789"})
@@ -280,6 +309,17 @@ def what_holds_the_token(worlds):
     kept = dict(everything_kept(world))
     for name, data in kept.items():
         want(token.encode() not in data or name == "token", f"the token stands in {name}")
+    # Nobody gave it to this one, so its log stays as it is; of what is told of it the token is taken out before anything is cut off.
+    world.write("policies/policy.yaml", POLICY.replace("MakeKeys", "CutIt").replace("attempts: 1,", "attempts: 4,"))
+    world.write("workflows/Cut.yaml", WORKFLOW.format(name="Cut", skill="CutIt"))
+    world.agent("cutter", agent_text("cutter", "CutIt"), CUT_TOKEN.replace("TOKEN", token))
+    status, answer = world.post("StartRun", messageId="m-cut", workflow="Cut", prompt="cut it")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: [r for r in world.kinds("trace.ended") if r["traceId"] == answer["traceId"]], 30, "the end")
+    said = [record["evidence"]["stderr"] for record in world.kinds("task.failed")]
+    want(len(said) == 4, f"{len(said)} attempts")
+    for text in said:
+        want("x" * 100 in text and not any(token[at:at + 4] in text for at in range(len(token) - 3)), f"of the token there is left: {text[:80]!r}")
     world.verify()
 
 
@@ -288,6 +328,7 @@ prove("canary_P19_what_an_agent_answers_is_kept_without_the_secret_in_it", what_
 prove("canary_P19_what_a_caller_says_is_kept_without_the_secret_in_it", what_callers_say)
 prove("canary_P19_what_a_worker_answers_is_kept_without_the_secret_in_it", what_workers_answer)
 prove("canary_P19_of_what_is_cut_nothing_of_the_secret_is_left", what_is_cut)
+prove("canary_P19_a_log_that_is_too_long_to_be_looked_through_is_kept_without_its_beginning", what_is_not_looked_through)
 prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and_not_the_host", what_cannot_be_masked)
 prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_host", what_our_own_words_hold)
 prove("canary_P19_an_agent_that_is_none_without_the_secret_in_its_file_is_not_registered_and_the_host_goes_on", what_a_definition_holds)
