@@ -410,16 +410,33 @@ WORLD_WRAP(enum mw_rc, mw_promote_run, const struct mw_promote *promote,
     return __real_mw_promote_run(promote, ret_promoted, err);
 }
 
+static const struct mw_host_ask *look_for_attempt(const struct agent_child *child)
+{
+    const struct mw_host_ask *found = NULL;
+    for (const struct mw_host_ask *ask = world.host->asks.oldest; ask != NULL; ask = ask->newer)
+        if (ask->attempt != NULL && strcmp(ask->attempt->folder, child->folder) == 0)
+            found = ask;
+    return found;
+}
+
+/* P06: what a killed supervisor ran is ended before its attempt is over, whether its answer is still wanted or not. */
+static void look_for_strays(void)
+{
+    for (uint32_t i = 0; i < agents.count; i++) {
+        const struct agent_child *child = &agents.children[i];
+        if (agent_lives(child) && child->exited && child->life == world.lives)
+            WORLD_CHECK(look_for_attempt(child) != NULL,
+                        "P06: %s is over, and what its killed supervisor ran goes on",
+                        child->folder);
+    }
+}
+
 static void look_at_start(struct agent_child *child)
 {
     const struct mw_host *host = world.host;
     uint32_t running = 0;
-    size_t len = strlen(child->folder);
-    const struct mw_host_ask *found = NULL;
-    for (const struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer)
-        if (ask->attempt != NULL && strncmp(ask->attempt->folder, child->folder, len) == 0 &&
-            ask->attempt->folder[len] == '\0')
-            found = ask;
+    const struct mw_host_ask *found = look_for_attempt(child);
+    look_for_strays();
     WORLD_CHECK(found != NULL, "P06: %s is started for no ask", child->folder);
     child->ask = found->seq;
     WORLD_CHECK(child->ask <= world.sure_seq && !found->closed,

@@ -116,6 +116,7 @@ static void world_leave_in_peace(struct mw_host *host)
 {
     WORLD_CHECK(host->asks.count == 0, "%u asks are left", host->asks.count);
     WORLD_CHECK(host->attempts_running == 0, "%u attempts are left", host->attempts_running);
+    look_for_strays();
     WORLD_CHECK(loop.work_count == 0, "%u workers are left", loop.work_count);
     WORLD_CHECK(host->core.world.items.count == 0, "%u items are left",
                 host->core.world.items.count);
