@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import rows_lib
 from rows_lib import Local, Workspace, case, ended, equal, finish
@@ -104,6 +105,12 @@ def one_holder(w):
     equal(one.good("heartbeat", holds=[task["fence"]])["gone"], [], "it is the holder's")
     said = two.answer(task)
     equal([(a["status"], a["code"]) for a in said], [("refused", "conflict")], "an answer of who does not hold it")
+    other = flow(w)
+    its_own = two.take()[0]
+    said = two.answer(task)
+    equal([(a["status"], a["code"]) for a in said], [("refused", "conflict")], "an answer of who holds another one")
+    two.answer(its_own)
+    w.until(ended(other))
     equal(results(w, trace), [], "results of who does not hold it")
     one.answer(task)
     w.until(ended(trace))
@@ -193,6 +200,40 @@ def waited_long(w):
     w.until(ended(trace))
 
 
+@case("P06", "to a worker that left while it waited nothing is given: who comes next has the task at once, and it is the first attempt")
+def left(w):
+    folder = os.open(w.dir / ".millwright", os.O_RDONLY)
+    for _ in range(3):
+        gone = Local(f"/proc/self/fd/{folder}/millwright.sock", 25)
+        gone.request("POST", "/v1/agents/echo/lease", json.dumps({"worker": "gone", "max": 4, "waitMs": 20000}), {"Content-Type": "application/json"})
+        equal(Worker(w, "two").good("heartbeat")["tasks"], [], "a request behind it")
+        gone.close()
+        trace = flow(w)
+        task = Worker(w, "two").take()[0]
+        equal(task["attempt"], 1, "attempt")
+        Worker(w, "two").answer(task)
+        w.until(ended(trace))
+    os.close(folder)
+
+
+@case("P09", "workers of ever new names that had a task and left are forgotten: there is always room for the next")
+def ever_new(w):
+    first, begun = Worker(w, "first"), time.monotonic()
+    for turn in range(11):  # 1,024 names are the most at once
+        trace = flow(w, "BenchFan")
+        for number in range(100):
+            worker = Worker(w, f"w{turn}-{number}")
+            status, said = worker.say("lease", max=1, waitMs=20000)
+            while status == 429:
+                equal(said["error"]["pointer"], "/worker", "pointer")
+                assert time.monotonic() < begun + 60, "they are never forgotten"
+                first.take(0, wait_ms=500)
+                status, said = worker.say("lease", max=1, waitMs=20000)
+            equal(status, 200, f"{said}")
+            worker.answer(*said["tasks"])
+        w.until(ended(trace))
+
+
 @case("AG-16", "an agent none of whose workers is heard is unhealthy, and healthy again with the first that comes")
 def health(w):
     one = Worker(w, "one")
@@ -243,6 +284,21 @@ def host_killed_twice(w):
     equal([t["status"] for t in one.answer(task)], ["recorded"], "answer")
     w.until(ended(trace))
     equal([r["type"] for r in w.records(trace) if r["type"] in ("RouteTaskToAgent", "TaskFailed", "TaskResultLate")], ["RouteTaskToAgent"], "attempts")
+
+
+@case("P06", "what a worker of a killed host held is given to another when it does not come back, also to one that never waits")
+def never_back(w):
+    trace = flow(w)
+    held = Worker(w, "one").take()[0]
+    w.kill()
+    w.start()
+    begun, tasks = time.monotonic(), []
+    while not tasks:
+        assert time.monotonic() < begun + 60, "nobody gets it"
+        tasks = Worker(w, "two").take(wait_ms=0)
+    equal((tasks[0]["fence"], tasks[0]["attempt"]), (held["fence"], 1), "what is given")
+    Worker(w, "two").answer(*tasks)
+    w.until(ended(trace))
 
 
 @case("P06", "what one agent was asked for no worker of another agent answers, fails or keeps")
@@ -508,9 +564,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="workers-") as place:
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
-        slow = (serves, long_poll, one_holder, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
+        slow = (serves, long_poll, one_holder, left, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
                 over_lines, large, document, heavy)
-        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, health))):
+        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, never_back, ever_new, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:

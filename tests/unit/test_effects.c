@@ -344,6 +344,35 @@ static void p12_p23_ten_versions_are_kept_and_every_edited_one(void **state)
     assert_int_equal(access(".millwright/versions/2/mine.txt", F_OK), 0);
 }
 
+/* Edits that a promotion carried over are edits still: another promotion that is not told what to do with them replaces nothing, and a rollback,
+ * which puts the tree before in their place, takes them along. */
+static void p23_edits_that_were_adopted_are_not_replaced_unasked(void **state)
+{
+    static struct mw_build build;
+    static char whole[MW_SHA256_HEX], bundle[MW_SHA256_HEX];
+    (void)state;
+    promote("v1", "");
+    put("app/mine.txt", "mine\n");
+    promote("v2", "adopt-edits");
+    assert_null(strstr(told, "\"error\""));
+    digest_of("app", whole);
+    digest_of("v2", bundle);
+    assert_string_not_equal(whole, bundle);
+    build.bundle_sha256 = mw_str_of(bundle);
+    host.core.session.builds = &build;
+    host.core.session.promoted = 1;
+    host.core.session.promoted_sha256 = mw_str_of(whole);
+    promote("v1", "");
+    assert_non_null(strstr(told, "\"error\""));
+    assert_int_equal(access("app/mine.txt", F_OK), 0);
+    host.core.session.promoted_sha256 = mw_str_of(whole);
+    promote("v1", "rollback");
+    assert_null(strstr(told, "\"error\""));
+    assert_int_not_equal(access("app/mine.txt", F_OK), 0);
+    host.core.session.builds = NULL;
+    host.core.session.promoted = 0;
+}
+
 /* `promote --to app`: what stands in the app root is what was promoted there, by whichever of its names. */
 static void p12_the_app_root_is_told_as_such_by_its_whole_path_too(void **state)
 {
@@ -378,6 +407,7 @@ int main(void)
         TEST(p12_a_bundle_holds_what_every_part_of_its_flow_made),
         TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
+        TEST(p23_edits_that_were_adopted_are_not_replaced_unasked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
