@@ -23,6 +23,8 @@ name=$(printf '%s' "$task" | sed 's/.*"use_case":{[^}]*"slug":"\\([a-z0-9-]*\\)"
 mkdir -p $service/src/handlers
 echo 'export const handle = async () => ({ status: 200, body: {} });' >"$service/src/handlers/$name.js"
 """
+# Of a prompt: the task, behind the words.
+LAST_LINE = "task=$(printf '%s' \"$task\" | tail -n 1)\n"
 HEAD = "#!/bin/sh\ntask=$(cat)\n"
 
 
@@ -36,10 +38,10 @@ def told(world, script, more="", limit_s=90, **definition):
     return code, result, failures_of(world), err
 
 
-def refused(worlds, script, words, more="", draft=True):
+def refused(worlds, script, words, more="", draft=True, **definition):
     """Each of its attempts fails for a reason that holds these words; the built-in generator does the work in the end."""
     world = World(worlds)
-    code, result, failures, err = told(world, script, more)
+    code, result, failures, err = told(world, script, more, **definition)
     want(failures, "nothing of the liar's was refused")
     for failure in failures:
         text = json.dumps(failure)
@@ -58,8 +60,13 @@ def refused(worlds, script, words, more="", draft=True):
     return world, failures
 
 
-def refusal(worlds, *args, **more):
-    refused(worlds, *args, **more)
+def refusal(worlds, *args):
+    refused(worlds, *args)
+
+
+def refusal_by_diff(worlds, *args):
+    """Of an agent whose changed files are all that it says."""
+    refused(worlds, *args, backend=", answer: diff")
 
 
 def example_agent(worlds):
@@ -407,6 +414,8 @@ prove("agents_exit_1_is_retried_then_rerouted_FH02_FH07", refusal, "echo 'it bro
 prove("agents_killed_by_signal", refusal, "kill -SEGV $$\n", ["signal 11"])
 prove("agents_missing_program", refusal, None, ["liar.sh", "not found"])
 prove("agents_sleeps_for_ever_FH01", sleeper)
+prove("agents_P20_what_a_program_without_words_left_when_it_was_ended_is_no_answer", refusal_by_diff,
+      LAST_LINE + WRITE + "trap 'exit 0' TERM\nsleep 600 &\nwait\n", ["did not end with success"], "limits: {idle: 1s}\n")
 prove("agents_silent_for_long_is_idle", refusal, "sleep 600\n", ["idle"], "limits: {idle: 1s}\n")
 prove("agents_daemon_is_ended_and_counted", daemon)
 prove("agents_symlink_P17", refusal, WRITE + "ln -s /etc/passwd $service/src/handlers/link.js\n" + RESULT, ["link.js"])

@@ -320,10 +320,10 @@ printf '{"type":"TestResultsReady","payload":{"service":"%s","result":"Passed","
 """
 
 
-def agent_text(name, skill, tier=50, argv=None, more=""):
+def agent_text(name, skill, tier=50, argv=None, more="", backend=""):
     argv = json.dumps(argv or [f"./{name}.sh"])
     return f"agent_id: {name}\nagent_type: Test Agent\nskills: [{skill}]\ndomains: [\"*\"]\ntier: {tier}\ncapacity: 4\n" \
-           f"backend: {{kind: command, argv: {argv}}}\n{more}"
+           f"backend: {{kind: command, argv: {argv}{backend}}}\n{more}"
 
 
 def result_of(out):

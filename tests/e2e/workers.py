@@ -108,7 +108,7 @@ def one_holder(w):
     other = flow(w)
     its_own = two.take()[0]
     said = two.answer(task)
-    equal([(a["status"], a["code"]) for a in said], [("refused", "conflict")], "an answer of who holds another one")
+    equal([(a["status"], a.get("code")) for a in said], [("refused", "conflict")], "an answer of who holds another one")
     two.answer(its_own)
     w.until(ended(other))
     equal(results(w, trace), [], "results of who does not hold it")
@@ -218,7 +218,7 @@ def left(w):
 
 @case("P09", "workers of ever new names that had a task and left are forgotten: there is always room for the next")
 def ever_new(w):
-    first, begun = Worker(w, "first"), time.monotonic()
+    before, begun = Worker(w, "first"), time.monotonic()
     for turn in range(11):  # 1,024 names are the most at once
         trace = flow(w, "BenchFan")
         for number in range(100):
@@ -227,10 +227,11 @@ def ever_new(w):
             while status == 429:
                 equal(said["error"]["pointer"], "/worker", "pointer")
                 assert time.monotonic() < begun + 60, "they are never forgotten"
-                first.take(0, wait_ms=500)
+                before.take(0, wait_ms=500)
                 status, said = worker.say("lease", max=1, waitMs=20000)
             equal(status, 200, f"{said}")
             worker.answer(*said["tasks"])
+            before = worker
         w.until(ended(trace))
 
 

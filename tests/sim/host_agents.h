@@ -425,6 +425,8 @@ WORLD_WRAP(enum mw_rc, mw_leftover_write, const char *path, const struct mw_exec
 {
     char text[64];
     int len = snprintf(text, sizeof text, "{\"pid\":%d}\n", (int)of->pid);
+    if (!world.draining && world_chance(world.mood.bad_percent / 2))
+        return MW_FAIL(err, MW_E_FULL, "no room for '%s'", path);
     int fd = __wrap_open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return MW_FAIL_SYS(err, MW_E_FULL, "write '%s'", path);
