@@ -240,12 +240,22 @@ static void after_prepare(uv_work_t *work, int status)
 
 /* ---- a full disk (P10) ---- */
 
+static bool is_full(const struct mw_run_attempt *attempt)
+{
+    return attempt->rc != MW_OK && (attempt->rc == MW_E_FULL || attempt->err.sys_errno == ENOSPC ||
+                                    attempt->err.sys_errno == EDQUOT);
+}
+
 /* That is nobody's failure: the attempt waits for space, as long as its deadline lets it. */
 static bool lacks_space(const struct mw_run_attempt *attempt)
 {
-    return attempt->rc != MW_OK && attempt->ask != NULL && !attempt->ask->closed &&
-           (attempt->rc == MW_E_FULL || attempt->err.sys_errno == ENOSPC ||
-            attempt->err.sys_errno == EDQUOT);
+    return is_full(attempt) && attempt->ask != NULL && !attempt->ask->closed;
+}
+
+/* What its killed supervisor ran goes on, and nothing on the disk says so: it is ended whoever still wants the answer. */
+static bool has_strays(const struct mw_run_attempt *attempt)
+{
+    return attempt->report.error == MW_EXEC_NO_REPORT && attempt->pid_unwritten;
 }
 
 static void on_try_again(uv_timer_t *timer)
@@ -469,7 +479,8 @@ static void after_collect(uv_work_t *work, int status)
 {
     struct mw_run_attempt *attempt = work->data;
     (void)status; /* never cancelled */
-    if (!attempt->cancelled && lacks_space(attempt)) {
+    if ((!attempt->cancelled && lacks_space(attempt)) ||
+        (is_full(attempt) && has_strays(attempt))) {
         try_again(attempt);
         return;
     }

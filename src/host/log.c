@@ -30,8 +30,9 @@ void mw_host_log(const struct mw_host *host, const char *level, const char *even
     mw_json_kstr(&json, "message", mw_str_of(words));
     mw_json_object_end(&json);
     mw_buf_put_c(&buf, '\n');
-    mw_autoclose int fd = openat(host->workspace_fd, ".millwright/log/host.log",
-                                 O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    mw_autoclose int fd =
+        openat(host->workspace_fd, ".millwright/log/host.log",
+               O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     struct stat info;
     /* A log that cannot be written stops nothing. */
     if (fd >= 0 && mw_write_all(fd, mw_buf_str(&buf), NULL) == MW_OK) {

@@ -69,6 +69,22 @@ def refusal_by_diff(worlds, *args):
     refused(worlds, *args, backend=", answer: diff")
 
 
+def far_away(worlds):
+    """A worker has no folder here: what makes files is not given to one, and goes to who can do it."""
+    world = World(worlds)
+    world.quick_tests()
+    world.agent("far", 'agent_id: far\nagent_type: Far Agent\nskills: [GenerateHandler]\ndomains: ["*"]\ntier: 900\ncapacity: 4\n'
+                       "backend: {kind: worker, lease: 30s}\n")
+    code, result, err = world.gen(limit_s=60)
+    want(code == 0 and result["state"] == "draft", f"exit {code}: {err[-400:]}")
+    asked = {(record["taskId"], record["attempt"]) for record in world.kinds("task.dispatched") if record["agentId"] == "far"}
+    failures = [record for record in world.kinds("task.failed") if (record["taskId"], record["attempt"]) in asked]
+    want(asked and len(failures) == len(asked), f"asked {len(asked)} times, {len(failures)} failures")
+    for failure in failures:
+        want(failure["errorClass"] == "unsupported" and "has no folder here" in failure["reason"], f"{failure}")
+    world.verify()
+
+
 def example_agent(worlds):
     if not shutil.which("jq"):
         return "jq is not there"
@@ -417,6 +433,7 @@ prove("agents_sleeps_for_ever_FH01", sleeper)
 prove("agents_P20_what_a_program_without_words_left_when_it_was_ended_is_no_answer", refusal_by_diff,
       LAST_LINE + WRITE + "trap 'exit 0' TERM\nsleep 600 &\nwait\n", ["did not end with success"], "limits: {idle: 1s}\n")
 prove("agents_silent_for_long_is_idle", refusal, "sleep 600\n", ["idle"], "limits: {idle: 1s}\n")
+prove("agents_P20_a_worker_makes_no_files", far_away)
 prove("agents_daemon_is_ended_and_counted", daemon)
 prove("agents_symlink_P17", refusal, WRITE + "ln -s /etc/passwd $service/src/handlers/link.js\n" + RESULT, ["link.js"])
 prove("agents_folder_becomes_symlink_P17", refusal, "mkdir -p /tmp/x 2>/dev/null; rm -rf services/task/src/handlers; mkdir -p services/task/src; "
