@@ -105,6 +105,7 @@ DETECTORS = [
     unit("test_file", 1, "src/posix/file"),
     unit("test_digest", 1, "src/posix/digest"),
     unit("test_leases", 1, "src/host/leases"),
+    unit("test_log", 1, "src/host/log"),
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
     unit("test_effects", 1, "src/host/effects", "src/stage/promote"),
     unit("test_pins", 2, "src/host/pins"),
