@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define HELD 300u
 
@@ -105,6 +106,22 @@ static int begin(void **state)
                : -1;
 }
 
+/* What somebody else put there is not ours to empty; the host works without the note. */
+static void p17_p23_a_link_in_the_place_of_the_note_is_not_followed(void **state)
+{
+    struct mw_leases leases = {0};
+    struct stat info;
+    (void)state;
+    put("mine.txt", "mine\n");
+    assert_int_equal(symlink("../../mine.txt", ".millwright/cache/leases"), 0);
+    mw_leases_open(&leases, AT_FDCWD);
+    assert_null(leases.fences);
+    assert_int_equal(mw_leases_note(&leases, 7), 0);
+    assert_false(mw_leases_was_held(&leases, 7));
+    assert_int_equal(stat("mine.txt", &info), 0);
+    assert_int_equal(info.st_size, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +133,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over, begin,
             leave_own_folder),
+        cmocka_unit_test_setup_teardown(p17_p23_a_link_in_the_place_of_the_note_is_not_followed,
+                                        begin, leave_own_folder),
     };
     return cmocka_run_group_tests_name("test_leases", tests, NULL, NULL);
 }

@@ -338,6 +338,8 @@ static void the_work_folder_and_tmp_are_writable_and_nothing_else(void **state)
                    "try above_write 'echo x > ../new'\n"
                    "try above_move 'echo x > y; mv y ../new'\n"
                    "try above_truncate ': > ../vault'\n"
+                   "try own_cut 'echo xy > own; perl -e \"truncate(q(own), 1) or exit 1\"'\n"
+                   "try above_cut 'perl -e \"truncate(q(../vault), 0) or exit 1\"'\n"
                    "try usr_write 'echo x > /usr/mw-new'\n"
                    "try device 'mknod dev c 1 3'\n"
                    "try tty 'echo x > /dev/tty'\n"
@@ -360,6 +362,11 @@ static void the_work_folder_and_tmp_are_writable_and_nothing_else(void **state)
     for (size_t i = 0; i < MW_COUNT(refused); i++) {
         (void)snprintf(line, sizeof(line), "%s denied", refused[i]);
         assert_has(ended, line);
+    }
+    /* By its name, without opening it: that has a right of its own. */
+    if (access("/usr/bin/perl", X_OK) == 0 && !lacks_landlock(MW_LANDLOCK_ABI_TRUNCATE)) {
+        assert_has(ended, "own_cut allowed");
+        assert_has(ended, "above_cut denied");
     }
     assert_false(mw_exists(AT_FDCWD, "/usr/mw-new"));
     fixture_free(ended);
