@@ -168,6 +168,8 @@ enum mw_rc mw_link_view(struct mw_cli *cli, const char *name, const struct mw_cl
                         uint32_t arg_count, struct mw_buf *out, struct mw_err *err)
 {
     struct mw_str text;
+    struct mw_err unheard;
+    err = err != NULL ? err : &unheard;
     enum mw_rc rc = mw_cli_workspace(cli, MW_WORKSPACE_EXISTS, err);
     if (rc != MW_OK)
         return rc;

@@ -212,6 +212,8 @@ static void test_views_come_from_the_host_of_this_build_else_from_the_files(void
     assert_true(mw_str_is(mw_node_get_text(&tape, 0, "from"), "offline"));
     /* The script is over: nobody listens any more. */
     assert_int_equal(mw_link_view_tape(&fixture.cli, "build", NULL, 0, &tape, &err), MW_E_USAGE);
+    /* Who shows candidates beside a refusal does not ask why there are none. */
+    assert_int_equal(mw_link_view_tape(&fixture.cli, "build", NULL, 0, &tape, NULL), MW_E_USAGE);
     free(end(&fixture));
 }
 
