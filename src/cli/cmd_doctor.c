@@ -180,7 +180,8 @@ int mw_cmd_journal_repair(struct mw_cli *cli)
     mw_json_init(&json, &out);
     mw_json_object(&json);
     mw_json_karray(&json, "steps");
-    if (rc == MW_OK || rc == MW_E_CORRUPT)
+    /* Of a folder that is gone there is nothing to cut: what verify said stands. */
+    if (mw_exists(AT_FDCWD, journal) && (rc == MW_OK || rc == MW_E_CORRUPT))
         rc = repair(cli, journal, yes && damaged, &json, &err);
     mw_json_array_end(&json);
     mw_json_kbool(&json, "damaged", damaged);

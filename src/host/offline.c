@@ -1,5 +1,6 @@
 #include "host/offline.h"
 
+#include "journal/extract.h"
 #include "journal/files.h"
 #include "posix/heap.h"
 #include "stage/blob.h"
@@ -23,16 +24,19 @@ enum mw_rc mw_offline_journal(const char *workspace, mw_journal_on_record on_rec
 static enum mw_rc read_until(const char *workspace, uint64_t until_seq,
                              mw_journal_on_record on_record, void *context, struct mw_err *err)
 {
-    mw_autofree char *dir = mw_heap_format("%s/.millwright/journal", workspace);
+    mw_autofree char *side = mw_heap_format("%s/.millwright", workspace);
+    mw_autofree char *dir = mw_heap_format("%s/journal", side);
+    const struct mw_journal_options options = {.side_dir = side};
     void *reader = NULL;
-    uint64_t next;
-    if (!mw_exists(AT_FDCWD, dir))
-        return MW_OK;
-    enum mw_rc rc = mw_journal_files.reader_open(dir, NULL, 1, &reader, err);
-    if (rc == MW_OK)
+    uint64_t next = 1;
+    uint64_t committed = mw_journal_committed(&options, until_seq);
+    bool there = mw_exists(AT_FDCWD, dir);
+    enum mw_rc rc = there ? mw_journal_files.reader_open(dir, NULL, 1, &reader, err) : MW_OK;
+    if (rc == MW_OK && there)
         rc = mw_journal_files.reader_read(reader, until_seq, on_record, context, &next, err);
     mw_journal_files.reader_close(reader);
-    return rc;
+    /* A journal of which a part is gone is no short one. */
+    return rc == MW_OK ? mw_journal_check_end(committed, next - 1, err) : rc;
 }
 
 struct offline {

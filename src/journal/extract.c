@@ -43,11 +43,13 @@ enum mw_rc mw_journal_frames(const char *dir, const struct mw_journal_options *o
         mw_folder_close(&folder);
         return rc;
     }
+    uint64_t committed = mw_journal_committed(options, until_seq), last = 0;
     for (int looks = 0; rc == MW_OK && scan.chain.next_seq <= until_seq;) {
         struct mw_scan_frame frame;
         enum mw_scan_step step = mw_scan_next(&scan, &frame, err);
         if (step == MW_SCAN_FRAME && scan.chain.next_seq - 1 <= until_seq) {
             rc = hand_over(&frame, &scan.chain, on_frame, context, err);
+            last = scan.chain.next_seq - 1;
             continue;
         }
         if (step == MW_SCAN_FAILED)
@@ -63,7 +65,7 @@ enum mw_rc mw_journal_frames(const char *dir, const struct mw_journal_options *o
     }
     mw_scan_close(&scan);
     mw_folder_close(&folder);
-    return rc;
+    return rc == MW_OK ? mw_journal_check_end(committed, last, err) : rc;
 }
 
 uint64_t mw_journal_settled(const char *dir, const struct mw_journal_options *options)
@@ -80,4 +82,27 @@ uint64_t mw_journal_settled(const char *dir, const struct mw_journal_options *op
         state = MW_JOURNAL_HEAD_ABSENT;
     mw_folder_close(&folder);
     return held && state == MW_JOURNAL_HEAD_EQUAL ? head.seq : UINT64_MAX;
+}
+
+uint64_t mw_journal_committed(const struct mw_journal_options *options, uint64_t until_seq)
+{
+    struct mw_head head = {0};
+    enum mw_journal_head state = MW_JOURNAL_HEAD_ABSENT;
+    if (until_seq != UINT64_MAX || options == NULL || options->side_dir == NULL)
+        return 0;
+    const struct mw_journal_sys *sys = options->sys != NULL ? options->sys : &mw_journal_sys_real;
+    mw_autoclose int fd = sys->openat(AT_FDCWD, options->side_dir, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0 || mw_head_read(sys, fd, &head, &state, NULL) != MW_OK)
+        return 0;
+    return state == MW_JOURNAL_HEAD_EQUAL ? head.seq : 0;
+}
+
+enum mw_rc mw_journal_check_end(uint64_t committed_seq, uint64_t last_seq, struct mw_err *err)
+{
+    if (last_seq >= committed_seq)
+        return MW_OK;
+    return MW_FAIL(err, MW_E_CORRUPT,
+                   "the journal ends at record %lu, and .millwright/head says that records up to "
+                   "%lu were committed: 'millwright doctor' says what can be done",
+                   (unsigned long)last_seq, (unsigned long)committed_seq);
 }

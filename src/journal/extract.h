@@ -22,11 +22,17 @@ typedef enum mw_rc (*mw_journal_on_frame)(void *context, const struct mw_journal
                                           struct mw_str lines, struct mw_err *err);
 
 /* Every whole frame that ends at or before until_seq, from the first on, checked and chained. Damage: MW_E_CORRUPT, after what stands before
- * it was handed over. An unfinished last frame is left out. */
+ * it was handed over; with UINT64_MAX also when records that were committed are missing at the end. An unfinished last frame is left out. */
 MW_MUST enum mw_rc mw_journal_frames(const char *dir, const struct mw_journal_options *options,
                                      uint64_t until_seq, mw_journal_on_frame on_frame,
                                      void *context, struct mw_err *err);
 /* How far the journal is settled: with a writer at work what its head says was committed, else UINT64_MAX, for all that is there. */
 uint64_t mw_journal_settled(const char *dir, const struct mw_journal_options *options);
+/* For who reads up to UINT64_MAX, all that there is: the last record that the head says was committed; 0: none, or it cannot be read. Asked
+ * before the records are: a writer at work only adds to them. */
+uint64_t mw_journal_committed(const struct mw_journal_options *options, uint64_t until_seq);
+/* MW_E_CORRUPT: the records end before what was committed. */
+MW_MUST enum mw_rc mw_journal_check_end(uint64_t committed_seq, uint64_t last_seq,
+                                        struct mw_err *err);
 
 #endif

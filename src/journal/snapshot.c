@@ -1,6 +1,7 @@
 /* snapshot.c - the file of a shortened journal. */
 #include "journal/snapshot.h"
 
+#include "journal/extract.h"
 #include "journal/folder.h"
 #include "journal/lock.h"
 #include "posix/heap.h"
@@ -58,6 +59,7 @@ enum mw_rc mw_journal_position(const char *dir, const struct mw_journal_options 
     if (rc != MW_OK)
         return rc;
     struct mw_journal_position found = {0};
+    uint64_t committed = mw_journal_committed(options, until_seq);
     int looks = 0;
     /* A frame that ends there may begin in the segment before the one that the number points to. */
     for (uint64_t from = until_seq; rc == MW_OK && found.seq == 0 && from > 0;) {
@@ -78,6 +80,8 @@ enum mw_rc mw_journal_position(const char *dir, const struct mw_journal_options 
         mw_scan_close(&scan);
     }
     mw_folder_close(&folder);
+    if (rc == MW_OK)
+        rc = mw_journal_check_end(committed, found.seq, err);
     if (rc == MW_OK && found.seq == 0)
         rc = MW_FAIL(err, MW_E_MISSING, "nothing is recorded yet");
     if (rc == MW_OK)

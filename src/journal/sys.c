@@ -9,7 +9,8 @@
 
 static int real_openat(int dir_fd, const char *path, int flags, mode_t mode)
 {
-    return openat(dir_fd, path, flags | O_CLOEXEC, mode);
+    /* A pipe in a file's place is no file: who waited for its other end waited for ever. */
+    return openat(dir_fd, path, flags | O_CLOEXEC | O_NONBLOCK, mode);
 }
 
 const struct mw_journal_sys mw_journal_sys_real = {

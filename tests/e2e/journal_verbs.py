@@ -404,12 +404,51 @@ def gone(worlds):
     for args in (("verify",), ("doctor",), ("verify", "--json"), ("doctor", "--json")):
         code, out, err = world.run(*args)
         want(code == 65 and "is gone" in out + err, f"{args}: exit {code}: {out}{err}")
+    code, out, err = world.run("journal", "repair", "--yes")
+    want(code == 65 and "is gone" in err, f"repair: exit {code}: {out}{err}")
+    for args in VIEWS:
+        code, out, err = world.run(*args)
+        want(code == 65 and "were committed" in err, f"{args} without the folder: exit {code}: {out}{err}")
     want(not os.path.exists(world.path("journal")), "a look made one")
     os.rename(os.path.join(world.base, "moved"), world.path("journal"))
     world.verify()
     os.rename(world.path("journal"), os.path.join(world.base, "moved"))
     os.unlink(world.path("head"))
     want(said(world, "verify")["records"] == 0, "nothing was ever recorded")
+
+
+VIEWS = ("status",), ("review",), ("why", "app/README.md"), ("inbox",), ("events",), ("trace", "list"), ("show", "999"), ("journal", "show")
+
+
+def cut(worlds):
+    """Nor is one that ends before what was committed a short one, whoever reads it."""
+    world = with_history(worlds)
+    last = said(world, "journal", "position")
+    os.truncate(world.path("journal", f"{last['segment']:020d}.jsonl"), last["offset"])
+    for args in (*VIEWS, ("journal", "position"), ("journal", "segments"), ("journal", "export"), ("journal", "snapshot")):
+        code, out, err = world.run(*args)
+        want(code == 65 and "were committed" in err, f"{args} of one that was cut: exit {code}: {out}{err}")
+    want(world.run("journal", "repair", "--yes")[0] == 0, "repair")
+    for args in (("status",), ("events",), ("journal", "position"), ("journal", "export")):
+        code, out, err = world.run(*args)
+        want(code == 0, f"{args} of one that was repaired: exit {code}: {out}{err}")
+
+
+def piped(worlds):
+    """A pipe where a segment or the head was: nobody waits for its other end."""
+    world = with_history(worlds)
+    segment = world.path("journal", sorted(os.listdir(world.path("journal")))[0])
+    for name in segment, world.path("head"):
+        os.rename(name, name + ".kept")
+        os.mkfifo(name)
+        for args in (("status",), ("verify",), ("doctor",), ("journal", "repair", "--yes"), ("journal", "position"), ("serve",)):
+            code, out, err = world.run(*args, limit_s=20)
+            # Without a head only a cut cannot be seen.
+            looks = name != segment and args in (("status",), ("journal", "position"))
+            want(code in (65, 74) or (looks and code == 0), f"{args} with a pipe as {name}: exit {code}: {out}{err}")
+        os.unlink(name)
+        os.rename(name + ".kept", name)
+    world.verify()
 
 
 def held(worlds):
@@ -769,6 +808,8 @@ prove("journal_export_is_checked_by_another_reader_JR17_P03", exported)
 prove("journal_segments_and_positions_P04", segments)
 prove("journal_repair_says_first_and_deletes_nothing_P03", repaired)
 prove("journal_whose_folder_is_gone_is_no_empty_one_P04", gone)
+prove("journal_that_was_cut_is_no_short_one_P04", cut)
+prove("journal_a_pipe_in_a_files_place_keeps_nobody_waiting_P03", piped)
 prove("journal_repair_beside_a_host_is_refused_P11", held)
 prove("journal_archive_grows_and_keeps_V39", archived)
 prove("journal_archive_beside_a_host_and_by_many_V39", archived_beside)
