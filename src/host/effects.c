@@ -115,13 +115,14 @@ static void promote(struct effect *effect)
                                    .edits = strcmp(mode, "adopt-edits") == 0     ? MW_EDITS_ADOPT
                                             : strcmp(mode, "discard-edits") == 0 ? MW_EDITS_DISCARD
                                                                                  : MW_EDITS_REFUSE,
+                                   .is_rollback = strcmp(mode, "rollback") == 0,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
     effect->rc = effect->stands ? MW_OK
                                 : mw_promote_check_target(promotion.workspace_fd, promotion.target,
                                                           &effect->err);
     /* A rollback puts back what was reviewed when it came. */
-    if (effect->rc == MW_OK && !effect->stands && strcmp(mode, "rollback") != 0)
+    if (effect->rc == MW_OK && !effect->stands && !promotion.is_rollback)
         effect->rc = review_config(effect, promotion.source, promotion.target);
     if (effect->rc != MW_OK)
         return;

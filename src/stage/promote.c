@@ -23,6 +23,13 @@ struct run {
 };
 
 static enum mw_rc run_new(struct run *run, struct mw_err *err);
+#define PROMOTE_REMEDY                                                                             \
+    "--to DIR puts the new version elsewhere, --adopt-edits carries the edits over, "              \
+    "--discard-edits keeps them aside"
+#define ROLLBACK_REMEDY                                                                            \
+    "'millwright promote --discard-edits' puts the accepted version there and keeps the edits "    \
+    "aside; 'millwright rollback' can follow it"
+
 static enum mw_rc check_edits(const struct run *run, struct mw_err *err);
 static enum mw_rc read_source(struct run *run, struct mw_err *err);
 static enum mw_rc make_tree(struct run *run, struct mw_err *err);
@@ -132,11 +139,9 @@ static enum mw_rc check_edits(const struct run *run, struct mw_err *err)
                        edits->current.count > 1 ? ", …" : "");
     struct mw_buf words = mw_heap_buf();
     mw_tree_diff_words(&edits->diff, NAMES_IN_MESSAGE, &words);
-    enum mw_rc rc = MW_FAIL(err, MW_E_DENIED,
-                            "'%s' was edited since it was put there: %.*s. --to DIR puts the new "
-                            "version elsewhere, --adopt-edits carries the edits over, "
-                            "--discard-edits keeps them aside",
-                            run->promote->target, MW_STR_ARG(mw_buf_str(&words)));
+    enum mw_rc rc = MW_FAIL(err, MW_E_DENIED, "'%s' was edited since it was put there: %.*s. %s",
+                            run->promote->target, MW_STR_ARG(mw_buf_str(&words)),
+                            run->promote->is_rollback ? ROLLBACK_REMEDY : PROMOTE_REMEDY);
     mw_heap_buf_free(&words);
     return rc;
 }

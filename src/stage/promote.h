@@ -31,6 +31,8 @@ struct mw_promote {
     const char
         *scaffold; /* borrowed: folder of the untouched scaffold (mw_scaffold_folder); NULL: none */
     enum mw_promote_edits_mode edits;
+    bool
+        is_rollback; /* a refusal names what can be done about edits: rollback itself takes no word about them */
     uint32_t
         keep_versions; /* older kept versions are removed, but never edited ones; 0: keep all */
 };

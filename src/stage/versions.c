@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define RECORD_BYTES_MAX 65536
+#define NUMBER_MAX (UINT32_MAX - 1)
 #define PRUNED MW_VERSIONS "/.pruned"
 
 static enum mw_rc keep_tree(const struct mw_promote_place *place, const char *id,
@@ -144,8 +145,14 @@ enum mw_rc mw_version_next(int workspace_fd, uint32_t *ret_number, struct mw_err
     enum mw_rc rc = list_numbers(workspace_fd, &numbers, &count, err);
     if (rc != MW_OK)
         return rc;
-    *ret_number = count > 0 ? numbers[count - 1] + 1 : 1;
+    uint32_t last = count > 0 ? numbers[count - 1] : 0;
     mw_heap_free(numbers);
+    if (last == NUMBER_MAX) /* one above it would not be seen, and given to every later tree too */
+        return MW_FAIL(err, MW_E_LIMIT,
+                       "'" MW_VERSIONS "' has a version %u, after which there is no number: "
+                       "move it elsewhere",
+                       last);
+    *ret_number = last + 1;
     return MW_OK;
 }
 
@@ -173,7 +180,7 @@ static enum mw_rc list_numbers(int workspace_fd, uint32_t **ret_numbers, uint32_
         uint64_t number;
         if (mw_str_ends(name, MW_STR(".json")))
             name.len -= 5;
-        if (!mw_str_to_u64(name, &number) || number == 0 || number > UINT32_MAX - 1)
+        if (!mw_str_to_u64(name, &number) || number == 0 || number > NUMBER_MAX)
             continue;
         if (count == capacity) {
             uint32_t *grown = mw_heap_alloc(sizeof(*grown) * capacity * 2);

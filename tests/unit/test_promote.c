@@ -142,6 +142,20 @@ static void p12_rollback_is_the_same_operation(void **state)
     same_trees("app", "v1");
     same_trees(".millwright/versions/3", "v2");
     assert_string_equal(p3.sha256, p1.sha256);
+    /* A refusal names what can be typed: rollback knows no word for edits. */
+    put("app/mine", "1");
+    const char *expected[] = {p3.sha256};
+    const struct mw_promote back = {.workspace_fd = ws_fd,
+                                    .id = "p4",
+                                    .source = ".millwright/versions/3",
+                                    .source_sha256 = p2.sha256,
+                                    .target = "app",
+                                    .expected = expected,
+                                    .expected_count = 1,
+                                    .is_rollback = true};
+    assert_int_equal(mw_promote_run(&back, &p3, &err), MW_E_DENIED);
+    assert_non_null(strstr(err.text, "'millwright promote --discard-edits'"));
+    assert_null(strstr(err.text, "--to DIR"));
 }
 
 static void p12_old_versions_are_pruned_but_never_edited_ones(void **state)

@@ -484,6 +484,23 @@ static void p12_versions_are_those_that_are_whole(void **state)
     assert_int_not_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
 }
 
+/* The number that would come next is not seen again, so that each later promotion would put its old tree where the last one is kept. */
+static void p12_where_no_number_is_left_nothing_is_promoted(void **state)
+{
+    (void)state;
+    struct mw_promoted done;
+    struct mw_err err = {0};
+    promoted("p0", "v1", v1, NULL, MW_EDITS_REFUSE);
+    put(".millwright/versions/4294967294.json", "{}");
+    assert_int_equal(promote("p1", "v2", v2, v1, MW_EDITS_REFUSE, &done, &err), MW_E_LIMIT);
+    assert_non_null(strstr(err.text, "4294967294"));
+    assert_int_not_equal(access(".millwright/versions/4294967295", F_OK), 0);
+    assert_int_not_equal(access(".millwright-p1", F_OK), 0);
+    assert_int_equal(unlink(".millwright/versions/4294967294.json"), 0);
+    promoted("p1", "v2", v2, v1, MW_EDITS_REFUSE);
+    assert_int_equal(access(".millwright/versions/1/app.json", F_OK), 0);
+}
+
 /*
  * The note of p9, which puts v2 in the place of v1, with an inode that nothing has any more: what stands is told by digest, then by what is
  * kept. "": nothing is there.
@@ -590,6 +607,7 @@ int main(void)
         TEST(p23_a_removal_is_adopted_and_a_link_is_not),
         TEST(p12_a_note_that_says_nothing_is_not_acted_upon),
         TEST(p12_versions_are_those_that_are_whole),
+        TEST(p12_where_no_number_is_left_nothing_is_promoted),
         TEST(p12_a_restored_backup_is_recovered_by_what_the_trees_are),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
