@@ -8,11 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/render.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
 #define ARENA_BYTES (1024UL * 1024 * 1024) /* reserved, not touched */
 #define NEAR_ENOUGH 3
+#define USAGE_BYTES 8192
 
 static const struct mw_option *find_option(const struct mw_option *options, const char *name,
                                            size_t len, size_t *ret_index);
@@ -210,21 +212,38 @@ bool mw_cli_has(const struct mw_cli *cli, const char *option)
 
 /* ---- talking ---- */
 
+/* A word that was given, a file's name, what an agent said: nothing in it that a terminal obeys, but its lines stay lines. */
+static void say_error(const char *text)
+{
+    struct mw_buf out = mw_heap_buf();
+    mw_buf_put_z(&out, "millwright: ");
+    for (const char *line = text;; line++) {
+        size_t len = strcspn(line, "\n");
+        mw_put_safe(&out, (struct mw_str){line, len});
+        mw_buf_put_c(&out, '\n');
+        line += len;
+        if (*line == '\0')
+            break;
+    }
+    (void)fwrite(out.ptr, 1, out.len, stderr); /* nobody to tell when it fails */
+    mw_heap_buf_free(&out);
+}
+
 int mw_cli_fail(const struct mw_cli *cli, const struct mw_err *err)
 {
     (void)cli;
-    (void)fprintf(stderr, "millwright: %s\n", err->text); /* nobody to tell when it fails */
+    say_error(err->text);
     return mw_rc_exit_code(err->rc);
 }
 
 int mw_cli_usage(const struct mw_cli *cli, const char *format, ...)
 {
     va_list args;
+    char text[USAGE_BYTES]; /* what is longer is cut */
     va_start(args, format);
-    (void)fputs("millwright: ", stderr);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
+    (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    say_error(text);
     if (cli->command != NULL)
         mw_help_usage(stderr, cli->command);
     return mw_rc_exit_code(MW_E_USAGE);
@@ -258,10 +277,10 @@ static int unknown_word(const struct mw_cli *cli, int count, char *const *words)
         has_family = has_family || (strncmp(mw_commands[i].name, words[0], first) == 0 &&
                                     mw_commands[i].name[first] == ' ');
     if (has_family) {
-        if (count > 1)
-            (void)fprintf(stderr, "millwright: '%s %s' is not a command\n", words[0], words[1]);
-        else
-            (void)fprintf(stderr, "millwright: '%s' wants one more word\n", words[0]);
+        mw_autofree char *text =
+            count > 1 ? mw_heap_format("'%s %s' is not a command", words[0], words[1])
+                      : mw_heap_format("'%s' wants one more word", words[0]);
+        say_error(text);
         for (size_t i = 0; i < mw_command_count; i++)
             if (strncmp(mw_commands[i].name, words[0], first) == 0 &&
                 mw_commands[i].name[first] == ' ')

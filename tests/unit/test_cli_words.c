@@ -151,6 +151,45 @@ static void test_every_command_has_help_a_manual_page_and_completions(void **sta
     assert_int_equal(worst, 0);
 }
 
+/* What run says on standard error. Owned by the caller. */
+static char *complaint(int argc, const char *const *words)
+{
+    char text[4096];
+    int saved = dup(STDERR_FILENO), ends[2];
+    (void)fflush(stderr);
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_true(saved >= 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    int code = run(argc, words);
+    (void)fflush(stderr);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    (void)close(saved);
+    (void)close(ends[1]);
+    ssize_t got = read(ends[0], text, sizeof(text));
+    (void)close(ends[0]);
+    assert_int_equal(code, 2);
+    assert_true(got > 0);
+    return mw_heap_copy((struct mw_str){text, (size_t)got});
+}
+
+static void test_a_refusal_says_nothing_that_a_terminal_obeys(void **state)
+{
+    static const char *const lines[][4] = {
+        {"millwright", "x\033[2J", NULL},
+        {"millwright", "agent", "x\033[2J", NULL},
+        {"millwright", "status", "--x\033[2J", NULL},
+        {"millwright", "--workspace=/x\033[2J", "status", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(lines); i++) {
+        mw_autofree char *said = complaint(lines[i][2] == NULL ? 2 : 3, lines[i]);
+        assert_non_null(strstr(said, "x [2J"));
+        assert_null(strchr(said, '\033'));
+    }
+    /* Lines stay lines. */
+    mw_autofree char *usage = complaint(3, lines[1]);
+    assert_non_null(strstr(usage, "\nusage: millwright agent show"));
+}
+
 /* ---- folders ---- */
 
 static void make(const char *root, const char *path)
@@ -288,6 +327,7 @@ int main(void)
         cmocka_unit_test(test_suggestions_are_near_or_nothing),
         cmocka_unit_test(test_the_longest_name_is_the_command),
         cmocka_unit_test(test_options_may_stand_anywhere_and_a_commands_own_comes_first),
+        cmocka_unit_test(test_a_refusal_says_nothing_that_a_terminal_obeys),
         cmocka_unit_test(test_every_command_has_help_a_manual_page_and_completions),
         cmocka_unit_test(test_the_nearest_folder_upwards_is_the_workspace),
         cmocka_unit_test(test_versions_are_numbers_between_dots),
