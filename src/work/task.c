@@ -620,6 +620,13 @@ static bool other_agent_exists(const struct mw_work *work, const struct mw_task 
     return mw_agents_choose(work, out->arena, skill, MW_STR("*"), &tried, false).exists;
 }
 
+/* A retry goes to whoever is free, and an agent's count begins anew with each change: between two who are busy in turns it would never reach
+ * its end. So all attempts together have one, too; what a person sent back is counted by the person. */
+static bool is_within(const struct mw_task *task, const struct mw_policy *policy)
+{
+    return task->escalated || task->attempt < policy->attempts_max * (task->excluded_count + 1u);
+}
+
 static void decide_settle(const struct mw_world *world, const struct mw_work *work,
                           const struct mw_request *request, struct mw_out *out)
 {
@@ -640,7 +647,7 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     /* Who says "not me" may be right; what is wrong with the task itself is wrong for everybody. */
     bool other_next =
         !routing_failed && (same_again || !mw_str_is(request->cause->error_class, "invalid_input"));
-    if (same_again && task->attempts_with_agent < policy->attempts_max) {
+    if (same_again && task->attempts_with_agent < policy->attempts_max && is_within(task, policy)) {
         retry(world, task, policy, request, out);
         return;
     }

@@ -288,6 +288,11 @@ static inline void oracle_limits(struct rig *rig)
         RIG_CHECK(rig, task->attempts_with_agent <= policy->attempts_max,
                   "task %lu: %u attempts with one agent", item->id, task->attempts_with_agent);
         RIG_CHECK(rig,
+                  task->escalated ||
+                      task->attempt <= policy->attempts_max * (task->excluded_count + 1u),
+                  "task %lu: %u attempts, %u agents excluded", item->id, (unsigned)task->attempt,
+                  (unsigned)task->excluded_count);
+        RIG_CHECK(rig,
                   task->excluded_count <=
                       policy->reroutes_max + oracle_item(rig, item->id)->not_mine,
                   "task %lu: %u reroutes", item->id, task->excluded_count);
