@@ -42,8 +42,15 @@ static void dump_task(const struct mw_task *task, struct mw_buf *buf)
                   (unsigned)task->routing_attempts, (unsigned)task->state,
                   (unsigned long)task->fence, (int)task->with_person, (int)task->escalated,
                   (unsigned)task->excluded_count);
+    for (uint32_t i = 0; i < task->excluded_count; i++)
+        mw_buf_printf(buf, "%c%u", i == 0 ? ':' : ',', (unsigned)task->excluded[i]);
     if (task->letter != 0)
         mw_buf_printf(buf, " letter=%lu", (unsigned long)task->letter);
+}
+
+static bool is_placed(uint32_t document, uint32_t node)
+{
+    return document != 0 || (node != 0 && node != MW_NODE_NONE);
 }
 
 static void dump_group(const struct mw_group *group, struct mw_buf *buf)
@@ -53,6 +60,14 @@ static void dump_group(const struct mw_group *group, struct mw_buf *buf)
                   group->item.member, group->item.owner_ask);
     for (uint32_t i = 0; i < group->total; i++)
         mw_buf_put_c(buf, (char)('0' + mw_group_positions(group)[i]));
+    /* Of a plan, which stands nowhere, nothing: as the releases before this one told it. */
+    if (is_placed(group->document, group->node) ||
+        is_placed(group->outer_document, group->outer_node))
+        mw_buf_printf(buf, " doc=%u:%u outer=%u:%u", (unsigned)group->document, group->node,
+                      (unsigned)group->outer_document, group->outer_node);
+    for (uint32_t i = 0; i < group->row_count; i++)
+        if (is_placed(group->rows[i].document, group->rows[i].node))
+            mw_buf_printf(buf, " row=%u:%u:%u", i, group->rows[i].document, group->rows[i].node);
 }
 
 static void dump_coordinator(const struct mw_coordinator *coordinator, struct mw_buf *buf)

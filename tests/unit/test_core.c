@@ -300,6 +300,37 @@ static void a_coordinator_inside_itself_is_halted(void **state)
     rig_free(rig);
 }
 
+static void expect_in_dump(const struct rig *rig, const char *words)
+{
+    struct mw_buf dump = mw_heap_buf();
+    mw_core_dump(&rig->core, &dump);
+    if (memmem(dump.ptr, dump.len, words, strlen(words)) == NULL)
+        fail_msg("'%s' is not in the state:\n%.*s", words, (int)dump.len, dump.ptr);
+    mw_heap_buf_free(&dump);
+}
+
+/* What is decided by later is in the state hash: who may not be asked again, and which list a group goes through. */
+static void P16_the_state_hash_sees_what_is_decided_by(void **state)
+{
+    struct rig *rig = begin("small");
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_UNIT,
+                 "{\"skill\":\"BakeBread\",\"payload\":{\"kind\":\"rye\"}}", 0, 0);
+    struct rig_run attempt = *run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_FAILURE,
+                 "{\"class\":\"tool\",\"message\":\"x\",\"retryable\":false}", attempt.item,
+                 attempt.seq);
+    expect_in_dump(rig, " excluded=1:0");
+    rig_free(rig);
+    rig = begin("small");
+    (void)rig_do(rig, MW_REQ_START_LONE_COORDINATOR,
+                 "{\"coordinator\":\"BatchCoordinator\",\"payload\":{\"name\":\"b\","
+                 "\"loaves\":[{\"kind\":\"rye\"},{\"kind\":\"oat\"}]}}",
+                 0, 0);
+    expect_in_dump(rig, " row=0:");
+    rig_free(rig);
+}
+
 /* 1,000 groups of three, two of which are enough; their results come mixed, from all of them at once. */
 static void TG07_a_group_is_released_once_however_its_results_come(void **state)
 {
@@ -631,6 +662,7 @@ int main(void)
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(a_coordinator_inside_itself_is_halted),
+        cmocka_unit_test(P16_the_state_hash_sees_what_is_decided_by),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
         cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),
     };
