@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/render.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
@@ -270,13 +271,16 @@ static void log_line(struct mw_app *app, const struct mw_app_service *service, s
         mw_json_kstr(&writer, "text", mw_utf8_valid(line, NULL) ? line : MW_STR("(not UTF-8)"));
         mw_json_object_end(&writer);
     } else if (json && mw_str_is(mw_node_get_text(&tape, 0, "event"), "request")) {
-        mw_buf_printf(&out, "%.*s  %.*s %.*s → %ld  %ld ms", MW_STR_ARG(service->slug),
-                      MW_STR_ARG(mw_node_get_text(&tape, 0, "method")),
-                      MW_STR_ARG(mw_node_get_text(&tape, 0, "path")),
+        mw_buf_printf(&out, "%.*s  ", MW_STR_ARG(service->slug));
+        mw_put_safe(&out, mw_node_get_text(&tape, 0, "method"));
+        mw_buf_put_c(&out, ' ');
+        mw_put_safe(&out, mw_node_get_text(&tape, 0, "path"));
+        mw_buf_printf(&out, " → %ld  %ld ms",
                       (long)mw_node_int(&tape, mw_node_get(&tape, 0, "status"), 0),
                       (long)mw_node_int(&tape, mw_node_get(&tape, 0, "durationMs"), 0));
     } else {
-        mw_buf_printf(&out, "%.*s  %.*s", MW_STR_ARG(service->slug), MW_STR_ARG(line));
+        mw_buf_printf(&out, "%.*s  ", MW_STR_ARG(service->slug));
+        mw_put_safe(&out, line);
     }
     (void)mw_cli_put_line(mw_buf_str(&out)); /* the app runs all the same */
     mw_heap_buf_free(&out);

@@ -148,8 +148,10 @@ static void say_text(const struct mw_app *app)
         width = app->services[i].name.len > width ? app->services[i].name.len : width;
         token = token || app->services[i].wants_token;
     }
-    mw_buf_printf(&out, "%s%.*s%s is up on http://127.0.0.1:%u\n\n", mw_color(color, MW_BOLD),
-                  MW_STR_ARG(app->name), mw_color(color, MW_PLAIN), app->port);
+    mw_buf_put_z(&out, mw_color(color, MW_BOLD));
+    mw_put_safe(&out, app->name);
+    mw_buf_printf(&out, "%s is up on http://127.0.0.1:%u\n\n", mw_color(color, MW_PLAIN),
+                  app->port);
     for (uint32_t i = 0; i < app->service_count; i++) {
         mw_buf_put_z(&out, "  ");
         mw_put_safe(&out, app->services[i].name);

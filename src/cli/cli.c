@@ -217,14 +217,8 @@ static void say_error(const char *text)
 {
     struct mw_buf out = mw_heap_buf();
     mw_buf_put_z(&out, "millwright: ");
-    for (const char *line = text;; line++) {
-        size_t len = strcspn(line, "\n");
-        mw_put_safe(&out, (struct mw_str){line, len});
-        mw_buf_put_c(&out, '\n');
-        line += len;
-        if (*line == '\0')
-            break;
-    }
+    mw_put_safe_lines(&out, mw_str_of(text));
+    mw_buf_put_c(&out, '\n');
     (void)fwrite(out.ptr, 1, out.len, stderr); /* nobody to tell when it fails */
     mw_heap_buf_free(&out);
 }

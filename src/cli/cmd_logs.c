@@ -37,6 +37,11 @@ static enum mw_rc show_file(struct mw_cli *cli, const char *path, const char *ti
         mw_json_object_end(&json);
         (void)mw_cli_put_line(mw_buf_str(&out)); /* whoever left has seen enough */
         mw_heap_buf_free(&out);
+    } else if (rc == MW_OK && text.len > 0 && isatty(STDOUT_FILENO) == 1) {
+        struct mw_buf out = mw_heap_buf(); /* a file gets it as it is */
+        mw_put_safe_lines(&out, mw_buf_str(&text));
+        (void)mw_cli_put_line(mw_buf_str(&out)); /* likewise */
+        mw_heap_buf_free(&out);
     } else if (rc == MW_OK && text.len > 0) {
         (void)mw_cli_put_line(mw_buf_str(&text)); /* likewise */
     }

@@ -216,12 +216,15 @@ static void say(struct mw_buf *out, const struct mw_tape *tape, bool color)
     uint32_t promoted = mw_node_get(tape, 0, "promoted");
     mw_buf_printf(out, "workspace  %.*s\n", MW_STR_ARG(mw_node_get_text(tape, 0, "workspace")));
     say_host(out, tape);
-    if (mw_node_type(tape, app) == MW_NODE_OBJECT)
-        mw_buf_printf(out, "app        %s%.*s%s (%.*s)\n", mw_color(color, MW_BOLD),
-                      MW_STR_ARG(mw_node_get_text(tape, app, "name")), mw_color(color, MW_PLAIN),
+    mw_buf_put_z(out, "app        ");
+    if (mw_node_type(tape, app) == MW_NODE_OBJECT) {
+        mw_buf_put_z(out, mw_color(color, MW_BOLD));
+        mw_put_safe(out, mw_node_get_text(tape, app, "name"));
+        mw_buf_printf(out, "%s (%.*s)\n", mw_color(color, MW_PLAIN),
                       MW_STR_ARG(mw_node_get_text(tape, app, "app_id")));
-    else
-        mw_buf_put_z(out, "app        no build yet: millwright gen \"…\"\n");
+    } else {
+        mw_buf_put_z(out, "no build yet: millwright gen \"…\"\n");
+    }
     bool scaffold = mw_node_bool(tape, mw_node_get(tape, exists, "scaffold"), false);
     bool staged = mw_node_bool(tape, mw_node_get(tape, exists, "staged"), false);
     if (mw_node_type(tape, promoted) == MW_NODE_OBJECT)

@@ -246,7 +246,8 @@ void mw_explain_failure(const struct mw_watch *watch)
                           (unsigned long)task->attempt);
         mw_buf_put_z(&out, "\n  cause:  ");
         if (task->error_class.len > 0)
-            mw_buf_printf(&out, "%.*s: ", MW_STR_ARG(task->error_class));
+            mw_put_safe(&out, task->error_class);
+        mw_buf_put_z(&out, task->error_class.len > 0 ? ": " : "");
         mw_put_safe(&out, task->reason);
         mw_buf_put_c(&out, '\n');
     }

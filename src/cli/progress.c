@@ -320,8 +320,11 @@ static bool task_line(struct mw_buf *out, const struct mw_trail *trail, struct m
         if (task->attempt > 0)
             mw_buf_printf(out, " attempt %lu", (unsigned long)task->attempt);
         mw_buf_put_z(out, " failed");
-        if (task->error_class.len > 0)
-            mw_buf_printf(out, " (%.*s)", MW_STR_ARG(task->error_class));
+        if (task->error_class.len > 0) {
+            mw_buf_put_z(out, " (");
+            mw_put_safe(out, task->error_class);
+            mw_buf_put_c(out, ')');
+        }
         mw_buf_put_z(out, ": ");
         mw_put_cut(out, task->reason, 300);
         return true;

@@ -64,6 +64,17 @@ void mw_put_safe(struct mw_buf *out, struct mw_str text)
     }
 }
 
+void mw_put_safe_lines(struct mw_buf *out, struct mw_str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        size_t end = mw_str_find(text, '\n', at);
+        mw_put_safe(out, mw_str_sub(text, at, end - at));
+        if (end < text.len)
+            mw_buf_put_c(out, '\n');
+        at = end < text.len ? end + 1 : text.len;
+    }
+}
+
 void mw_put_cut(struct mw_buf *out, struct mw_str text, size_t columns)
 {
     if (mw_text_columns(text) <= columns) {

@@ -22,6 +22,8 @@ size_t mw_text_columns(struct mw_str text);
 void mw_put_cut(struct mw_buf *out, struct mw_str text, size_t columns);
 /* The same without a limit: what came from agents cannot move the cursor. */
 void mw_put_safe(struct mw_buf *out, struct mw_str text);
+/* The same, line by line: a line's end stays one. */
+void mw_put_safe_lines(struct mw_buf *out, struct mw_str text);
 
 /* The whole document. Ids of traces, sessions and journeys only with verbose. */
 void mw_render(struct mw_buf *out, const struct mw_tape *tape, uint32_t node, bool color,

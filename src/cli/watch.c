@@ -313,15 +313,24 @@ static void print_result(const struct mw_watch *watch, const struct mw_trail_tas
     mw_heap_buf_free(&out);
 }
 
+static void print_cancelled(struct mw_str reason)
+{
+    struct mw_buf out = mw_heap_buf();
+    mw_buf_put_z(&out, reason.len > 0 ? "cancelled: " : "cancelled");
+    mw_put_safe(&out, reason);
+    (void)mw_cli_put_line(mw_buf_str(&out)); /* a reader that left is told nothing */
+    mw_heap_buf_free(&out);
+}
+
 static void print_draft(const struct mw_watch *watch)
 {
     const struct mw_trail *trail = &watch->trail;
     struct mw_buf out = mw_heap_buf();
     bool color = mw_color_wanted(STDOUT_FILENO);
-    mw_buf_printf(&out, "%s%.*s%s version %lu is a draft, build %.*s\n", mw_color(color, MW_BOLD),
-                  MW_STR_ARG(trail->app_name.len > 0 ? trail->app_name : trail->app_id),
-                  mw_color(color, MW_PLAIN), (unsigned long)trail->version,
-                  MW_STR_ARG(trail->build_id));
+    mw_buf_put_z(&out, mw_color(color, MW_BOLD));
+    mw_put_safe(&out, trail->app_name.len > 0 ? trail->app_name : trail->app_id);
+    mw_buf_printf(&out, "%s version %lu is a draft, build %.*s\n", mw_color(color, MW_PLAIN),
+                  (unsigned long)trail->version, MW_STR_ARG(trail->build_id));
     mw_buf_printf(&out, "staged in %s/%.*s\n", watch->cli->workspace, MW_STR_ARG(trail->staged));
     mw_buf_put_z(&out, "next: millwright review · millwright accept · millwright promote · "
                        "millwright up\n");
@@ -374,8 +383,7 @@ static int finish(struct mw_watch *watch, bool left)
     else if (watch->trail.state == MW_TRAIL_DRAFT)
         print_draft(watch);
     else if (watch->trail.state == MW_TRAIL_CANCELLED)
-        (void)printf("cancelled%s%.*s\n", watch->trail.reason.len > 0 ? ": " : "",
-                     MW_STR_ARG(watch->trail.reason));
+        print_cancelled(watch->trail.reason);
     else if (watch->trail.state == MW_TRAIL_DONE)
         (void)printf("completed\n");
     else

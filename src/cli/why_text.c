@@ -145,15 +145,19 @@ static void put_tests(struct story *story)
          i = mw_node_after(story->tape, rows, i)) {
         uint32_t suites = mw_node_get(story->tape, i, "suites");
         head(story, "tests");
-        mw_buf_printf(story->out, "%.*s %.*s", MW_STR_ARG(text_at(story, i, "service")),
-                      MW_STR_ARG(text_at(story, i, "result")));
+        mw_put_safe(story->out, text_at(story, i, "service"));
+        mw_buf_put_c(story->out, ' ');
+        mw_put_safe(story->out, text_at(story, i, "result"));
         for (uint32_t s = mw_node_type(story->tape, suites) == MW_NODE_ARRAY
                               ? mw_node_first(story->tape, suites)
                               : MW_NODE_NONE;
-             s != MW_NODE_NONE; s = mw_node_after(story->tape, suites, s))
-            mw_buf_printf(story->out, " · %.*s exit %ld, %ld passed, %ld failed",
-                          MW_STR_ARG(text_at(story, s, "name")), number_at(story, s, "exit"),
-                          number_at(story, s, "passed"), number_at(story, s, "failed"));
+             s != MW_NODE_NONE; s = mw_node_after(story->tape, suites, s)) {
+            mw_buf_put_z(story->out, " · ");
+            mw_put_safe(story->out, text_at(story, s, "name"));
+            mw_buf_printf(story->out, " exit %ld, %ld passed, %ld failed",
+                          number_at(story, s, "exit"), number_at(story, s, "passed"),
+                          number_at(story, s, "failed"));
+        }
         mw_buf_put_c(story->out, '\n');
     }
 }
@@ -167,10 +171,12 @@ static void put_decisions(struct story *story)
          i = mw_node_after(story->tape, rows, i)) {
         struct mw_str target = text_at(story, i, "target");
         bool failed = mw_str_is(text_at(story, i, "outcome"), "failed");
-        mw_buf_printf(story->out, "%s%.*s by %.*s, %.*s%s%.*s", failed ? "not " : "",
-                      MW_STR_ARG(text_at(story, i, "decision")),
-                      MW_STR_ARG(text_at(story, i, "actor")), MW_STR_ARG(text_at(story, i, "at")),
-                      target.len > 0 ? ", to " : "", MW_STR_ARG(target));
+        mw_buf_printf(story->out, "%s%.*s by ", failed ? "not " : "",
+                      MW_STR_ARG(text_at(story, i, "decision")));
+        mw_put_safe(story->out, text_at(story, i, "actor"));
+        mw_buf_printf(story->out, ", %.*s%s", MW_STR_ARG(text_at(story, i, "at")),
+                      target.len > 0 ? ", to " : "");
+        mw_put_safe(story->out, target);
         if (failed) {
             mw_buf_put_z(story->out, ": ");
             mw_put_safe(story->out, text_at(story, i, "why"));

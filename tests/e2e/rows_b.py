@@ -1069,6 +1069,23 @@ def tests_by_talk():
         assert "gossip" not in json.dumps(w.view("failure", trace=trace)), "the message is the cause"
 
 
+def safe_names():
+    with Workspace("names") as w:
+        @case("CL-11", "what a blueprint calls itself reaches no terminal as something that it obeys")
+        def named(w):
+            blueprint = {"name": "Notes\x1b[2J", "services": [{"name": "NoteService", "use_cases": ["CreateNote"], "auth": False, "storage": "File"}]}
+            trace = w.post("SubmitIntent", {"blueprint": blueprint})["traceId"]
+            w.until(built(trace))
+            for words in (("status",), ("review",), ("trace", "show", trace), ("reject", "--why", "x\x1b[2J"), ("status",)):
+                done = w.cli(*words)
+                assert "Notes" in done.stdout or words != ("status",), done.stdout
+                assert "\x1b" not in done.stdout + done.stderr, f"{words}: {done.stdout!r} {done.stderr!r}"
+
+        w.ok("init")
+        w.start()
+        named(w)
+
+
 def held(part):
     try:
         part()
@@ -1084,7 +1101,7 @@ def main():
         del arguments[at:at + 2]
     rows_lib.PROGRAM = os.path.abspath(arguments[0])
     parts = {coordinators: "CO TG-04 CD-03", groups: "TG", rules: "CD", builds: "BL AR CL CO-11", init_only: "CL-02", failing_step: "BL-19",
-             failing_validation: "BL-14", tests_by_talk: "P20"}
+             failing_validation: "BL-14", tests_by_talk: "P20", safe_names: "CL-11"}
     chosen = [part for part, rows in parts.items() if any(rows_lib.wanted.startswith(row) or row.startswith(rows_lib.wanted) for row in rows.split())]
     threads = [threading.Thread(target=held, args=(part,)) for part in chosen]
     for thread in threads:

@@ -2,6 +2,7 @@
 #include "base/time.h"
 #include "cli/command.h"
 #include "cli/link.h"
+#include "cli/render.h"
 #include "cli/requires.h"
 #include "cli/trail.h"
 #include "cli/workspace.h"
@@ -188,6 +189,14 @@ static void test_a_refusal_says_nothing_that_a_terminal_obeys(void **state)
     /* Lines stay lines. */
     mw_autofree char *usage = complaint(3, lines[1]);
     assert_non_null(strstr(usage, "\nusage: millwright agent show"));
+    static const char *const texts[][2] = {
+        {"", ""}, {"\n", "\n"}, {"a\033[m\nb\177\xc2\x9b\n\nc", "a [m\nb  \n\nc"}};
+    for (size_t i = 0; i < MW_COUNT(texts); i++) {
+        struct mw_buf out = mw_heap_buf();
+        mw_put_safe_lines(&out, mw_str_of(texts[i][0]));
+        assert_true(mw_str_is(mw_buf_str(&out), texts[i][1]));
+        mw_heap_buf_free(&out);
+    }
 }
 
 /* ---- folders ---- */
