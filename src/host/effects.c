@@ -106,6 +106,7 @@ static void promote(struct effect *effect)
     mw_autofree char *scaffold = mw_scaffold_folder(effect->host->factory, "default");
     struct mw_promote promotion = {.workspace_fd = effect->host->workspace_fd,
                                    .id = id,
+                                   .is_rollback = strcmp(mode, "rollback") == 0,
                                    .source = text_of(effect, "path"),
                                    .source_sha256 = text_of(effect, "sha256"),
                                    .target = effect->target,
@@ -115,14 +116,13 @@ static void promote(struct effect *effect)
                                    .edits = strcmp(mode, "adopt-edits") == 0     ? MW_EDITS_ADOPT
                                             : strcmp(mode, "discard-edits") == 0 ? MW_EDITS_DISCARD
                                                                                  : MW_EDITS_REFUSE,
-                                   .is_rollback = strcmp(mode, "rollback") == 0,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
     effect->rc = effect->stands ? MW_OK
                                 : mw_promote_check_target(promotion.workspace_fd, promotion.target,
                                                           &effect->err);
     /* A rollback puts back what was reviewed when it came. */
-    if (effect->rc == MW_OK && !effect->stands && !promotion.is_rollback)
+    if (effect->rc == MW_OK && !effect->stands && strcmp(mode, "rollback") != 0)
         effect->rc = review_config(effect, promotion.source, promotion.target);
     if (effect->rc != MW_OK)
         return;
