@@ -271,7 +271,7 @@ uint64_t mw_poison_look(const char *workspace)
 {
     struct page page = {.magic = 0};
     mw_autofree char *path = mw_heap_format("%s/" MW_POISON_PATH, workspace);
-    mw_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    mw_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 || read(fd, &page, sizeof(page)) != (ssize_t)sizeof(page) || page.magic != MAGIC)
         return 0;
     return page.record_deaths >= MW_POISON_RECORD_DEATHS &&

@@ -262,7 +262,7 @@ enum mw_rc mw_snapshot_read(int dir_fd, const char *name, struct mw_snapshot *re
                             struct mw_buf *file, struct mw_err *err)
 {
     size_t start = file->len;
-    enum mw_rc rc = mw_file_read(dir_fd, name, MW_SNAPSHOT_BYTES_MAX, file, err);
+    enum mw_rc rc = mw_file_read_regular(dir_fd, name, MW_SNAPSHOT_BYTES_MAX, file, err);
     return rc == MW_OK ? mw_snapshot_check(mw_str_sub(mw_buf_str(file), start, SIZE_MAX), name,
                                            ret_snapshot, err)
                        : rc;

@@ -449,6 +449,18 @@ def piped(worlds):
         os.unlink(name)
         os.rename(name + ".kept", name)
     world.verify()
+    # What only helps is done without.
+    want(world.run("journal", "snapshot")[0] == 0, "journal snapshot")
+    snapshot = sorted(os.listdir(world.path("cache")))[0]
+    for name in world.path("deciding"), world.path("cache", snapshot), world.path("log", "host.log"):
+        os.rename(name, name + ".kept")
+        os.mkfifo(name)
+        for args in (("verify",), ("status",), ("serve",), ("serve", "--stop")):
+            code, out, err = world.run(*args, limit_s=20)
+            want(code == 0, f"{args} with a pipe as {name}: exit {code}: {out}{err}")
+        if os.path.exists(name):
+            os.unlink(name)
+        os.rename(name + ".kept", name)
 
 
 def held(worlds):
