@@ -11,6 +11,7 @@
 #define STREAM_CHUNK_BYTES 65536u
 #define FEED_BYTES_MAX                                                                             \
     ((size_t)1 << 20) /* whoever reads slower than that gets the rest from the disk */
+#define FULL_LOOK_MS 1000 /* while every place is taken: is somebody gone who holds one? */
 
 struct follower {
     struct follower *next;
@@ -41,6 +42,7 @@ struct mw_api {
     struct mw_api_guard guard;   /* no token: whoever can open the socket may ask */
     struct caller *callers;
     int64_t head_ns; /* a head is whole after so long, or its connection ends; 0: whenever */
+    uint32_t connections_max;
     int fd;
     size_t body_bytes; /* of all calls */
     bool resumed;      /* a connection goes on: run once more before sleeping */
@@ -108,6 +110,7 @@ enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
     api->ops = ops;
     api->host = host;
     api->head_ns = (int64_t)limits->silent_s * 1000000000;
+    api->connections_max = limits->connections_max;
     api->daemon = mhd.start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
@@ -188,25 +191,6 @@ static int64_t end_late_heads(const struct mw_api *api)
     return next_ns;
 }
 
-void mw_api_run(struct mw_api *api)
-{
-    api->resumed = false;
-    (void)end_late_heads(api);
-    (void)mhd.run(api->daemon); /* its trouble is one connection's trouble */
-}
-
-int64_t mw_api_timeout_ms(const struct mw_api *api)
-{
-    MHD_UNSIGNED_LONG_LONG timeout;
-    if (api->resumed)
-        return 0;
-    int64_t next_ns = end_late_heads(api);
-    int64_t next_ms = next_ns == INT64_MAX ? -1 : next_ns / 1000000 + 1;
-    if (mhd.get_timeout(api->daemon, &timeout) != MHD_YES)
-        return next_ms;
-    return next_ms >= 0 && next_ms < (int64_t)timeout ? next_ms : (int64_t)timeout;
-}
-
 uint32_t mw_api_connections(const struct mw_api *api)
 {
     const union MHD_DaemonInfo *info =
@@ -236,6 +220,37 @@ static void go_on(struct follower *follower)
     follower->suspended = false;
     follower->api->resumed = true;
     mhd.resume_connection(follower->connection);
+}
+
+/* Nobody tells that a suspended connection has ended, and no record may come for hours: it is looked for while its place is wanted. */
+static bool is_full(const struct mw_api *api)
+{
+    return api->followers != NULL && mw_api_connections(api) >= api->connections_max;
+}
+
+void mw_api_run(struct mw_api *api)
+{
+    api->resumed = false;
+    (void)end_late_heads(api);
+    for (struct follower *follower = is_full(api) ? api->followers : NULL; follower != NULL;
+         follower = follower->next)
+        if (follower->suspended && has_left(follower->connection))
+            go_on(follower);
+    (void)mhd.run(api->daemon); /* its trouble is one connection's trouble */
+}
+
+int64_t mw_api_timeout_ms(const struct mw_api *api)
+{
+    MHD_UNSIGNED_LONG_LONG timeout;
+    if (api->resumed)
+        return 0;
+    int64_t next_ns = end_late_heads(api);
+    int64_t next_ms = next_ns == INT64_MAX ? -1 : next_ns / 1000000 + 1;
+    if (is_full(api) && (next_ms < 0 || next_ms > FULL_LOOK_MS))
+        next_ms = FULL_LOOK_MS;
+    if (mhd.get_timeout(api->daemon, &timeout) != MHD_YES)
+        return next_ms;
+    return next_ms >= 0 && next_ms < (int64_t)timeout ? next_ms : (int64_t)timeout;
 }
 
 void mw_api_wake(struct mw_api *api)

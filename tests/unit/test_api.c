@@ -153,6 +153,27 @@ static void p09_no_more_connections_are_taken_than_the_limit_says(void **state)
     mw_api_stop(world.api);
 }
 
+/* No record comes that would show that they have gone. */
+static void p09_followers_that_have_left_hold_no_place(void **state)
+{
+    struct world world;
+    char text[512];
+    int held[3];
+    (void)state;
+    open_api(&world, 3, 0);
+    for (int i = 0; i < 3; i++) {
+        held[i] = come_in(&world, FOLLOW);
+        assert_true(hear(&world, held[i], text, sizeof(text), PATIENCE_S) > 0);
+    }
+    int late = come_in(&world, HELLO);
+    for (int i = 0; i < 3; i++)
+        close(held[i]);
+    assert_in_range(mw_api_timeout_ms(world.api), 0, 1000); /* nothing else wakes the host */
+    assert_true(hear(&world, late, text, sizeof(text), PATIENCE_S) > 0);
+    close(late);
+    mw_api_stop(world.api);
+}
+
 /* Always a little behind, and never with nothing left to read: what it has read is not kept. */
 static void p09_a_follower_that_never_catches_up_holds_little_memory(void **state)
 {
@@ -194,6 +215,7 @@ int main(void)
         cmocka_unit_test(p21_a_connection_on_which_nothing_is_said_is_closed),
         cmocka_unit_test(p21_who_follows_is_not_closed_for_hearing_nothing),
         cmocka_unit_test(p09_no_more_connections_are_taken_than_the_limit_says),
+        cmocka_unit_test(p09_followers_that_have_left_hold_no_place),
         cmocka_unit_test(p09_a_follower_that_never_catches_up_holds_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
