@@ -10,7 +10,7 @@
 
 #define STREAM_CHUNK_BYTES 65536u
 #define FEED_BYTES_MAX                                                                             \
-    ((size_t)1 << 20) /* whoever reads slower than that gets the rest from the disk */
+    ((size_t)1 << 20)     /* whoever reads slower than that gets the rest from the disk */
 #define FULL_LOOK_MS 1000 /* while every place is taken: is somebody gone who holds one? */
 
 struct follower {

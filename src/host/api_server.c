@@ -452,7 +452,7 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
 static bool refuse_closed(struct mw_host *host, struct mw_api_call *call)
 {
     struct mw_err err = {0};
-    if (host->draining || host->replaying) {
+    if (mw_host_leaves(host) || host->replaying) {
         struct mw_buf words = mw_heap_buf();
         mw_api_error_body(&words, MW_E_CONFLICT,
                           host->draining ? MW_STR("the host is leaving: ask again")
@@ -548,6 +548,7 @@ static unsigned hello(void *self, struct mw_buf *out)
 {
     struct mw_host *host = self;
     struct mw_json json;
+    bool leaves = mw_host_leaves(host);
     mw_json_init(&json, out);
     mw_json_object(&json);
     mw_json_kstr(&json, "product", MW_STR("millwright"));
@@ -560,7 +561,7 @@ static unsigned hello(void *self, struct mw_buf *out)
     if (mw_host_api_has_port(host))
         mw_json_kstr(&json, "listens", mw_str_of(((struct server *)host->api)->address));
     mw_json_kstr(&json, "state",
-                 host->draining             ? MW_STR("draining")
+                 leaves                     ? MW_STR("draining")
                  : host->replaying          ? MW_STR("replaying")
                  : host->read_only_for != 0 ? MW_STR("read-only")
                                             : MW_STR("ready"));
@@ -626,8 +627,10 @@ static unsigned view(void *self, struct mw_str name, const struct mw_api_query *
 {
     struct mw_host *host = self;
     struct mw_view_query asked = {.name = name};
-    if (host->replaying) { /* what is read is not settled yet (P01) */
-        mw_api_error_body(out, MW_E_CONFLICT, MW_STR("the host is starting: ask again"),
+    if (host->replaying || mw_host_leaves(host)) { /* what is read is not settled yet (P01) */
+        mw_api_error_body(out, MW_E_CONFLICT,
+                          host->replaying ? MW_STR("the host is starting: ask again")
+                                          : MW_STR("the host is leaving: ask again"),
                           MW_STR_NONE);
         return 503;
     }
@@ -652,10 +655,9 @@ static unsigned shut_down(void *self, bool drain, struct mw_buf *out)
 {
     struct mw_host *host = self;
     mw_buf_put_z(out, "{\"ok\":true}");
-    host->draining = true;
     (void)
         drain; /* children are ended with us and asked again by the next host: nothing is lost by leaving now */
-    (void)uv_timer_start(&host->idle, mw_host_leave_soon, 50, 0);
+    mw_host_drain(host);
     return 200;
 }
 

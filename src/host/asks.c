@@ -118,6 +118,8 @@ void mw_host_ask_start(struct mw_host *host, mw_seq seq)
     struct mw_host_ask *ask = mw_host_ask_find(host, seq);
     if (open == NULL || (ask != NULL && ask->started))
         return; /* closed again before it was durable: its close is on its way */
+    if (mw_host_is_elsewhere(host))
+        return; /* it is the next host's */
     if (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_ECHO) {
         ask->started = true;
         mw_echo_begin(host, ask); /* it has answered before any deadline could be set */

@@ -115,6 +115,8 @@ static void tell_failure(struct mw_run_attempt *attempt, const char *error_class
 {
     struct mw_buf body = mw_heap_buf();
     struct mw_json json;
+    if (mw_host_is_elsewhere(attempt->host))
+        return; /* its folder may have gone elsewhere: the next host asks again */
     mw_json_init(&json, &body);
     mw_json_object(&json);
     mw_json_kstr(&json, "class", mw_str_of(error_class));

@@ -407,9 +407,43 @@ static void leave(struct mw_host *host, int exit_code)
     uv_stop(&host->loop);
 }
 
-void mw_host_leave_soon(uv_timer_t *timer)
+/* Its path leads somewhere else, or nowhere, or another host has come. What cannot be asked is taken to stand. */
+static bool has_lost_its_place(const struct mw_host *host)
+{
+    struct stat there, ours;
+    if (stat(host->workspace, &there) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return (fstat(host->workspace_fd, &ours) == 0 &&
+            (there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)) ||
+           socket_inode(host) != host->socket_inode;
+}
+
+bool mw_host_is_elsewhere(struct mw_host *host)
+{
+    if (host->elsewhere || host->replaying || !has_lost_its_place(host))
+        return host->elsewhere;
+    mw_host_log(host, "warning", "host.moved",
+                "the workspace is not '%s' any more: the next host works where it is now",
+                host->workspace);
+    host->elsewhere = true;
+    mw_host_drain(host);
+    return true;
+}
+
+bool mw_host_leaves(struct mw_host *host)
+{
+    return mw_host_is_elsewhere(host) || host->draining;
+}
+
+static void on_drained(uv_timer_t *timer)
 {
     leave(timer->loop->data, 0);
+}
+
+void mw_host_drain(struct mw_host *host)
+{
+    host->draining = true;
+    (void)uv_timer_start(&host->idle, on_drained, 50, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -429,6 +463,8 @@ bool mw_host_is_busy(const struct mw_host *host)
 static void on_idle(uv_timer_t *timer)
 {
     struct mw_host *host = timer->loop->data;
+    if (mw_host_is_elsewhere(host))
+        return;
     mw_host_api_look(host);
     uint64_t since = uv_now(&host->loop) - host->last_busy_ms;
     bool busy = mw_host_is_busy(host);

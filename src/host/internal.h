@@ -177,6 +177,7 @@ struct mw_host {
     uint64_t last_busy_ms;
     char since[MW_TIME_TEXT];
     bool draining;
+    bool elsewhere; /* so is its workspace */
     /* starting */
     bool replaying;
     uv_work_t replay;
@@ -320,8 +321,12 @@ bool mw_host_api_has_port(const struct mw_host *host);
 int mw_host_run(struct mw_host *host, const char *workspace);
 /* host.c: what it stays for; else it leaves after a while. */
 bool mw_host_is_busy(const struct mw_host *host);
-/* host.c: ends the loop, exit 0. */
-void mw_host_leave_soon(uv_timer_t *timer);
+/* host.c: nothing new is begun; the loop ends, exit 0, when who asked has heard it. */
+void mw_host_drain(struct mw_host *host);
+/* host.c: its workspace was moved, removed or given to another host. It leaves: what stands where it was is not ours (P23). */
+bool mw_host_is_elsewhere(struct mw_host *host);
+/* host.c: for that, or because it was told to. */
+bool mw_host_leaves(struct mw_host *host);
 /* log.c: JSON lines in .millwright/log/host.log. */
 void mw_host_log(const struct mw_host *host, const char *level, const char *event,
                  const char *format, ...) MW_PRINTF(4, 5);

@@ -519,7 +519,7 @@ void mw_workers_asked(void *self, struct mw_str agent_id, struct mw_str verb, st
     struct mw_host *host = self;
     struct mw_tape tape;
     struct mw_err err = {0};
-    if (host->draining || host->replaying) {
+    if (mw_host_leaves(host) || host->replaying) {
         struct mw_buf words = mw_heap_buf();
         mw_api_error_body(&words, MW_E_CONFLICT,
                           MW_STR("the host is starting or leaving: ask again"), MW_STR_NONE);

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Where a workspace may lie, what may be missing, and a disk that fills up (P10): words and the right exit code, and nothing is lost."""
+import http.client
+import json
 import os
+import pathlib
 import shutil
 import subprocess
 import time
 
-from crash_lib import PROGRAM, PROMPT, World, alive, finish, prove, result_of, until, want
+from crash_lib import PROGRAM, PROMPT, WORKFLOW, World, agent_text, alive, finish, prove, result_of, until, want
 
 
 def disk_full(worlds):
@@ -195,7 +198,53 @@ def output_lost(worlds):
     world.verify()
 
 
+def moved(worlds):
+    """A host whose workspace goes elsewhere leaves, and the next one goes on there: no task fails, and nothing is written where it was (P23)."""
+    for another_comes in (False, True):
+        world = World(worlds)
+        world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\ncat >/dev/null\nsleep 0.5\necho '{\"type\":\"ThingMade\",\"payload\":{}}'\n")
+        world.write("workflows/Make.yaml", WORKFLOW.format(name="Make", skill="MakeThing"))
+        host = world.serve()
+        status, answer = world.post("StartRun", workflow="Make", prompt="one")
+        want(status == 200, f"{status} {answer}")
+        until(lambda w=world: [f for f in pathlib.Path(w.path("work")).glob("*/pid") if f.stat().st_size], 10, "an agent")
+        before, world.folder = world.folder, world.folder + " elsewhere"
+        os.rename(before, world.folder)
+        if another_comes:
+            os.makedirs(before)
+        try:
+            status, answer = world.post("StartRun", workflow="Make", prompt="two")
+            want(status == 503, f"asked where it is now: {status} {answer}")
+        except ConnectionError:
+            pass  # its agent's folder was not there any more: it has seen that by itself
+        want(host.wait(10) == 0, "it left with a failure")
+        world.serve()
+        until(lambda w=world: w.kinds("trace.ended"), 20, "the run is over")
+        want(not world.kinds("task.failed") and not world.kinds("task.dead"), "the task failed")
+        want(os.listdir(before) == [] if another_comes else not os.path.exists(before), "it wrote where it had been")
+        world.verify()
+
+
+def removed(worlds):
+    """Nobody is told that what is written nowhere is done, and a port is not held for a workspace that is gone."""
+    for part in ("", ".millwright"):
+        world = World(worlds, env={"MILLWRIGHT_LISTEN": "127.0.0.1:0"})
+        host = world.serve()
+        until(lambda w=world: w.kinds("definition.loaded"), 10, "its first records")
+        address = json.loads(world.ask("GET", "/v1/hello")[1])["listens"]
+        token = pathlib.Path(world.path("token")).read_text(encoding="ascii").strip()
+        shutil.rmtree(os.path.join(world.folder, part))
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("GET", "/v1/views/status", headers={"Authorization": f"Bearer {token}"})
+        status = connection.getresponse().status
+        connection.close()
+        want(status == 503, f"a view of nothing: {status}")
+        want(host.wait(10) == 0, f"it left with a failure: {host.stderr.read()}")
+
+
 prove("life_disk_full_P10", disk_full)
+prove("life_workspace_moved_while_its_host_works_P23", moved)
+prove("life_workspace_removed_under_its_host", removed)
 prove("life_read_only_workspace", read_only)
 prove("life_path_with_spaces_and_umlauts", place, "Mein Büro – “Äpfel & Birnen” $HOME 'x'")
 prove("life_path_of_more_than_150_bytes", place, "/".join(["a-rather-long-name-of-a-folder-that-somebody-made"] * 4))
