@@ -11,6 +11,7 @@
 #define STREAM_CHUNK_BYTES 65536u
 #define FEED_BYTES_MAX                                                                             \
     ((size_t)1 << 20)     /* whoever reads slower than that gets the rest from the disk */
+#define ARGUMENTS_MAX 64u /* of one address; no view has so many */
 #define FULL_LOOK_MS 1000 /* while every place is taken: is somebody gone who holds one? */
 
 struct follower {
@@ -65,40 +66,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
                                   size_t *upload_len, void **state);
 static void on_completed(void *user, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode code);
-
 static void on_connection(void *user, struct MHD_Connection *connection, void **state,
                           enum MHD_ConnectionNotificationCode code);
-
-static const struct {
-    enum mw_rc rc;
-    unsigned status;
-} status_table[] = {
-    {MW_OK, 200},        {MW_E_USAGE, 400},    {MW_E_INPUT, 400},   {MW_E_DENIED, 403},
-    {MW_E_MISSING, 404}, {MW_E_CONFLICT, 409}, {MW_E_TIMEOUT, 410}, {MW_E_CONFIG, 422},
-    {MW_E_CORRUPT, 423}, {MW_E_LIMIT, 429},    {MW_E_FULL, 507},
-};
-
-unsigned mw_api_status_of(enum mw_rc rc)
-{
-    for (size_t i = 0; i < MW_COUNT(status_table); i++)
-        if (status_table[i].rc == rc)
-            return status_table[i].status;
-    return 500;
-}
-
-void mw_api_error_body(struct mw_buf *out, enum mw_rc rc, struct mw_str message,
-                       struct mw_str pointer)
-{
-    struct mw_json json;
-    mw_json_init(&json, out);
-    mw_json_object(&json);
-    mw_json_kobject(&json, "error");
-    mw_json_kstr(&json, "code", mw_str_of(mw_rc_name(rc)));
-    mw_json_kstr(&json, "message", message);
-    mw_json_kstr(&json, "pointer", pointer.ptr != NULL ? pointer : MW_STR(""));
-    mw_json_object_end(&json);
-    mw_json_object_end(&json);
-}
+static void *on_address(void *user, const char *address, struct MHD_Connection *connection);
 
 enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
                         const struct mw_api_ops *ops, void *host, struct mw_api **ret_api,
@@ -111,13 +81,14 @@ enum mw_rc mw_api_start(int listen_fd, const struct mw_api_limits *limits,
     api->host = host;
     api->head_ns = (int64_t)limits->silent_s * 1000000000;
     api->connections_max = limits->connections_max;
-    api->daemon = mhd.start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
-        MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)limits->silent_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    api->daemon =
+        mhd.start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, api,
+                         MHD_OPTION_LISTEN_SOCKET, listen_fd, MHD_OPTION_NOTIFY_COMPLETED,
+                         on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
+                         MHD_OPTION_URI_LOG_CALLBACK, on_address, NULL, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)limits->connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)limits->silent_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         (size_t)65536, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     const union MHD_DaemonInfo *info =
         api->daemon != NULL ? mhd.get_daemon_info(api->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
     if (info == NULL) {
@@ -137,6 +108,30 @@ void mw_api_guard(struct mw_api *api, const struct mw_api_guard *guard)
 int mw_api_fd(const struct mw_api *api)
 {
     return api->fd;
+}
+
+/* ---- addresses ---- */
+
+/* Stands where a request's call would: its address is refused. */
+static const char too_many_arguments, nul_in_address;
+
+static bool is_call(const void *state)
+{
+    return state != NULL && state != &too_many_arguments && state != &nul_in_address;
+}
+
+/* Of arguments for which its memory has no room libmicrohttpd (0.9.75) says nothing, and never answers: the rest is left one text, in its own
+ * buffer, which it takes apart next. A NUL would end the text that it makes of them (P14). */
+static void *on_address(void *user, const char *address, struct MHD_Connection *connection)
+{
+    unsigned count = 0;
+    (void)user, (void)connection;
+    for (char *at = strchr((char *)(uintptr_t)address, '&'); at != NULL; at = strchr(at + 1, '&'))
+        if (++count >= ARGUMENTS_MAX)
+            *at = '_';
+    return (void *)(uintptr_t)(count >= ARGUMENTS_MAX           ? &too_many_arguments
+                               : strstr(address, "%00") != NULL ? &nul_in_address
+                                                                : NULL);
 }
 
 /* ---- heads that never end ---- */
@@ -715,8 +710,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
 {
     struct mw_api *api = user;
     struct mw_api_call *call = *state;
+    const void *refused = *state;
     (void)version; /* libmicrohttpd has looked at it */
-    if (call == NULL) {
+    if (!is_call(*state)) {
         call = mw_heap_alloc(sizeof(*call));
         *call = (struct mw_api_call){
             .api = api, .connection = connection, .body = mw_heap_buf(), .answer = mw_heap_buf()};
@@ -726,6 +722,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         unsigned status = turn_away(api, connection, &words);
         if (status != 0)
             return refuse(connection, status, status == 400 ? MW_E_INPUT : MW_E_DENIED, words);
+        if (refused == &nul_in_address)
+            return refuse(connection, 400, MW_E_INPUT, "an address has no NUL");
+        if (refused == &too_many_arguments)
+            return refuse(connection, 414, MW_E_LIMIT, "the address has too many arguments");
         /* Said before the body comes: nobody has to send, or we to read, what is refused anyway. */
         if (is_ambiguous(connection))
             return refuse(connection, 400, MW_E_INPUT, "the body's length is said more than once");
@@ -759,10 +759,9 @@ static void on_completed(void *user, struct MHD_Connection *connection, void **s
                          enum MHD_RequestTerminationCode code)
 {
     struct mw_api_call *call = *state;
-    (void)user;
-    (void)code;
+    (void)user, (void)code;
     await_head(connection, mw_now_monotonic_ns()); /* of the next one on this connection */
-    if (call == NULL)
+    if (!is_call(call))
         return;
     if (call->posted && !call->answered)
         forget_waiting(call);

@@ -153,6 +153,47 @@ static void p09_no_more_connections_are_taken_than_the_limit_says(void **state)
     mw_api_stop(world.api);
 }
 
+/* Of arguments that it has no room for, libmicrohttpd says nothing. */
+static void p14_an_address_of_too_many_arguments_is_answered(void **state)
+{
+    static const struct {
+        unsigned count;
+        const char *status;
+    } rows[] = {{3, "200"}, {63, "200"}, {64, "200"}, {65, "414"}, {1000, "414"}, {9000, "414"}};
+    struct world world;
+    char text[512];
+    (void)state;
+    open_api(&world, 4, 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char *words = mw_heap_alloc(65536);
+        strcpy(words, "GET /v1/hello?a=1");
+        char *end = words + strlen(words);
+        for (unsigned n = 1; n < rows[i].count; n++)
+            end = stpcpy(end, "&b=2");
+        strcpy(end, " HTTP/1.1\r\nHost: x\r\n\r\n");
+        int caller = come_in(&world, words);
+        assert_true(hear(&world, caller, text, sizeof(text), PATIENCE_S) > 12);
+        assert_memory_equal(text + 9, rows[i].status, 3);
+        close(caller);
+        mw_heap_free(words);
+    }
+    mw_api_stop(world.api);
+}
+
+/* Taken for its end, it would make of an address another one. */
+static void p14_an_address_with_a_nul_is_refused(void **state)
+{
+    struct world world;
+    char text[512];
+    (void)state;
+    open_api(&world, 4, 0);
+    int caller = come_in(&world, "GET /v1/hello%00x HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_true(hear(&world, caller, text, sizeof(text), PATIENCE_S) > 12);
+    assert_memory_equal(text + 9, "400", 3);
+    close(caller);
+    mw_api_stop(world.api);
+}
+
 /* No record comes that would show that they have gone. */
 static void p09_followers_that_have_left_hold_no_place(void **state)
 {
@@ -215,6 +256,8 @@ int main(void)
         cmocka_unit_test(p21_a_connection_on_which_nothing_is_said_is_closed),
         cmocka_unit_test(p21_who_follows_is_not_closed_for_hearing_nothing),
         cmocka_unit_test(p09_no_more_connections_are_taken_than_the_limit_says),
+        cmocka_unit_test(p14_an_address_of_too_many_arguments_is_answered),
+        cmocka_unit_test(p14_an_address_with_a_nul_is_refused),
         cmocka_unit_test(p09_followers_that_have_left_hold_no_place),
         cmocka_unit_test(p09_a_follower_that_never_catches_up_holds_little_memory),
     };
