@@ -32,6 +32,7 @@ static const char *const env_dropped[] = {
 
 #define CHILDREN_MAX 256
 #define PIPE_BYTES (1 << 20)
+#define READS_MAX 128u /* of 16 KiB: what a pipe holds, and then somebody looks at the time */
 
 struct child {
     pid_t pid;
@@ -84,7 +85,8 @@ static bool wait_for_news(struct mw_service *service, int64_t deadline_ns, bool 
     while (ready < 0 && errno == EINTR && ms_until(deadline_ns) > 0);
     *ret_ended = ready > 0 && (polls[0].revents & POLLIN) != 0;
     mw_service_drain(service);
-    return ready > 0;
+    /* One that writes without end has news for ever. */
+    return *ret_ended || (ready > 0 && ms_until(deadline_ns) > 0);
 }
 
 enum mw_rc mw_service_start(struct mw_service *service, const struct mw_command *command,
@@ -265,15 +267,15 @@ static void give_lines(struct lines *lines, struct mw_str bytes, bool last)
 static bool read_some(int fd, struct lines *lines, struct mw_buf *tail)
 {
     char bytes[16384];
-    ssize_t got;
-    while ((got = read(fd, bytes, sizeof bytes)) > 0) {
+    ssize_t got = 1;
+    for (unsigned i = 0; i < READS_MAX && (got = read(fd, bytes, sizeof bytes)) > 0; i++) {
         struct mw_str piece = {bytes, (size_t)got};
         mw_sha256_add(&lines->sha, piece);
         mw_buf_put(tail, piece);
         keep_newest(tail, MW_COMMAND_TAIL_MAX);
         give_lines(lines, piece, false);
     }
-    return got < 0 && (errno == EAGAIN || errno == EINTR);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 enum mw_rc mw_command_run(const struct mw_command *command, int64_t timeout_ms,
@@ -302,6 +304,10 @@ enum mw_rc mw_command_run(const struct mw_command *command, int64_t timeout_ms,
         if (child.out_fd >= 0 && !read_some(child.out_fd, &lines, &result.tail)) {
             (void)close(child.out_fd);
             child.out_fd = -1;
+        }
+        if (!ended && ms_until(deadline_ns) == 0) {
+            result.timed_out = true;
+            break;
         }
     }
     int status = 0;
@@ -448,12 +454,12 @@ static char **make_env(const char *const *extra)
 static bool take_output(int *fd, struct mw_buf *buf)
 {
     char bytes[16384];
-    ssize_t got;
+    ssize_t got = 1;
     if (*fd < 0)
         return false;
-    while ((got = read(*fd, bytes, sizeof bytes)) > 0)
+    for (unsigned i = 0; i < READS_MAX && (got = read(*fd, bytes, sizeof bytes)) > 0; i++)
         mw_buf_put(buf, (struct mw_str){bytes, (size_t)got});
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
         return true;
     (void)close(*fd);
     *fd = -1;

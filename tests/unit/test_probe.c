@@ -531,6 +531,33 @@ static void a_service_that_never_listens_is_given_up(void **state)
     mw_service_free(&service);
 }
 
+static void count_line(void *user, struct mw_str line)
+{
+    uint32_t *count = user;
+    *count += line.len > 0;
+}
+
+/* There is always something to read of it, and no time at which there is nothing. */
+static void what_writes_without_end_is_cut_at_its_time(void **state)
+{
+    (void)state;
+    const char *words[] = {"yes", NULL};
+    struct mw_service service;
+    struct mw_command_result result;
+    struct mw_err err = {0};
+    uint32_t lines = 0;
+    struct mw_command command = {.words = words};
+    alarm(60); /* SIGALRM ends the test that would not end */
+    assert_int_equal(mw_service_start(&service, &command, 100, &err), MW_E_TIMEOUT);
+    mw_service_free(&service);
+    assert_int_equal(mw_service_start_refused(&service, &command, 100, &err), MW_E_TIMEOUT);
+    mw_service_free(&service);
+    assert_int_equal(mw_command_run(&command, 100, count_line, &lines, &result, &err), MW_OK);
+    assert_true(result.timed_out);
+    mw_command_result_free(&result);
+    alarm(0);
+}
+
 static void a_missing_program_is_not_a_failed_one(void **state)
 {
     (void)state;
@@ -540,12 +567,6 @@ static void a_missing_program_is_not_a_failed_one(void **state)
     struct mw_command command = {.words = words};
     assert_int_equal(mw_service_start(&service, &command, 1000, &err), MW_E_MISSING);
     mw_service_free(&service);
-}
-
-static void count_line(void *user, struct mw_str line)
-{
-    uint32_t *count = user;
-    *count += line.len > 0;
 }
 
 static void a_command_is_heard_to_its_end_and_cut_at_its_time(void **state)
@@ -589,6 +610,7 @@ int main(void)
         cmocka_unit_test(spec_output_of_node_is_understood),
         cmocka_unit_test(a_service_that_listens_is_killed_with_all_it_started),
         cmocka_unit_test(a_service_that_never_listens_is_given_up),
+        cmocka_unit_test(what_writes_without_end_is_cut_at_its_time),
         cmocka_unit_test(a_missing_program_is_not_a_failed_one),
         cmocka_unit_test(a_command_is_heard_to_its_end_and_cut_at_its_time),
     };
