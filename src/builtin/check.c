@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define FAILURES_MAX 50
+#define TEXT_BYTES_MAX 1024u /* of a failure: all of them fit the line of an answer (P14) */
 #define ARENA_BYTES ((size_t)64 << 20)
 
 /* One row of the answer's "suites". */
@@ -336,13 +337,19 @@ static struct mw_str printable(struct mw_arena *arena, struct mw_str text)
     return copy;
 }
 
+static struct mw_str told(struct mw_arena *arena, struct mw_str text)
+{
+    struct mw_str part = printable(arena, mw_str_fit(text, TEXT_BYTES_MAX));
+    return part.len < text.len ? mw_arena_format(arena, "%.*s…", MW_STR_ARG(part)) : part;
+}
+
 static void write_failure(struct mw_builtin *b, struct mw_json *json, struct mw_str test,
                           struct mw_str expected, struct mw_str actual)
 {
     mw_json_object(json);
-    mw_json_kstr(json, "test", printable(&b->arena, test));
-    mw_json_kstr(json, "expected", printable(&b->arena, expected));
-    mw_json_kstr(json, "actual", printable(&b->arena, actual));
+    mw_json_kstr(json, "test", told(&b->arena, test));
+    mw_json_kstr(json, "expected", told(&b->arena, expected));
+    mw_json_kstr(json, "actual", told(&b->arena, actual));
     mw_json_object_end(json);
 }
 
@@ -414,7 +421,7 @@ static void write_answer(struct mw_builtin *b, const struct judgement *judgement
     write_failures(b, &json, judgement);
     mw_json_karray(&json, "not_checked");
     for (uint32_t i = 0; i < judgement->probe.not_checked_count; i++)
-        mw_json_str(&json, printable(&b->arena, judgement->probe.not_checked[i]));
+        mw_json_str(&json, told(&b->arena, judgement->probe.not_checked[i]));
     mw_json_array_end(&json);
     mw_json_object_end(&json);
 }

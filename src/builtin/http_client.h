@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 
-#define MW_HTTP_ANSWER_MAX (64u << 20)
+#define MW_HTTP_ANSWER_MAX (4u << 20)
 #define MW_HTTP_HEADER_MAX 512
 
 struct mw_client {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ID_BYTES_MAX 1024u /* it stands in addresses; what is longer is no record to go on with */
+
 static bool scalar_equal(const struct mw_node *a, const struct mw_node *b);
 static struct mw_str check_own_keys(struct probe *p, struct mw_str before,
                                     const struct mw_tape *old, bool may_touch,
@@ -228,7 +230,7 @@ uint32_t probe_record_add(struct probe *p, uint32_t entity, uint32_t owner,
                           const struct mw_tape *tape, uint32_t node, bool vague)
 {
     struct mw_str id = node == MW_NODE_NONE ? MW_STR_NONE : mw_node_get_text(tape, node, "id");
-    if (id.len == 0 || p->record_count == PROBE_RECORDS_MAX)
+    if (id.len == 0 || id.len > ID_BYTES_MAX || p->record_count == PROBE_RECORDS_MAX)
         return PROBE_NONE;
     p->records[p->record_count] = (struct probe_record){.entity = entity,
                                                         .owner = owner,

@@ -157,7 +157,8 @@ static struct mw_str normal_string(struct probe *p, const struct probe_field *fi
         return probe_quote(&p->keep, words);
     struct mw_str fill = filled(&p->keep, min, "x");
     char *text = (char *)(uintptr_t)fill.ptr; /* ours: made just now */
-    memcpy(text + 1, words.ptr, words.len);
+    if (fill.len >= words.len + 2)            /* else there was no memory for it */
+        memcpy(text + 1, words.ptr, words.len);
     return fill;
 }
 

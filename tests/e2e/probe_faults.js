@@ -65,6 +65,8 @@ const faults = [
   ['default_not_applied', /^CreateTask: the least body is accepted$/],
   ['null_for_absent', /^CreateTask: the least body is accepted$/],
   ['owner_shown', /^CreateTask: the least body is accepted$/],
+  ['long_id', /^CreateList: the least body is accepted$/],
+  ['large_answers', /^service: GET \/ready answers 200$/],
   ['create_200', /^CreateTask: the least body is accepted$/],
   ['media_type_ignored', /^CreateTask: text\/plain answers 415$/],
   ['no_body_limit', /^CreateTask: a body of 65537 bytes answers 413 \(limit 65536\)$/],
@@ -108,6 +110,8 @@ const run = (fault, changes) => new Promise((resolve, reject) => {
   child.on('close', () => {
     const left = fs.readdirSync(folder).filter((name) => name !== 'services');
     fs.rmSync(folder, { recursive: true });
+    const longest = Math.max(...out.split('\n').map((line) => Buffer.byteLength(line)));
+    if (longest > 262144) return reject(new Error(`a line of ${longest} bytes for '${fault}': the host takes none of a mebibyte`));
     const answers = out.split('\n').flatMap((line) => { try { return [JSON.parse(line)]; } catch { return []; } });
     const payload = answers.map((a) => a.payload ?? a.result?.payload).find((p) => p && p.suites);
     if (!payload) return reject(new Error(`no answer for '${fault}': ${out.slice(-500)} ${errors.slice(-500)}`));

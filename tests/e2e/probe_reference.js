@@ -170,7 +170,7 @@ const effects = {
       else if (own(field, 'default') && fault !== 'default_not_applied') record[field.name] = field.default;
       else if (fault === 'null_for_absent') record[field.name] = null;
     }
-    const made = { entity: entity.name, id: crypto.randomUUID(), owner, record };
+    const made = { entity: entity.name, id: fault === 'long_id' ? crypto.randomUUID() + '-'.repeat(100000) : crypto.randomUUID(), owner, record };
     save(made);
     return [fault === 'create_200' ? 200 : 201, shown(made)];
   },
@@ -288,8 +288,9 @@ const server = http.createServer(async (request, response) => {
     if (error.allow) headers.allow = error.allow;
     request.resume();
   }
-  const text = status === 204 ? '' : JSON.stringify(body);
+  let text = status === 204 ? '' : JSON.stringify(body);
   if (fault !== 'no_request_log') log({ event: 'request', method: request.method, path: url.pathname, status, durationMs: Date.now() - started, ...(fault === 'logs_tokens' ? { authorization: request.headers.authorization } : {}), ...(fault === 'logs_bodies' ? { body } : {}) });
+  if (fault === 'large_answers' && request.method === 'GET' && status === 200) text = text.replace(/}$/, `, "pad": "${'x'.repeat(30 << 20)}"}`);
   response.writeHead(status, status === 204 ? headers : { 'content-type': 'application/json', ...headers });
   response.end(text);
 });
