@@ -320,6 +320,21 @@ static bool is_known(const struct mw_host *host, struct mw_str id, struct mw_str
            mw_str_eq(agent->definition, mw_str_sub(body, before, body.len - before - 1));
 }
 
+struct telling {
+    struct mw_host *host;
+    char *path;
+};
+
+/* Nobody else asked for it: what it waits for in vain is found in the log. */
+static void on_told(void *user, const struct mw_host_answer *answer)
+{
+    struct telling *telling = user;
+    if (answer->rc != MW_OK)
+        mw_host_log(telling->host, "error", "agent.refused", "%s: %s", telling->path, answer->text);
+    free(telling->path);
+    free(telling);
+}
+
 /* What somebody wrote into a file may be no JSON without the secret in it. */
 static enum mw_rc tell_agent(struct mw_host *host, const char *path, struct mw_str body,
                              struct mw_err *err)
@@ -329,7 +344,9 @@ static enum mw_rc tell_agent(struct mw_host *host, const char *path, struct mw_s
         mw_post_make(host, MW_REQ_REGISTER_AGENT, body, MW_STR_NONE, MW_STR("host"), &why);
     if (post == NULL)
         return MW_FAIL(err, MW_E_CONFIG, "%s: it cannot be recorded: %s", path, why.text);
-    mw_host_post(host, post, NULL, NULL);
+    struct telling *telling = mw_heap_alloc(sizeof(*telling));
+    *telling = (struct telling){host, mw_heap_copy(mw_str_of(path))};
+    mw_host_post(host, post, on_told, telling);
     return MW_OK;
 }
 

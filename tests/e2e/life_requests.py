@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 
-from crash_lib import Unix, World, alive, finish, prove, until, want
+from crash_lib import WORKFLOW, Unix, World, agent_text, alive, finish, prove, until, want
 
 AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
 
@@ -76,6 +76,28 @@ def repeated(worlds):
         found = world.kinds(kind)
         want(count is None and found or len(found) == count, f"{len(found)} times {kind}")
     world.verify()
+
+
+def full_registry(worlds):
+    """An agent's file for which there is no room is named in the log: its tasks wait for it in vain."""
+    world = World(worlds)
+    world.serve()
+    connection = Unix(world.path("millwright.sock"))
+    status = 200
+    while status == 200:
+        body = json.dumps({"agent": dict(AGENT, agent_id=f"extra-{uuid.uuid4()}", skills=["HandleNothing"])})
+        connection.request("POST", "/v1/requests/RegisterAgent", body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        status, text = answer.status, answer.read()
+    connection.close()
+    want(status == 429, f"{status} {text}")
+    world.agent("late", agent_text("late", "HandleThing", argv=["true"]))
+    world.write("workflows/Late.yaml", WORKFLOW.format(name="Late", skill="HandleThing"))
+    status, answer = world.post("StartRun", workflow="Late", prompt="x")
+    want(status == 200, f"{status} {answer}")
+    with open(world.path("log", "host.log"), encoding="utf-8") as log:
+        refused = [line for line in log if '"agent.refused"' in line and "late.yaml" in line and "registry" in line]
+    want(refused, "nothing is said of the agent that is not there")
 
 
 TALK = """\
@@ -472,6 +494,7 @@ def shutdown_words(worlds):
 
 
 prove("life_each_request_three_times_P05", repeated)
+prove("life_full_registry_names_who_is_left_out_P09", full_registry)
 prove("life_message_id_windows_P05", windows)
 prove("life_hostile_requests_P21_P14", hostile)
 prove("life_deep_requests_are_read_again_P14", deep)
