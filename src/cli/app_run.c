@@ -24,6 +24,7 @@
 #define TAIL_BYTES 4096
 #define RUN_MAX_MS (1000ull * 24 * 3600 * 1000) /* a thousand days */
 #define WORDS_MAX 32
+#define READS_MAX 32u /* of what a service says, before signals and the others have their turn */
 
 /* ---- reading the app ---- */
 
@@ -289,16 +290,16 @@ static void log_line(struct mw_app *app, const struct mw_app_service *service, s
 static void take_line(struct mw_app *app, struct mw_app_service *service, struct mw_str line)
 {
     struct mw_tape tape;
+    /* Nothing of ours stays in the arena for the life of the app. */
+    size_t used = app->cli->arena.used_bytes;
     if (!service->is_listening && mw_json_parse(&app->cli->arena, line, &tape, NULL) == MW_OK &&
         mw_str_is(mw_node_get_text(&tape, 0, "event"), "listening")) {
         int64_t port = mw_node_int(&tape, mw_node_get(&tape, 0, "port"), 0);
         service->is_listening = port > 0 && port < 65536;
         service->port = (uint16_t)port;
-        return;
+    } else {
+        log_line(app, service, line);
     }
-    /* Nothing of ours stays in the arena for the life of the app. */
-    size_t used = app->cli->arena.used_bytes;
-    log_line(app, service, line);
     app->cli->arena.used_bytes = used;
 }
 
@@ -306,7 +307,10 @@ static void read_output(struct mw_app *app, struct mw_app_service *service)
 {
     char block[16384];
     ssize_t got;
-    while ((got = read(service->child.stdout_fd, block, sizeof(block))) > 0) {
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        got = read(service->child.stdout_fd, block, sizeof(block));
+        if (got <= 0)
+            return;
         mw_buf_put(&service->out, (struct mw_str){block, (size_t)got});
         size_t at = 0, end;
         while ((end = mw_str_find(mw_buf_str(&service->out), '\n', at)) != SIZE_MAX) {
@@ -320,21 +324,21 @@ static void read_output(struct mw_app *app, struct mw_app_service *service)
     }
 }
 
-/* Standard error goes to a file; what is new there is shown. */
-static void read_errors(struct mw_app *app, struct mw_app_service *service)
+/* Standard error goes to a file; what is new there is shown. True: there may be more. */
+static bool read_errors(struct mw_app *app, struct mw_app_service *service)
 {
     char block[16384];
     mw_autoclose int fd =
         service->stderr_path != NULL ? open(service->stderr_path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t got;
-    while (fd >= 0 && (got = pread(fd, block, sizeof(block), (off_t)service->stderr_at)) > 0) {
-        size_t whole = (size_t)got;
+    for (unsigned i = 0; i < READS_MAX; i++) {
+        ssize_t got = fd >= 0 ? pread(fd, block, sizeof(block), (off_t)service->stderr_at) : 0;
+        size_t whole = got > 0 ? (size_t)got : 0;
         while (whole > 0 && block[whole - 1] != '\n')
             whole--;
         if (whole == 0)
             whole = (size_t)got == sizeof(block) ? (size_t)got : 0;
         if (whole == 0)
-            return;
+            return false;
         service->stderr_at += whole;
         for (size_t at = 0; at < whole;) {
             size_t end = mw_str_find((struct mw_str){block, whole}, '\n', at);
@@ -345,6 +349,7 @@ static void read_errors(struct mw_app *app, struct mw_app_service *service)
             at = end + 1;
         }
     }
+    return true;
 }
 
 /* Reads the stub's report: why it ended. */
@@ -354,8 +359,9 @@ static void take_end(struct mw_app *app, struct mw_app_service *service, bool st
     struct mw_exec_report report;
     char block[1024];
     ssize_t got;
-    read_output(app, service);
-    read_errors(app, service);
+    read_output(app, service); /* as much as a pipe holds */
+    while (read_errors(app, service)) {
+    } /* nobody writes there any more: its last words are the reason */
     while ((got = read(service->child.report_fd, block, sizeof(block))) > 0)
         mw_buf_put(&line, (struct mw_str){block, (size_t)got});
     mw_exec_report_read(&app->cli->arena, mw_buf_str(&line), &report);
@@ -411,6 +417,7 @@ static enum mw_rc loop(struct mw_app *app, int signals, enum until until, int ti
 {
     struct pollfd entries[2 + 2 * MW_APP_SERVICES_MAX];
     int64_t until_ns = mw_now_monotonic_ns() + (int64_t)timeout_ms * 1000000;
+    bool more = false;
     while (!is_reached(app, until)) {
         bool gone = false;
         entries[0] = (struct pollfd){.fd = until == UNTIL_ENDED ? -1 : signals, .events = POLLIN};
@@ -426,7 +433,7 @@ static enum mw_rc loop(struct mw_app *app, int signals, enum until until, int ti
             if (service->running && service->child.stdout_fd < 0)
                 entries[2 + 2 * i].fd = -1;
         }
-        int ready = poll(entries, 2 + 2 * (nfds_t)app->service_count, TICK_MS);
+        int ready = poll(entries, 2 + 2 * (nfds_t)app->service_count, more ? 0 : TICK_MS);
         if (timeout_ms > 0 && mw_now_monotonic_ns() > until_ns)
             return MW_E_TIMEOUT;
         if (ready < 0 && errno != EINTR)
@@ -440,13 +447,14 @@ static enum mw_rc loop(struct mw_app *app, int signals, enum until until, int ti
         if (gone)
             return MW_E_FAILED;
         bool ended = false;
+        more = false;
         for (uint32_t i = 0; i < app->service_count; i++) {
             struct mw_app_service *service = &app->services[i];
             if (!service->running)
                 continue;
             if (ready > 0 && entries[2 + 2 * i].revents != 0)
                 read_output(app, service);
-            read_errors(app, service);
+            more = read_errors(app, service) || more;
             if (ready > 0 && entries[3 + 2 * i].revents != 0) {
                 take_end(app, service, until == UNTIL_ENDED);
                 ended = true;

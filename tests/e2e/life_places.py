@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -242,7 +243,38 @@ def removed(worlds):
         want(host.wait(10) == 0, f"it left with a failure: {host.stderr.read()}")
 
 
+LOUD = """\
+import os, socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", int(os.environ["PORT"])))
+listener.listen()
+print('{"event":"listening","port":%d}' % listener.getsockname()[1], flush=True)
+words = b"clear \\x1b[2J the screen\\n" * 2000
+while True:
+    os.write(FD, words)
+"""
+
+
+def loud_app(worlds):
+    """An app that talks without end runs all the same, is ended by Ctrl-C, and says nothing that a terminal obeys."""
+    for fd in (1, 2):
+        world = World(worlds)
+        want(world.run("init")[0] == 0, f"init: {world.last}")
+        world.write("app/app.json", json.dumps({"app_id": "demo", "name": "Demo", "services": [{"name": "Loud", "slug": "loud", "path": "services/loud"}]}))
+        world.write("app/services/loud/service.json", json.dumps({"name": "Loud", "slug": "loud", "start": ["python3", "-IS", "main.py"]}))
+        world.write("app/services/loud/main.py", LOUD.replace("FD", str(fd)))
+        up = world.start("up", "--port", "0")
+        said = pathlib.Path(f"/proc/{up.pid}/fd/1")
+        until(lambda u=up, s=said: u.poll() is not None or b" is up on " in s.read_bytes(), 20, "up")
+        up.send_signal(signal.SIGINT)
+        up.wait(15)
+        up.said[0].seek(0)
+        want(up.returncode == 0, f"exit {up.returncode}")
+        want("\x1b" not in up.said[0].read(), "the terminal is told to obey")
+
+
 prove("life_disk_full_P10", disk_full)
+prove("life_an_app_that_talks_without_end", loud_app)
 prove("life_workspace_moved_while_its_host_works_P23", moved)
 prove("life_workspace_removed_under_its_host", removed)
 prove("life_read_only_workspace", read_only)
