@@ -354,6 +354,13 @@ static bool is_same_build(struct mw_cli *cli, struct mw_str hello_text)
     return *ours == '\0' || mw_str_is(mw_node_get_text(&tape, 0, "build"), ours);
 }
 
+static bool is_leaving(struct mw_cli *cli, struct mw_str hello_text)
+{
+    struct mw_tape tape;
+    return mw_json_parse(&cli->arena, hello_text, &tape, NULL) == MW_OK &&
+           mw_str_is(mw_node_get_text(&tape, 0, "state"), "draining");
+}
+
 static void wait_a_little(void)
 {
     (void)poll(NULL, 0, AGAIN_MS); /* only its time matters */
@@ -393,9 +400,10 @@ enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err)
             cli->host_checked = true;
             return MW_OK;
         }
-        if (!told)
+        if (!told && !is_leaving(cli, text)) {
             (void)fprintf(stderr, "millwright: the host reads its journal…\n");
-        told = true;
+            told = true;
+        }
         wait_a_little();
     }
     return MW_FAIL(err, MW_E_TIMEOUT, "the host was not ready within %d s",

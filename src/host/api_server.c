@@ -572,7 +572,7 @@ static unsigned hello(void *self, struct mw_buf *out)
     else
         mw_json_ku64(&json, "durable", host->durable);
     mw_json_object_end(&json);
-    return host->replaying ? 503 : 200;
+    return host->replaying || leaves ? 503 : 200;
 }
 
 static uint64_t time_us(const struct timeval *time)

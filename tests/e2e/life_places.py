@@ -211,15 +211,19 @@ def moved(worlds):
         until(lambda w=world: [f for f in pathlib.Path(w.path("work")).glob("*/pid") if f.stat().st_size], 10, "an agent")
         before, world.folder = world.folder, world.folder + " elsewhere"
         os.rename(before, world.folder)
-        if another_comes:
+        if another_comes:  # a command there waits for it to leave, and starts the next
             os.makedirs(before)
-        try:
-            status, answer = world.post("StartRun", workflow="Make", prompt="two")
-            want(status == 503, f"asked where it is now: {status} {answer}")
-        except ConnectionError:
-            pass  # its agent's folder was not there any more: it has seen that by itself
+            code, _, err = world.run("memory", "add", "a note", limit_s=20)
+            want(code == 0, f"asked where it is now: exit {code}: {err}")
+        else:
+            try:
+                status, answer = world.post("StartRun", workflow="Make", prompt="two")
+                want(status == 503, f"asked where it is now: {status} {answer}")
+            except ConnectionError:
+                pass  # its agent's folder was not there any more: it has seen that by itself
         want(host.wait(10) == 0, "it left with a failure")
-        world.serve()
+        if not another_comes:
+            world.serve()
         until(lambda w=world: w.kinds("trace.ended"), 20, "the run is over")
         want(not world.kinds("task.failed") and not world.kinds("task.dead"), "the task failed")
         want(os.listdir(before) == [] if another_comes else not os.path.exists(before), "it wrote where it had been")
