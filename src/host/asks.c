@@ -118,8 +118,6 @@ void mw_host_ask_start(struct mw_host *host, mw_seq seq)
     struct mw_host_ask *ask = mw_host_ask_find(host, seq);
     if (open == NULL || (ask != NULL && ask->started))
         return; /* closed again before it was durable: its close is on its way */
-    if (mw_host_is_elsewhere(host))
-        return; /* it is the next host's */
     if (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_ECHO) {
         ask->started = true;
         mw_echo_begin(host, ask); /* it has answered before any deadline could be set */
@@ -130,12 +128,14 @@ void mw_host_ask_start(struct mw_host *host, mw_seq seq)
     if (ask == NULL)
         return;
     ask->started = true;
-    if (open->opens == MW_OPENS_STAGE)
-        mw_stage_begin(host, ask);
-    else if (open->opens == MW_OPENS_CONTINUE)
+    if (open->opens == MW_OPENS_CONTINUE)
         mw_host_tell(host, MW_REQ_CONTINUE, 0, seq, MW_STR_NONE);
-    else if (open->agent_kind == MW_AGENT_WORKER)
+    else if (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_WORKER)
         mw_worker_begin(host, ask);
+    else if (mw_host_is_elsewhere(host))
+        return; /* it is the next host's */
+    else if (open->opens == MW_OPENS_STAGE)
+        mw_stage_begin(host, ask);
     else
         mw_attempt_begin(host, ask);
 }

@@ -167,6 +167,7 @@ int mw_host_run(struct mw_host *host, const char *workspace)
         return host->exit_code;
     }
     host->socket_inode = socket_inode(host);
+    host->socket_path = mw_heap_format("%s/.millwright/millwright.sock", host->workspace);
     watch_signals(host);
     (void)uv_timer_init(&host->loop, &host->idle);
     host->replay.data = host;
@@ -407,15 +408,14 @@ static void leave(struct mw_host *host, int exit_code)
     uv_stop(&host->loop);
 }
 
-/* Its path leads somewhere else, or nowhere, or another host has come. What cannot be asked is taken to stand. */
+/* The workspace's path leads somewhere else, or nowhere, or another host has come: our socket is not at its end. What cannot be asked is taken
+ * to stand. Asked with every request: one look. */
 static bool has_lost_its_place(const struct mw_host *host)
 {
-    struct stat there, ours;
-    if (stat(host->workspace, &there) != 0)
+    struct stat there;
+    if (lstat(host->socket_path, &there) != 0)
         return errno == ENOENT || errno == ENOTDIR;
-    return (fstat(host->workspace_fd, &ours) == 0 &&
-            (there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)) ||
-           socket_inode(host) != host->socket_inode;
+    return there.st_ino != host->socket_inode;
 }
 
 bool mw_host_is_elsewhere(struct mw_host *host)

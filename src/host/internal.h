@@ -203,6 +203,7 @@ struct mw_host {
         bool running;
     } snapshot;
     ino_t socket_inode; /* of the socket that is ours */
+    char *socket_path;  /* owned; by the workspace's whole path */
     void *api;          /* api.c */
     struct mw_poison *poison;
     mw_seq
