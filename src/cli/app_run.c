@@ -360,8 +360,8 @@ static void take_end(struct mw_app *app, struct mw_app_service *service, bool st
     char block[1024];
     ssize_t got;
     read_output(app, service); /* as much as a pipe holds */
-    while (read_errors(app, service)) {
-    } /* nobody writes there any more: its last words are the reason */
+    while (read_errors(app, service) && !stopping) {
+    } /* nobody writes there any more: its last words are the reason, when it ended by itself */
     while ((got = read(service->child.report_fd, block, sizeof(block))) > 0)
         mw_buf_put(&line, (struct mw_str){block, (size_t)got});
     mw_exec_report_read(&app->cli->arena, mw_buf_str(&line), &report);
