@@ -137,7 +137,8 @@ def by_itself(worlds):
     live, replayed, snapshot = host_state(world)
     want(logged(world, "snapshot.used"), "it was not used")
     want(live == replayed and snapshot["agrees"], f"live {live}, replayed {replayed}, {snapshot}")
-    want(len(snapshots(world)) == 1, f"{snapshots(world)}")
+    # Two, when the kill took the maker between the new one's name and the end of the one before.
+    want(1 <= len(snapshots(world)) <= 2, f"{snapshots(world)}")
 
 
 def never(worlds):
