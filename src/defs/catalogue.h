@@ -52,6 +52,8 @@ struct mw_task_def {
     uint32_t line;
 };
 
+#define MW_REROUTES_MAX 10
+
 struct mw_policy {
     struct mw_str name;
     uint32_t attempts_max; /* with one agent */

@@ -11,7 +11,7 @@
 #include "defs/world.h"
 
 #define MW_AGENTS_MAX 1024
-#define MW_EXCLUDED_MAX 4
+#define MW_EXCLUDED_MAX MW_REROUTES_MAX /* each further agent leaves one behind */
 #define MW_LETTERS_MAX 1024 /* dead letters that can be put back; the oldest gives way */
 
 struct mw_agent {
