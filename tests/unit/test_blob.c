@@ -149,12 +149,31 @@ static void p22_a_crash_leaves_only_what_sweep_removes(void **state)
     assert_int_equal(temporaries(), 0);
 }
 
+/* What it leads to is no body: nobody made it durable, and whoever has it may change it. */
+static void p22_a_link_in_the_place_of_a_blob_is_none(void **state)
+{
+    (void)state;
+    struct mw_err err;
+    struct stat file;
+    char sha256[MW_SHA256_HEX], path[256], outside[256];
+    assert_int_equal(mw_blob_put(&blobs, MW_STR("lent"), sha256, &err), MW_OK);
+    snprintf(path, sizeof(path), "%s/blobs/%.2s/%s", base, sha256, sha256 + 2);
+    snprintf(outside, sizeof(outside), "%s/lent", base);
+    assert_int_equal(rename(path, outside), 0);
+    assert_int_equal(symlink(outside, path), 0);
+    assert_int_equal(mw_blob_put(&blobs, MW_STR("lent"), sha256, &err), MW_OK);
+    assert_int_equal(lstat(path, &file), 0);
+    assert_true(S_ISREG(file.st_mode));
+    assert_int_equal(mw_blob_verify(&blobs, sha256, &err), MW_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(p22_what_was_put_comes_back_by_its_hash),
         TEST(p22_a_damaged_blob_is_told_and_put_again),
+        TEST(p22_a_link_in_the_place_of_a_blob_is_none),
         TEST(p22_many_at_once_and_the_same_twice),
         TEST(p22_several_processes_put_the_same_blobs),
         TEST(p22_a_crash_leaves_only_what_sweep_removes),

@@ -415,6 +415,12 @@ static void merging_finds_every_conflict(void **state)
     assert_int_equal(mw_tree_merge(both, 2, &merged, &err), MW_E_CONFLICT);
     assert_non_null(strstr(err.text, "(2): a, same"));
     mw_tree_free(&two);
+    put("u/same", "1"); /* the same bytes, but one of them is a program */
+    assert_int_equal(chmod("u/same", 0755), 0);
+    two = scan("u");
+    assert_int_equal(mw_tree_merge(both, 2, &merged, &err), MW_E_CONFLICT);
+    assert_non_null(strstr(err.text, "(2): a, same"));
+    mw_tree_free(&two);
     assert_int_equal(unlink("u/same"), 0);
     assert_int_equal(unlink("u/a"), 0);
     put("u/SAME", "1");
