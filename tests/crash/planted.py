@@ -165,6 +165,7 @@ LAST = [
     e2e("workers", "", 40, "src/host/workers", "src/host/leases"),
     e2e("agents_liars", "agents_remove", 2, "src/host/attempt", "src/stage/tree"),
     e2e("agents_liars", "agents_echo", 2, "src/host/echo"),
+    e2e("agents_liars", "agents_P20", 10, "src/host/attempt", "src/host/workers"),
     e2e("promises", "P07", 20, "src/host/deadlines"),
     e2e("promises", "P18", 15, "src/stage/execonf", "src/host/effects"),
     e2e("promises", "P10", 30, "src/host/commit", "src/host/effects", "src/host/attempt"),
