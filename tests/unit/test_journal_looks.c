@@ -289,6 +289,44 @@ static void p04_settled_is_what_the_head_says_while_somebody_writes_and_else_all
     }
 }
 
+/* A journal of which the end is gone is no short one; who asks up to a record that is there is told it. */
+static void p04_what_was_committed_and_is_gone_is_told(void **state)
+{
+    static const struct {
+        const struct trouble *trouble;
+        uint64_t committed; /* 1: what the head says */
+        enum mw_rc rc;
+    } rows[] = {
+        {&sound, 1, MW_OK},        {&torn, 1, MW_OK},    {&cut, 1, MW_E_CORRUPT},
+        {&damaged_head, 0, MW_OK}, {&no_head, 0, MW_OK}, {&not_read, 0, MW_OK},
+        {&no_folder, 0, MW_OK},    {&emptied, 0, MW_OK},
+    };
+    const struct mw_journal_options beside = {.side_dir = dir, .sys = &rig_sys};
+    const struct mw_journal_options real = {.side_dir = dir};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct walk walk = {.count = 0};
+        struct mw_journal_position at;
+        struct mw_err err = {.text = ""};
+        begin();
+        make(rows[i].trouble);
+        uint64_t committed = mw_journal_committed(&beside, UINT64_MAX);
+        make_none();
+        enum mw_rc rc = mw_journal_frames(dir, &real, UINT64_MAX, count_frame, &walk, &err);
+        if (committed != rows[i].committed * last || rc != rows[i].rc ||
+            (rc != MW_OK && strstr(err.text, "were committed") == NULL))
+            fail_msg("%s: %lu, %s: %s", rows[i].trouble->name, (unsigned long)committed,
+                     mw_rc_name(rc), err.text);
+        if (rc == MW_E_CORRUPT) {
+            assert_int_equal(mw_journal_position(dir, &real, UINT64_MAX, &at, &err), MW_E_CORRUPT);
+            assert_int_equal(mw_journal_position(dir, &real, ends[frames - 2], &at, &err), MW_OK);
+        }
+    }
+    assert_int_equal(mw_journal_committed(&real, 5), 0);
+    assert_int_equal(mw_journal_committed(NULL, UINT64_MAX), 0);
+    assert_int_equal(mw_journal_committed(&quick, UINT64_MAX), 0);
+}
+
 /* ---- positions ---- */
 
 static void p04_a_position_is_found_across_segments_or_the_fault_is_told(void **state)
@@ -408,6 +446,7 @@ int main(void)
         cmocka_unit_test(p03_who_walks_the_frames_gets_all_that_stand_before_a_fault),
         cmocka_unit_test(p03_who_walks_to_a_record_gets_the_frames_that_end_there),
         cmocka_unit_test(p04_settled_is_what_the_head_says_while_somebody_writes_and_else_all),
+        cmocka_unit_test(p04_what_was_committed_and_is_gone_is_told),
         cmocka_unit_test(p04_a_position_is_found_across_segments_or_the_fault_is_told),
         cmocka_unit_test(p04_a_position_whose_segment_is_just_begun_is_in_the_one_before),
         cmocka_unit_test(p16_a_snapshot_belongs_where_its_frame_lies_and_nowhere_else),
