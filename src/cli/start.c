@@ -105,7 +105,9 @@ static enum mw_rc spawn_host(struct mw_cli *cli, int ready_fd, pid_t *ret_pid, s
     (void)sigaddset(&usual, SIGTERM);
     (void)posix_spawn_file_actions_init(&files); /* none of these fail but for memory */
     (void)posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    (void)posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    /* A pipe in its place would hold us up until somebody reads it. */
+    (void)posix_spawn_file_actions_addopen(
+        &files, 1, out, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0600);
     (void)posix_spawn_file_actions_adddup2(&files, 1, 2);
     (void)posix_spawn_file_actions_adddup2(&files, ready_fd, READY_FD);
     (void)posix_spawnattr_init(&attributes);
@@ -119,7 +121,8 @@ static enum mw_rc spawn_host(struct mw_cli *cli, int ready_fd, pid_t *ret_pid, s
     for (char **at = env; *at != NULL; at++)
         mw_heap_free(*at);
     if (failed != 0)
-        return mw_fail(err, MW_E_MISSING, failed, "start the host");
+        return mw_fail(err, MW_E_MISSING, failed,
+                       "start the host, which writes to .millwright/log/host.out");
     return MW_OK;
 }
 

@@ -462,6 +462,13 @@ def piped(worlds):
         if os.path.exists(name):
             os.unlink(name)
         os.rename(name + ".kept", name)
+    name = world.path("log", "host.out")
+    os.unlink(name)
+    os.mkfifo(name)
+    code, _, err = world.run("serve", limit_s=20)
+    want(code == 69 and "host.out" in err, f"serve with a pipe as {name}: exit {code}: {err}")
+    code, _, err = world.run("status", limit_s=20)
+    want(code == 0, f"status with a pipe as {name}: exit {code}: {err}")
 
 
 def held(worlds):
