@@ -33,6 +33,7 @@ struct effect {
     char path[MW_BUNDLE_PATH_MAX];
     char sha256[MW_SHA256_HEX];
     uint64_t file_count, size_bytes;
+    size_t kept_bytes; /* of the arena: what one try takes is given back to the next */
 };
 
 static const char *text_of(struct effect *effect, const char *key)
@@ -144,6 +145,7 @@ static void promote(struct effect *effect)
 static void run_effect(uv_work_t *work)
 {
     struct effect *effect = work->data;
+    effect->arena.used_bytes = effect->kept_bytes;
     if (effect->promotes)
         promote(effect);
     else
@@ -265,5 +267,6 @@ void mw_stage_begin(struct mw_host *host, struct mw_host_ask *ask)
     if (effect->promotes && untouched.len > 0)
         effect->expected[effect->expected_count++] = mw_heap_copy(untouched);
     host->attempts_running++;
+    effect->kept_bytes = effect->arena.used_bytes;
     (void)uv_queue_work(&host->loop, &effect->work, run_effect, after_effect);
 }

@@ -299,7 +299,7 @@ static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **stat
         uint32_t without_room;
         bool cancelled;
         uint32_t tries;
-    } rows[] = {{0, false, 1}, {3, false, 4}, {0, true, 1}, {3, true, 1}};
+    } rows[] = {{0, false, 1}, {3, false, 4}, {5000, false, 5001}, {0, true, 1}, {3, true, 1}};
     struct mw_err err;
     (void)state;
     told_as = MW_REQ_RECORD_STAGE;
