@@ -231,6 +231,8 @@ static enum mw_rc add_folder(const char *root, const char *kind, struct mw_json 
     struct dirent **entries = NULL;
     mw_autofree char *folder = mw_heap_format("%s/%s", root, kind);
     int count = scandir(folder, &entries, is_definition, by_name);
+    if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+        return MW_FAIL_SYS(err, MW_E_IO, "list the definitions in '%s'", folder);
     enum mw_rc rc = MW_OK;
     for (int i = 0; i < count; i++) {
         mw_autofree char *path = mw_heap_format("%s/%s", folder, entries[i]->d_name);

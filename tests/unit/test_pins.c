@@ -290,6 +290,21 @@ static void p13_definitions_that_cannot_be_kept_are_not_used(void **state)
     assert_true(mw_exists(AT_FDCWD, path));
 }
 
+/* A folder that cannot be listed is no empty one: a flow would go without what stands in it. */
+static void p13_a_folder_of_definitions_that_cannot_be_listed_is_a_mistake(void **state)
+{
+    struct mw_err err = {0};
+    char found[MW_SHA256_HEX];
+    (void)state;
+    put("agents/maker.yaml", agent);
+    put("workflows/Lone.yaml", right);
+    assert_int_equal(symlink("rules", "rules"), 0);
+    assert_int_not_equal(mw_pins_refresh(&host, &err), MW_OK);
+    assert_non_null(strstr(err.text, "rules"));
+    assert_int_equal(unlink("rules"), 0);
+    assert_int_equal(refresh(found), MW_OK);
+}
+
 /* ---- agents ---- */
 
 static bool is_there(void)
@@ -389,6 +404,7 @@ int main(void)
         TEST(whatever_changes_a_definition_is_seen_by_the_next_request),
         TEST(what_is_saved_while_definitions_are_read_is_seen),
         TEST(p13_definitions_that_cannot_be_kept_are_not_used),
+        TEST(p13_a_folder_of_definitions_that_cannot_be_listed_is_a_mistake),
         TEST(a_removed_agent_comes_back_with_a_changed_file_and_no_sooner),
         TEST(p22_definitions_that_are_there_already_are_durable_when_they_are_named),
         TEST(definitions_that_are_not_what_their_name_says_are_not_taken),
