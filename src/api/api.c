@@ -3,6 +3,7 @@
 #include "posix/file.h"
 #include "posix/heap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -199,7 +200,8 @@ static bool has_left(struct MHD_Connection *connection)
     char byte;
     const union MHD_ConnectionInfo *info =
         mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    return info != NULL && recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    ssize_t got = info != NULL ? recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 1;
+    return got == 0 || (got < 0 && errno == ECONNRESET); /* with bytes that it had not read */
 }
 
 bool mw_api_call_is_gone(const struct mw_api_call *call)

@@ -356,7 +356,8 @@ void mw_worker_call_done(struct mw_worker_call *call)
     bool waits = call->tasks_max > 0 && call->answer_count == 0 && agent->offer_count == 0 &&
                  call->gone.len == 0 && call->until_ms > uv_now(&host->loop) && !host->draining;
     if (!waits) {
-        mw_worker_call_answer(call, share_of(agent, call, agent->waiting_count + 1));
+        bool left = mw_api_call_is_gone(call->call);
+        mw_worker_call_answer(call, left ? 0 : share_of(agent, call, agent->waiting_count + 1));
         mw_workers_arm(host);
         return;
     }
