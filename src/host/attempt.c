@@ -358,6 +358,10 @@ static void start_child(struct mw_run_attempt *attempt)
                     .uid = host->owner_uid,
                     .gid = host->owner_gid}};
     attempt->rc = mw_exec_start(&spec, &attempt->child, &attempt->err);
+    if (lacks_space(attempt)) { /* for its log */
+        try_again(attempt);
+        return;
+    }
     if (attempt->rc != MW_OK) {
         mw_attempt_tell(attempt);
         free_attempt(attempt);
@@ -462,7 +466,8 @@ static void finish_if_over(struct mw_run_attempt *attempt)
         attempt->report.killed == MW_EXEC_ASKED)
         attempt->report.killed = MW_EXEC_NOT_KILLED;
     mw_answer_finish(&attempt->answer, &attempt->report, &attempt->outcome);
-    if (attempt->cancelled && attempt->report.error != MW_EXEC_NO_REPORT) {
+    attempt->over = attempt->cancelled && attempt->report.error != MW_EXEC_NO_REPORT;
+    if (attempt->over && attempt->agent.secret_count == 0) {
         mw_attempt_tell_late(attempt);
         mw_answer_free(&attempt->answer);
         free_attempt(attempt);
@@ -486,6 +491,8 @@ static void after_collect(uv_work_t *work, int status)
     }
     if (!attempt->cancelled)
         mw_attempt_tell(attempt);
+    else if (attempt->over || attempt->rc == MW_OK)
+        mw_attempt_tell_late(attempt); /* also what was over while it was collected (FH-16) */
     mw_answer_free(&attempt->answer);
     free_attempt(attempt);
 }

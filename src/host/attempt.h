@@ -42,6 +42,8 @@ struct mw_run_attempt {
     struct mw_exec_child child;
     bool started, cancelled, exited, stdout_ended;
     bool
+        over; /* cancelled before its program ended: nothing is collected, but its log is looked through */
+    bool
         pid_unwritten; /* the disk was full: what a killed supervisor left is known from child alone */
     uv_poll_t *stdout_poll, *pid_poll;
     uv_timer_t *idle;

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #define PAYLOAD_KEPT_BYTES 1024u
-#define LOG_BYTES_MAX                                                                              \
-    ((size_t)16 << 20) /* that are kept of a log that is looked through for secrets: the last */
+/* Of a log that is looked through for secrets: the last that are kept, and those before them in which one may begin. */
+#define LOG_BYTES_MAX ((size_t)1 << 20)
+#define LOG_BEFORE_BYTES 65536u
 #define VIOLATIONS_BYTES_MAX 3072u /* core keeps evidence of 8 KiB at most, or none */
 
 /* The manifest of what it added or changed; what it removed or had no right to touch is a violation. */
@@ -87,8 +88,10 @@ static void mask_log(const struct mw_run_attempt *attempt)
     uint64_t left_out = 0;
     bool read = mw_attempt_log(attempt, LOG_BYTES_MAX, &text, &left_out);
     bool found = read && mw_attempt_mask(attempt, &text);
-    if (!read || ((found || left_out > 0) &&
-                  mw_file_put(AT_FDCWD, path, mw_buf_str(&text), 0600, &err) != MW_OK))
+    struct mw_str kept =
+        mw_str_sub(mw_buf_str(&text), left_out > 0 ? LOG_BEFORE_BYTES : 0, SIZE_MAX);
+    if (!read ||
+        ((found || left_out > 0) && mw_file_put(AT_FDCWD, path, kept, 0600, &err) != MW_OK))
         (void)unlink(path);
     mw_heap_buf_free(&text);
 }
@@ -121,7 +124,7 @@ void mw_attempt_collect(uv_work_t *work)
     if (attempt->rc == MW_OK)
         mw_leftover_forget(pid_file);
     mask_log(attempt);
-    if (attempt->rc != MW_OK)
+    if (attempt->rc != MW_OK || attempt->over)
         return;
     if (!answered)
         return;

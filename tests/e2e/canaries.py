@@ -52,7 +52,15 @@ sys.exit(3)
 FLOOD = """#!/usr/bin/python3 -IS
 import os, sys
 sys.stdin.read()
-sys.stderr.buffer.write(os.environ["MY_TOKEN"].encode() + (b"x" * 1023 + b"\\n") * (17 << 10))
+sys.stderr.buffer.write(os.environ["MY_TOKEN"].encode() + (b"x" * 1023 + b"\\n") * (3 << 10))
+print('{"type":"ThingMade","payload":{}}')
+"""
+FLOOD_OF_IT = """#!/usr/bin/python3 -IS
+import os, sys
+sys.stdin.read()
+token = os.environ["MY_TOKEN"].encode()
+# Whatever of the end is kept begins within one of them: a mebibyte does, three bytes after its beginning.
+sys.stderr.buffer.write(token * 40000 + b"x" * (((1 << 20) + 3) % len(token) + len(token) - 1) + b"\\n")
 print('{"type":"ThingMade","payload":{}}')
 """
 # Has come by the port's token, and what is kept of its log begins within it.
@@ -202,15 +210,37 @@ def what_is_cut(worlds):
 
 
 def what_is_not_looked_through(worlds):
-    """A log that is too long to be looked through whole: of its beginning nothing is kept."""
-    world = World(worlds, env={"MY_TOKEN": CANARY})
+    """A log that is too long to be looked through whole: of its beginning nothing is kept, nor half a secret where the rest begins."""
+    for script in FLOOD, FLOOD_OF_IT:
+        flooded(World(worlds, env={"MY_TOKEN": CANARY}), script)
+
+
+def flooded(world, script):
     want(world.run("init")[0] == 0, "init")
     world.write("workflows/MakeFlood.yaml", WORKFLOW.format(name="MakeFlood", skill="MakeFlood"))
-    world.agent("flood", agent_text("flood", "MakeFlood").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), FLOOD)
+    world.agent("flood", agent_text("flood", "MakeFlood").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n"), script)
     code, _, err = world.run("run", "MakeFlood", "make it", limit_s=60)
     want(code == 0, f"exit {code}: {err}")
     logs = [data for name, data in everything_kept(world) if name.endswith("/stderr.log")]
     want(len(logs) == 1 and logs[0].endswith(b"xxx\n"), f"the log is not kept: {[len(data) for data in logs]}")
+    for name, data in everything_kept(world):
+        want(CANARY.encode() not in data and CANARY[3:].encode() not in data, f"the secret stands in {name}")
+    world.verify()
+
+
+def what_is_out_of_time(worlds):
+    """Who is ended by the clock has said the secret too: its log is kept without it."""
+    world = World(worlds, env={"MY_TOKEN": CANARY})
+    want(world.run("init")[0] == 0, "init")
+    world.write("policies/policy.yaml", POLICY.replace("MakeKeys", "MakeLate"))
+    world.write("workflows/MakeLate.yaml", WORKFLOW.format(name="MakeLate", skill="MakeLate"))
+    world.agent("late", agent_text("late", "MakeLate").replace("}\n", ", environment: {secrets: [MY_TOKEN]}}\n") + "limits: {deadline: 1s}\n",
+                '#!/bin/sh\ncat >/dev/null\necho "my token is $MY_TOKEN" >&2\nexec sleep 600\n')
+    code, out, err = world.run("run", "MakeLate", "make it", limit_s=60)
+    want(code == 1, f"exit {code}: {err}")
+    def logs():
+        return [data for name, data in everything_kept(world) if name.endswith("/stderr.log") and data]
+    until(lambda: logs() and all(b"[secret MY_TOKEN]" in data for data in logs()), 20, f"the log without it: {logs()}")
     for name, data in everything_kept(world):
         want(CANARY.encode() not in data, f"the secret stands in {name}")
     world.verify()
@@ -333,5 +363,6 @@ prove("canary_P19_an_answer_that_is_none_without_the_secret_ends_its_attempt_and
 prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_host", what_our_own_words_hold)
 prove("canary_P19_an_agent_that_is_none_without_the_secret_in_its_file_is_not_registered_and_the_host_goes_on", what_a_definition_holds)
 prove("canary_P19_a_secret_that_is_a_piece_of_what_the_host_tells_itself_ends_nothing", what_the_host_tells_itself)
+prove("canary_P19_the_log_of_who_is_out_of_time_is_kept_without_it", what_is_out_of_time)
 prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()
