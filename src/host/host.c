@@ -178,6 +178,10 @@ int mw_host_run(struct mw_host *host, const char *workspace)
         (void)uv_queue_work(&host->loop, &host->replay, replay, after_replay);
     (void)uv_run(&host->loop, UV_RUN_DEFAULT);
     if (host->replaying) { /* the worker may still be reading; nothing was written that could be lost */
+        if (host->exit_code == 0) { /* told to leave: that is no death to be suspicious of */
+            (void)unlinkat(host->workspace_fd, ".millwright/cache/loading", 0);
+            mw_poison_replayed(host);
+        }
         (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
         _exit(host->exit_code);
     }
