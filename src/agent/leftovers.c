@@ -122,7 +122,7 @@ static enum mw_rc read_leftover(const char *path, struct leftover *ret_leftover,
                                 struct mw_err *err)
 {
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_file_read(AT_FDCWD, path, FILE_BYTES_MAX, &text, err);
+    enum mw_rc rc = mw_file_read_regular(AT_FDCWD, path, FILE_BYTES_MAX, &text, err);
     bool there = rc == MW_OK && text.len > 0;
     if (rc == MW_E_MISSING)
         rc = MW_OK;

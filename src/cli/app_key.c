@@ -58,7 +58,7 @@ static bool load(struct mw_app *app, const char *path, struct mw_jwt_key *key)
 {
     struct mw_buf text = mw_heap_buf();
     bool loaded = false;
-    if (mw_file_read(AT_FDCWD, path, KEY_BYTES_MAX, &text, NULL) == MW_OK) {
+    if (mw_file_read_regular(AT_FDCWD, path, KEY_BYTES_MAX, &text, NULL) == MW_OK) {
         struct mw_str whole = mw_buf_str(&text);
         size_t end = mw_str_find(whole, '\n', 0);
         struct mw_str body = mw_str_sub(whole, end == SIZE_MAX ? whole.len : end + 1, whole.len);

@@ -20,7 +20,7 @@ static enum mw_rc show_file(struct mw_cli *cli, const char *path, const char *ti
                             struct mw_err *err)
 {
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_file_read(AT_FDCWD, path, LOG_BYTES_MAX, &text, err);
+    enum mw_rc rc = mw_file_read_regular(AT_FDCWD, path, LOG_BYTES_MAX, &text, err);
     if (rc == MW_OK && title != NULL && !cli->json)
         (void)printf("%s==> %s%s\n", mw_color(mw_color_wanted(STDOUT_FILENO), MW_DIM), title,
                      mw_color(mw_color_wanted(STDOUT_FILENO), MW_PLAIN));

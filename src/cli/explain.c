@@ -191,7 +191,7 @@ static void put_output(const struct mw_watch *watch, struct mw_buf *out, const s
     if (folder.len > 0) {
         struct mw_str path =
             mw_arena_format(&watch->cli->arena, "%.*s/stderr.log", MW_STR_ARG(folder));
-        if (mw_file_read(AT_FDCWD, path.ptr, LOG_BYTES_MAX, &log, NULL) == MW_OK)
+        if (mw_file_read_regular(AT_FDCWD, path.ptr, LOG_BYTES_MAX, &log, NULL) == MW_OK)
             lines = mw_buf_str(&log);
     }
     uint32_t said = has_view ? mw_node_get(view, 0, "lines") : MW_NODE_NONE;

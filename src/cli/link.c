@@ -175,7 +175,7 @@ enum mw_rc mw_link_view(struct mw_cli *cli, const char *name, const struct mw_cl
         return rc;
     if (mw_link_running(cli, &text) && is_same_build(cli, text)) {
         rc = host_view(cli, name, args, arg_count, out, err);
-        if (rc != MW_E_IO && rc != MW_E_TIMEOUT)
+        if (rc != MW_E_IO && rc != MW_E_TIMEOUT && rc != MW_E_CONFLICT) /* it is leaving */
             return rc;
     }
     if (cli->ports->offline_view == NULL)

@@ -134,7 +134,9 @@ static void promote(struct effect *effect)
         struct mw_err err;
         enum mw_rc rc = mw_promote_recover(effect->host->workspace_fd, id, promotion.target,
                                            &outcome, &promoted, &err);
-        effect->stands = outcome == MW_PROMOTE_FORWARD;
+        if (rc == MW_OK ||
+            outcome == MW_PROMOTE_FORWARD) /* else nobody knows: what was known stands */
+            effect->stands = outcome == MW_PROMOTE_FORWARD;
         if (rc == MW_OK && effect->stands)
             effect->rc = MW_OK;
     }

@@ -155,7 +155,7 @@ const struct mw_catalogue *mw_pins_catalogue(void *self, struct mw_str sha256)
     memcpy(name, sha256.ptr, sha256.len);
     name[sha256.len] = '\0';
     snprintf(path, sizeof(path), ".millwright/defs/%s.json", name);
-    enum mw_rc rc = mw_file_read(host->workspace_fd, path, (size_t)256 << 20, &buf, &err);
+    enum mw_rc rc = mw_file_read_regular(host->workspace_fd, path, (size_t)256 << 20, &buf, &err);
     if (rc == MW_OK) {
         char found[MW_SHA256_HEX];
         mw_sha256_hex(mw_buf_str(&buf), found);

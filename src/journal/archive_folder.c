@@ -88,7 +88,7 @@ static enum mw_rc read_manifest(const struct mw_folder *archive, struct mw_manif
 {
     struct mw_buf text = mw_heap_buf();
     enum mw_rc rc =
-        mw_file_read(archive->dir_fd, MW_MANIFEST_FILE, MW_MANIFEST_BYTES_MAX, &text, err);
+        mw_file_read_regular(archive->dir_fd, MW_MANIFEST_FILE, MW_MANIFEST_BYTES_MAX, &text, err);
     if (rc == MW_OK)
         rc = mw_manifest_read(mw_buf_str(&text), ret_manifest, err);
     mw_heap_buf_free(&text);

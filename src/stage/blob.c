@@ -105,7 +105,7 @@ enum mw_rc mw_blob_get(const struct mw_blobs *blobs, const char *sha256, size_t 
     char found[MW_SHA256_HEX];
     size_t before = buf->len;
     blob_name(sha256, name);
-    enum mw_rc rc = mw_file_read(blobs->root_fd, name, max_bytes, buf, err);
+    enum mw_rc rc = mw_file_read_regular(blobs->root_fd, name, max_bytes, buf, err);
     if (rc != MW_OK)
         return rc;
     mw_sha256_hex(mw_str_sub(mw_buf_str(buf), before, buf->len - before), found);

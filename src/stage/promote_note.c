@@ -37,7 +37,7 @@ enum mw_rc mw_promote_note_read(int workspace_fd, const char *id, struct mw_prom
             *ret_there = false;
         return rc;
     }
-    rc = mw_file_read(workspace_fd, path, NOTE_BYTES_MAX, &text, err);
+    rc = mw_file_read_regular(workspace_fd, path, NOTE_BYTES_MAX, &text, err);
     if (rc == MW_OK)
         rc = note_parse(mw_buf_str(&text), ret_note, err);
     mw_heap_buf_free(&text);
@@ -179,7 +179,7 @@ enum mw_rc mw_promote_tree_load(int workspace_fd, const char *sha256, struct mw_
         return MW_FAIL(err, MW_E_INPUT, "'%s' is not a SHA-256", sha256);
     mw_autofree char *path = mw_heap_format(MW_PROMOTIONS "/trees/%s.json", sha256);
     struct mw_buf text = mw_heap_buf();
-    enum mw_rc rc = mw_file_read(workspace_fd, path, TREE_BYTES_MAX, &text, err);
+    enum mw_rc rc = mw_file_read_regular(workspace_fd, path, TREE_BYTES_MAX, &text, err);
     if (rc == MW_OK)
         rc = mw_tree_parse(mw_buf_str(&text), ret_tree, err);
     mw_heap_buf_free(&text);

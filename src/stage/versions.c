@@ -252,7 +252,7 @@ static enum mw_rc read_record(int workspace_fd, uint32_t number, struct mw_versi
     struct mw_buf text = mw_heap_buf();
     mw_autofree char *path = record_path(number);
     mw_heap_arena(&arena, (size_t)8 << 20);
-    enum mw_rc rc = mw_file_read(workspace_fd, path, RECORD_BYTES_MAX, &text, err);
+    enum mw_rc rc = mw_file_read_regular(workspace_fd, path, RECORD_BYTES_MAX, &text, err);
     if (rc == MW_OK)
         rc = mw_json_parse(&arena, mw_buf_str(&text), &tape, err);
     if (rc == MW_OK) {
