@@ -70,7 +70,7 @@ void mw_host_commit_stop(struct mw_host *host)
 {
     if (!host->writer_started)
         return;
-    host->writer_stop = true;
+    __atomic_store_n(&host->writer_stop, true, __ATOMIC_RELEASE);
     uv_sem_post(&host->writer_wake);
     uv_thread_join(&host->writer);
     host->writer_started = false;
@@ -402,7 +402,8 @@ static void writer_main(void *user)
     struct mw_host *host = user;
     for (;;) {
         uv_sem_wait(&host->writer_wake);
-        if (host->writer_stop)
+        if (__atomic_load_n(&host->writer_stop,
+                            __ATOMIC_ACQUIRE)) /* a frame not begun is nobody's yet */
             return;
         const struct mw_frame *frame = host->writing;
         struct mw_str lines = mw_buf_str(&frame->lines);

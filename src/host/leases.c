@@ -17,7 +17,7 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Takes out what is there; the file is empty from here on. */
+/* What the host before noted. */
 static void take_before(struct mw_leases *leases, int fd)
 {
     uint64_t *all = mw_heap_alloc(LEASES_BYTES);
@@ -36,11 +36,14 @@ void mw_leases_open(struct mw_leases *leases, int workspace_fd)
     if (fd < 0)
         return;
     take_before(leases, fd);
-    /* Its blocks are there before it is mapped: a full disk later is no death by SIGBUS. */
-    if (ftruncate(fd, 0) != 0 || posix_fallocate(fd, 0, (off_t)LEASES_BYTES) != 0)
+    /* Its blocks are there before it is emptied and mapped: a full disk costs no lease, and is no death by SIGBUS later. */
+    if (posix_fallocate(fd, 0, (off_t)LEASES_BYTES) != 0)
         return;
     void *mapped = mmap(NULL, LEASES_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    leases->fences = mapped != MAP_FAILED ? mapped : NULL;
+    if (mapped == MAP_FAILED)
+        return;
+    leases->fences = mapped;
+    memset(mapped, 0, LEASES_BYTES);
 }
 
 bool mw_leases_was_held(const struct mw_leases *leases, mw_seq fence)

@@ -2,8 +2,10 @@
 """kill -9 of the host, an agent, its supervisor or the command line at random moments of a gen (P01, P06, FH, BL-17, BL-18)."""
 import ctypes
 import os
+import pathlib
 import signal
 import struct
+import sys
 import time
 from datetime import datetime, timezone
 
@@ -51,11 +53,20 @@ def baseline(worlds):
     want("teller" in handlers, f"handlers were written by {handlers}")
 
 
+def started(pid):
+    """Ticks since the machine began, of the process; one that has gone is the youngest."""
+    try:
+        return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return sys.maxsize
+
+
 def victims_of(world, host, victim):
     """What to kill now; [] when there is none at this moment."""
     if victim == "host":
         return [host]
-    servers = [pid for pid in descendants(host) if is_fork_server(pid)]
+    # What it forked a moment ago looks like it until it has taken its words away, and is younger.
+    servers = sorted((pid for pid in descendants(host) if is_fork_server(pid)), key=lambda pid: (started(pid), pid))[:1]
     if victim == "server":  # what it forked lives on, and the next attempt makes a new one
         return servers
     stubs = [pid for pid in descendants(host) if b"__exec" in command_of(pid) and pid not in servers]
