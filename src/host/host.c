@@ -417,7 +417,9 @@ static void leave(struct mw_host *host, int exit_code)
 static bool has_lost_its_place(const struct mw_host *host)
 {
     struct stat there;
-    if (lstat(host->socket_path, &there) != 0)
+    if (host->socket_inode == 0) /* it could not be seen when it was ours */
+        return false;
+    if (fstatat(AT_FDCWD, host->socket_path, &there, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT || errno == ENOTDIR;
     return there.st_ino != host->socket_inode;
 }

@@ -442,6 +442,8 @@ static void play_theme(enum theme theme, const char *what)
         totals[TOTAL_REPEATS], totals[TOTAL_REFUSED], totals[TOTAL_CHILDREN], totals[TOTAL_RINGS],
         totals[TOTAL_BLOBS], totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS], totals[TOTAL_QUIET],
         totals[TOTAL_TASKS], totals[TOTAL_RECORDED], totals[TOTAL_TOO_LATE], totals[TOTAL_GONE]);
+    /* Hosts that leave at once keep every promise: then nothing was tried. */
+    assert_true(one != NULL || (totals[TOTAL_ACKS] > 0 && totals[TOTAL_CHILDREN] > 0));
     for (unsigned kind = 0; theme == THEME_ALL && kind < MW_EVENT_COUNT; kind++)
         if (totals[TOTAL_KINDS + kind] == 0 && one == NULL)
             print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind.ptr);
