@@ -147,8 +147,8 @@ void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, 
                                    "\"what it said cannot be recorded without the secret in it\"}"),
                             MW_STR_NONE, MW_STR("host"), &err);
     }
-    if (post ==
-        NULL) /* ours alone: what is a piece of their JSON is none of the secret's words in them */
+    /* Ours alone: what is a piece of their JSON is none of the secret's words in them. */
+    if (post == NULL)
         post = make_of_text(host, kind, body_text, MW_STR_NONE, MW_STR("host"), &err);
     MW_ASSERT(post != NULL);
     post->request.item = item;
@@ -402,8 +402,8 @@ static void writer_main(void *user)
     struct mw_host *host = user;
     for (;;) {
         uv_sem_wait(&host->writer_wake);
-        if (__atomic_load_n(&host->writer_stop,
-                            __ATOMIC_ACQUIRE)) /* a frame not begun is nobody's yet */
+        /* A frame that is not begun is nobody's yet. */
+        if (__atomic_load_n(&host->writer_stop, __ATOMIC_ACQUIRE))
             return;
         const struct mw_frame *frame = host->writing;
         struct mw_str lines = mw_buf_str(&frame->lines);

@@ -123,7 +123,7 @@ static void promote(struct effect *effect)
                                 : mw_promote_check_target(promotion.workspace_fd, promotion.target,
                                                           &effect->err);
     /* A rollback puts back what was reviewed when it came. */
-    if (effect->rc == MW_OK && !effect->stands && strcmp(mode, "rollback") != 0)
+    if (effect->rc == MW_OK && !effect->stands && !promotion.is_rollback)
         effect->rc = review_config(effect, promotion.source, promotion.target);
     if (effect->rc != MW_OK)
         return;
@@ -134,8 +134,8 @@ static void promote(struct effect *effect)
         struct mw_err err;
         enum mw_rc rc = mw_promote_recover(effect->host->workspace_fd, id, promotion.target,
                                            &outcome, &promoted, &err);
-        if (rc == MW_OK ||
-            outcome == MW_PROMOTE_FORWARD) /* else nobody knows: what was known stands */
+        /* Else nobody knows: what was known stands. */
+        if (rc == MW_OK || outcome == MW_PROMOTE_FORWARD)
             effect->stands = outcome == MW_PROMOTE_FORWARD;
         if (rc == MW_OK && effect->stands)
             effect->rc = MW_OK;

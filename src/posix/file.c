@@ -17,8 +17,8 @@
 #define PATH_PARTS_MAX 64
 #define PATH_BYTES_MAX 4095
 
-static enum mw_rc read_open_file(int fd, const char *path, size_t max_bytes, struct mw_buf *buf,
-                                 struct mw_err *err);
+static enum mw_rc read_open_file(int fd, const char *path, bool regular_only, size_t max_bytes,
+                                 struct mw_buf *buf, struct mw_err *err);
 static void folder_of(const char *path, char *ret_folder, size_t cap);
 
 static enum mw_rc open_failed(struct mw_err *err, const char *path)
@@ -36,21 +36,16 @@ enum mw_rc mw_file_read(int at_fd, const char *path, size_t max_bytes, struct mw
     mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return open_failed(err, path);
-    return read_open_file(fd, path, max_bytes, buf, err);
+    return read_open_file(fd, path, false, max_bytes, buf, err);
 }
 
 enum mw_rc mw_file_read_regular(int at_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
                                 struct mw_err *err)
 {
-    struct stat info;
     mw_autoclose int fd = openat(at_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return open_failed(err, path);
-    if (fstat(fd, &info) != 0)
-        return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
-    if (!S_ISREG(info.st_mode))
-        return MW_FAIL(err, MW_E_INPUT, "'%s' is not a regular file", path);
-    return read_open_file(fd, path, max_bytes, buf, err);
+    return read_open_file(fd, path, true, max_bytes, buf, err);
 }
 
 enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t max_bytes, struct mw_buf *buf,
@@ -62,15 +57,17 @@ enum mw_rc mw_file_read_beneath(int root_fd, const char *path, size_t max_bytes,
     mw_autoclose int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
     if (fd < 0)
         return open_failed(err, path);
-    return read_open_file(fd, path, max_bytes, buf, err);
+    return read_open_file(fd, path, false, max_bytes, buf, err);
 }
 
-static enum mw_rc read_open_file(int fd, const char *path, size_t max_bytes, struct mw_buf *buf,
-                                 struct mw_err *err)
+static enum mw_rc read_open_file(int fd, const char *path, bool regular_only, size_t max_bytes,
+                                 struct mw_buf *buf, struct mw_err *err)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    if (regular_only && !S_ISREG(info.st_mode))
+        return MW_FAIL(err, MW_E_INPUT, "'%s' is not a regular file", path);
     if (!S_ISREG(info.st_mode) && !S_ISFIFO(info.st_mode) && !S_ISCHR(info.st_mode))
         return MW_FAIL(err, MW_E_INPUT, "'%s' is not a file", path);
     size_t total = 0;

@@ -606,20 +606,8 @@ static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **s
     static const char *const failed =
         "{\"error\":\"the app root was edited\",\"class\":\"conflict\",\"target\":\"app\"}";
     struct rig *rig = begin("gate");
-    const struct rig_run *run;
     (void)state;
-    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
-    run = run_that(rig, MW_OPENS_AGENT);
-    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
-                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
-                 run->item, run->seq);
-    run = run_that(rig, MW_OPENS_STAGE);
-    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
-    run = run_that(rig, MW_OPENS_AGENT);
-    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
-                 "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
-                 run->seq);
-    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{}", 0, 0);
+    accept_version(rig, "a gate");
     (void)rig_do(rig, MW_REQ_PROMOTE, "{}", 0, 0);
     RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
     mw_seq earlier = run_that(rig, MW_OPENS_STAGE)->seq;

@@ -4,28 +4,6 @@
  */
 #include "core_runs.h"
 
-/* A draft of its own, validated and accepted. */
-static void accept_version(struct rig *rig, const char *prompt)
-{
-    char body[100];
-    const struct rig_run *run;
-    snprintf(body, sizeof body, "{\"prompt\":\"%s\"}", prompt);
-    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, body, 0, 0);
-    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
-    run = run_that(rig, MW_OPENS_AGENT);
-    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
-                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
-                 run->item, run->seq);
-    run = run_that(rig, MW_OPENS_STAGE);
-    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
-    run = run_that(rig, MW_OPENS_AGENT);
-    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
-                 "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
-                 run->seq);
-    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{}", 0, 0);
-    RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
-}
-
 /* What the promotion on its way is to put somewhere. */
 static uint64_t version_on_its_way(struct rig *rig)
 {
