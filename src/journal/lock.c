@@ -50,11 +50,7 @@ enum mw_rc mw_lock_take(const struct mw_journal_sys *sys, int side_fd, int *ret_
             return MW_FAIL(err, MW_E_CONFLICT, "the journal is held by process %lu",
                            (unsigned long)pid);
         }
-        /* A lock on a file that is no longer the one of that name protects nothing. */
-        struct stat opened, named;
-        if (fstat(fd, &opened) == 0 &&
-            fstatat(side_fd, MW_LOCK_FILE, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-            opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+        if (mw_lock_is_of_name(fd, side_fd, MW_LOCK_FILE)) {
             *ret_epoch = read_line(fd).epoch;
             *ret_fd = fd;
             return MW_OK;
@@ -80,6 +76,13 @@ void mw_lock_release(const struct mw_journal_sys *sys, int fd, uint64_t epoch)
         (void)write_line(sys, fd, 0,
                          epoch); /* only a courtesy: the lock itself says who holds it */
     (void)close(fd);             /* lets go */
+}
+
+bool mw_lock_is_of_name(int fd, int dir_fd, const char *name)
+{
+    struct stat opened, named;
+    return fstat(fd, &opened) == 0 && fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 enum mw_rc mw_journal_rc_of(int sys_errno)

@@ -18,6 +18,9 @@ MW_MUST enum mw_rc mw_lock_note(const struct mw_journal_sys *sys, int fd, uint64
 /* Forgets the holder, keeps the epoch, lets go. */
 void mw_lock_release(const struct mw_journal_sys *sys, int fd, uint64_t epoch);
 
+/* Whether fd is open on the file that has this name now: a lock on another one protects nothing. */
+bool mw_lock_is_of_name(int fd, int dir_fd, const char *name);
+
 /* A failed call's errno as a code: no space FULL, read-only or not allowed DENIED, else IO. */
 enum mw_rc mw_journal_rc_of(int sys_errno);
 

@@ -159,6 +159,29 @@ static void p16_only_one_writes_a_snapshot(void **state)
     assert_int_equal(write_snapshot(1, 50), MW_OK);
 }
 
+/* The other writer puts its snapshot in place and lets go, between this one's open and its lock. */
+static int open_and_lose_the_name(int at_fd, const char *path, int flags, mode_t mode)
+{
+    int fd = openat(at_fd, path, flags | O_CLOEXEC, mode);
+    assert_int_equal(renameat(dir_fd, MW_SNAPSHOT_UNFINISHED, dir_fd, NAME), 0);
+    return fd;
+}
+
+static void p16_a_snapshot_that_was_put_in_place_just_now_is_not_emptied(void **state)
+{
+    char path[RIG_PATH];
+    struct mw_snapshot_writer writer;
+    struct mw_journal_sys sys = mw_journal_sys_real;
+    struct stat file;
+    (void)state;
+    sys.openat = open_and_lose_the_name;
+    rig_path(dir, MW_SNAPSHOT_UNFINISHED, path);
+    rig_append_text(path, "all of it");
+    assert_int_equal(mw_snapshot_begin(&writer, &sys, dir_fd, &err), MW_E_CONFLICT);
+    assert_true(fstatat(dir_fd, NAME, &file, 0) == 0 && file.st_size == 9);
+    assert_int_equal(write_snapshot(1, 50), MW_OK);
+}
+
 static void p17_p23_a_snapshot_is_not_written_through_a_link(void **state)
 {
     char words[RIG_PATH], link[RIG_PATH];
@@ -348,6 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(p16_a_snapshot_that_cannot_be_written_leaves_the_one_before),
         TEST(p16_only_one_writes_a_snapshot),
+        TEST(p16_a_snapshot_that_was_put_in_place_just_now_is_not_emptied),
         TEST(p17_p23_a_snapshot_is_not_written_through_a_link),
         TEST(p16_a_snapshot_of_any_length_holds_all_its_records),
         TEST(p16_an_older_snapshot_is_removed_when_it_can_be_and_nothing_else_is),
