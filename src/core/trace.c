@@ -113,6 +113,20 @@ static bool is_name(struct mw_str s, size_t len_max)
     return true;
 }
 
+/* Of the form that this journal gives to what it makes (mw_wire_id): sooner or later something has it. */
+static bool is_given_here(const struct mw_world *world, struct mw_str name)
+{
+    mw_seq number = mw_wire_number(name);
+    struct mw_str journal_id = world->journal_id;
+    if (number == 0)
+        return mw_str_is(name, "workspace"); /* what belongs to no trace */
+    while (name.ptr[name.len - 1] != '-')
+        name.len--;
+    name.len--;
+    return mw_str_ends(name, journal_id) && name.len > journal_id.len &&
+           name.ptr[name.len - journal_id.len - 1] == '-';
+}
+
 static uint64_t name_key(struct mw_str name)
 {
     uint64_t hash = mw_str_hash(name);
@@ -134,6 +148,14 @@ static bool open_trace(const struct mw_core *core, const struct mw_request *requ
     if (wanted.len > 0 && !is_name(wanted, 64)) {
         mw_out_refuse(out, MW_E_INPUT, "/traceId",
                       MW_STR("a traceId has 1 to 64 letters, digits, '-', '_' or '.'"));
+        return false;
+    }
+    if (wanted.len > 0 && is_given_here(&core->world, wanted)) {
+        mw_out_refuse(out, MW_E_INPUT, "/traceId",
+                      mw_arena_format(out->arena,
+                                      "'%.*s' is of the form of the ids that are given here; take "
+                                      "another",
+                                      MW_STR_ARG(wanted)));
         return false;
     }
     if (wanted.len > 0 && mw_set_has(&core->trace_names, name_key(wanted))) {

@@ -599,6 +599,42 @@ static void P15_a_name_is_given_once(void **state)
     }
 }
 
+/* P15: nor is a name taken that the journal itself will give, or has given, to something. */
+static void P15_a_name_of_the_journals_own_form_is_refused(void **state)
+{
+    static const struct {
+        const char *start;
+        bool with_journal; /* start-JOURNAL-end, else start-end */
+        const char *end;
+        enum mw_rc rc;
+    } rows[] = {
+        {"tr", true, "40", MW_E_INPUT},  {"b", true, "7", MW_E_INPUT},
+        {"m", true, "1", MW_E_INPUT},    {"my-tr", true, "007", MW_E_INPUT},
+        {"tr", false, "40", MW_OK},      {"tr", true, "x", MW_OK},
+        {"tr", true, "40x", MW_OK},      {"tr", true, "", MW_OK},
+        {"workspace", false, "", MW_OK}, {"tr-000000", false, "40", MW_OK},
+    };
+    struct rig *rig = begin("small");
+    char body[200];
+    (void)state;
+    struct mw_str journal = rig->core.world.journal_id;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        snprintf(body, sizeof body, "{\"workflow\":\"BakeOnce\",\"traceId\":\"%s-%.*s%s%s\"}",
+                 rows[i].start, rows[i].with_journal ? (int)journal.len : 0, journal.ptr,
+                 rows[i].with_journal ? "-" : "", rows[i].end);
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, body, 0, 0);
+        if (rig->result.rc != rows[i].rc)
+            fail_msg("%s: %d", body, (int)rig->result.rc);
+    }
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN,
+                 "{\"workflow\":\"BakeOnce\",\"traceId\":\"workspace\"}", 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_INPUT);
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\",\"traceId\":\"40\"}", 0,
+                 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    rig_free(rig);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -647,6 +683,7 @@ int main(void)
         cmocka_unit_test(a_task_is_given_what_is_in_its_scope),
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P15_a_name_is_given_once),
+        cmocka_unit_test(P15_a_name_of_the_journals_own_form_is_refused),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(a_coordinator_inside_itself_is_halted),
