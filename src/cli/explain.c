@@ -183,28 +183,15 @@ static struct mw_str kept_folder(const struct mw_watch *watch, const struct mw_t
     return mw_exists(AT_FDCWD, path.ptr) ? path : MW_STR_NONE;
 }
 
-static void put_output(const struct mw_watch *watch, struct mw_buf *out, const struct mw_tape *view,
-                       bool has_view, struct mw_str folder)
+/* What the agent said last, out of the folder that was kept. */
+static void put_output(const struct mw_watch *watch, struct mw_buf *out, struct mw_str folder)
 {
-    struct mw_str lines = MW_STR_NONE;
     struct mw_buf log = mw_heap_buf();
-    if (folder.len > 0) {
-        struct mw_str path =
-            mw_arena_format(&watch->cli->arena, "%.*s/stderr.log", MW_STR_ARG(folder));
-        if (mw_file_read_regular(AT_FDCWD, path.ptr, LOG_BYTES_MAX, &log, NULL) == MW_OK)
-            lines = mw_buf_str(&log);
-    }
-    uint32_t said = has_view ? mw_node_get(view, 0, "lines") : MW_NODE_NONE;
-    if (lines.len == 0 && has_view)
-        lines = mw_node_get_text(view, 0, "output");
-    if (lines.len > 0) {
+    struct mw_str path = mw_arena_format(&watch->cli->arena, "%.*s/stderr.log", MW_STR_ARG(folder));
+    if (mw_file_read_regular(AT_FDCWD, path.ptr, LOG_BYTES_MAX, &log, NULL) == MW_OK &&
+        log.len > 0) {
         mw_buf_put_z(out, "  last lines:\n");
-        put_lines(out, last_lines(lines));
-    } else if (mw_node_type(view, said) == MW_NODE_ARRAY && mw_node_count(view, said) > 0) {
-        mw_buf_put_z(out, "  last lines:\n");
-        for (uint32_t i = mw_node_first(view, said); i != MW_NODE_NONE;
-             i = mw_node_after(view, said, i))
-            put_lines(out, mw_node_str(view, i));
+        put_lines(out, last_lines(mw_buf_str(&log)));
     }
     mw_heap_buf_free(&log);
 }
@@ -251,13 +238,12 @@ void mw_explain_failure(const struct mw_watch *watch)
         mw_put_safe(&out, task->reason);
         mw_buf_put_c(&out, '\n');
     }
-    if (has_view) {
+    if (has_view)
         put_tests(&out, &view, mw_node_get(&view, 0, "failures"));
-        put_tests(&out, &view, mw_node_get(&view, 0, "tests"));
-    }
-    put_output(watch, &out, &view, has_view, folder);
-    if (folder.len > 0)
+    if (folder.len > 0) {
+        put_output(watch, &out, folder);
         mw_buf_printf(&out, "  kept:   %.*s\n", MW_STR_ARG(folder));
+    }
     if (task != NULL)
         mw_buf_printf(&out,
                       "next: millwright logs %.*s · millwright trace show %.*s · then gen again\n",
