@@ -538,21 +538,13 @@ static bool is_json(const char *type)
            (type[len] == '\0' || type[len] == ';' || type[len] == ' ');
 }
 
-/* An empty body and an object without the word drain. */
-static bool read_drain(struct mw_str text, bool *ret_drain)
+static bool is_empty_or_object(struct mw_str text)
 {
     struct mw_arena arena;
     struct mw_tape tape;
     mw_heap_arena(&arena, text.len * 40 + 4096);
-    bool right = text.len == 0;
-    *ret_drain = true;
-    if (!right && mw_json_parse(&arena, text, &tape, NULL) == MW_OK &&
-        mw_node_type(&tape, 0) == MW_NODE_OBJECT) {
-        uint32_t drain = mw_node_get(&tape, 0, "drain");
-        right = drain == MW_NODE_NONE || mw_node_type(&tape, drain) == MW_NODE_TRUE ||
-                mw_node_type(&tape, drain) == MW_NODE_FALSE;
-        *ret_drain = drain == MW_NODE_NONE || mw_node_type(&tape, drain) == MW_NODE_TRUE;
-    }
+    bool right = text.len == 0 || (mw_json_parse(&arena, text, &tape, NULL) == MW_OK &&
+                                   mw_node_type(&tape, 0) == MW_NODE_OBJECT);
     mw_heap_arena_free(&arena);
     return right;
 }
@@ -571,11 +563,9 @@ static enum MHD_Result post(struct mw_api *api, struct mw_api_call *call, const 
         return refuse(call->connection, 415, MW_E_INPUT, "content-type is application/json");
     if (strcmp(url, "/v1/shutdown") == 0) {
         struct mw_buf body = mw_heap_buf();
-        bool drain;
-        if (!read_drain(mw_buf_str(&call->body), &drain))
-            return refuse(call->connection, 400, MW_E_INPUT,
-                          "a shutdown is an object; 'drain' is true or false");
-        unsigned status = api->ops->shutdown(api->host, drain, &body);
+        if (!is_empty_or_object(mw_buf_str(&call->body)))
+            return refuse(call->connection, 400, MW_E_INPUT, "a shutdown is an object, or empty");
+        unsigned status = api->ops->shutdown(api->host, &body);
         enum MHD_Result queued = send_body(call->connection, status, mw_buf_str(&body));
         mw_heap_buf_free(&body);
         return queued;

@@ -56,7 +56,7 @@ struct mw_api_ops {
     unsigned (*hello)(void *host, struct mw_buf *out);
     unsigned (*view)(void *host, struct mw_str name, const struct mw_api_query *query,
                      struct mw_buf *out);
-    unsigned (*shutdown)(void *host, bool drain, struct mw_buf *out);
+    unsigned (*shutdown)(void *host, struct mw_buf *out);
     /* Records after `after`, up to the durable one, appended as lines until about bytes_max; those that are wanted.
      * *ret_after: the last record looked at. */
     enum mw_rc (*records)(void *host, uint64_t after, const struct mw_api_wanted *wanted,

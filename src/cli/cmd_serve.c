@@ -13,7 +13,7 @@ static int stop(struct mw_cli *cli)
 {
     struct mw_err err = {0};
     bool was = false;
-    if (mw_link_stop(cli, true, &was, &err) != MW_OK)
+    if (mw_link_stop(cli, &was, &err) != MW_OK)
         return mw_cli_fail(cli, &err);
     (void)mw_cli_put_line(cli->json
                               ? (was ? MW_STR("{\"stopped\":true}") : MW_STR("{\"stopped\":false}"))

@@ -94,7 +94,7 @@ static const struct mw_option serve_options[] = {
     {"foreground", NULL, "run the host here, until it is asked to stop"},
     {"listen", "ADDRESS:PORT",
      "also on a TCP port, such as 127.0.0.1:7000, for whoever has the token in .millwright/token"},
-    {"stop", NULL, "ask the running host to finish and end"},
+    {"stop", NULL, "end the running host; what agents were at is begun again by the next one"},
     {NULL, NULL, NULL}};
 
 static const struct mw_option bench_options[] = {

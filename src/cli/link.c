@@ -389,9 +389,9 @@ enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err)
             return rc;
         if (!is_same_build(cli, text)) {
             bool was;
-            (void)fprintf(stderr, "millwright: another build's host runs here; it finishes what it "
-                                  "does and is replaced\n");
-            rc = mw_link_stop(cli, true, &was, err);
+            (void)fprintf(stderr, "millwright: another build's host runs here and is replaced; the "
+                                  "tasks that run are begun again\n");
+            rc = mw_link_stop(cli, &was, err);
             if (rc != MW_OK)
                 return rc;
             continue;
@@ -410,12 +410,10 @@ enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err)
                    MW_LINK_REPLAY_MS / 1000);
 }
 
-enum mw_rc mw_link_stop(struct mw_cli *cli, bool drain, bool *ret_was, struct mw_err *err)
+enum mw_rc mw_link_stop(struct mw_cli *cli, bool *ret_was, struct mw_err *err)
 {
     struct mw_http_stream stream;
-    struct mw_http_request request = {
-        "POST", "/v1/shutdown", "",
-        drain ? MW_STR("{\"drain\":true}") : MW_STR("{\"drain\":false}"), false};
+    struct mw_http_request request = {"POST", "/v1/shutdown", "", MW_STR("{}"), false};
     *ret_was = false;
     if (ask(cli, &request, MW_LINK_ANSWER_MS, &stream, err) != MW_OK)
         return MW_OK; /* there is none */

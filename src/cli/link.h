@@ -55,7 +55,7 @@ MW_MUST enum mw_rc mw_link_ensure(struct mw_cli *cli, struct mw_err *err);
 /* True when a host answers now; *ret_hello (may be NULL) is its hello, in cli's arena. Never starts one. */
 bool mw_link_running(struct mw_cli *cli, struct mw_str *ret_hello);
 /* Asks a running host to end and waits until it is gone. *ret_was: there was one. */
-MW_MUST enum mw_rc mw_link_stop(struct mw_cli *cli, bool drain, bool *ret_was, struct mw_err *err);
+MW_MUST enum mw_rc mw_link_stop(struct mw_cli *cli, bool *ret_was, struct mw_err *err);
 
 /* Text of a new UUIDv7. */
 void mw_uuid7(char ret_text[37]);

@@ -46,7 +46,7 @@ void mw_trial_end(struct mw_trial *trial)
 {
     struct mw_err err;
     bool was;
-    if (trial->cli.workspace != NULL && mw_link_stop(&trial->cli, true, &was, &err) != MW_OK)
+    if (trial->cli.workspace != NULL && mw_link_stop(&trial->cli, &was, &err) != MW_OK)
         (void)fprintf(stderr, "millwright: %s\n", err.text);
     if (mw_remove_tree(AT_FDCWD, trial->folder, &err) != MW_OK)
         (void)fprintf(stderr, "millwright: %s\n", err.text);
@@ -93,7 +93,7 @@ enum mw_rc mw_trial_stop(struct mw_trial *trial, struct mw_err *err)
 {
     bool was;
     mw_arena_reset(&trial->cli.arena);
-    return mw_link_stop(&trial->cli, true, &was, err);
+    return mw_link_stop(&trial->cli, &was, err);
 }
 
 enum mw_rc mw_trial_again(struct mw_trial *trial, double *ret_ms, struct mw_err *err)
