@@ -46,16 +46,17 @@ enum mw_frame_read mw_frame_read(struct mw_str text, struct mw_frame *ret_frame,
 {
     size_t span = text.len < MW_FRAME_HEADER_MAX ? text.len : MW_FRAME_HEADER_MAX;
     const char *newline = span > 0 ? memchr(text.ptr, '\n', span) : NULL;
-    if (newline == NULL)
-        return text.len < MW_FRAME_HEADER_MAX ? MW_FRAME_PARTIAL : MW_FRAME_BAD;
     struct mw_frame frame = {0};
-    struct cursor cursor = {text.ptr, newline, true};
+    struct cursor cursor = {text.ptr, newline != NULL ? newline : text.ptr + span, true};
     take_text(&cursor, HEADER_START);
     frame.frame = take_u64(&cursor);
     take_text(&cursor, ",\"format\":");
     uint64_t format = take_u64(&cursor);
+    /* P13: how long a newer header is, and whether it was written whole, is for a newer release to say. */
     if (cursor.ok && format > MW_JOURNAL_FORMAT)
         return MW_FRAME_NEWER;
+    if (newline == NULL)
+        return text.len < MW_FRAME_HEADER_MAX ? MW_FRAME_PARTIAL : MW_FRAME_BAD;
     take_text(&cursor, ",\"epoch\":");
     frame.epoch = take_u64(&cursor);
     take_text(&cursor, ",\"first\":");

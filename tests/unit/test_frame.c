@@ -94,6 +94,34 @@ static void p03_a_header_that_is_spelled_otherwise_is_none(void **state)
     }
 }
 
+/* P13: of a newer format neither the length of a header is known nor whether it ends. */
+static void p13_a_newer_format_is_seen_in_a_header_of_any_length(void **state)
+{
+    static const struct {
+        const char *start;
+        enum mw_frame_read cut, padded;
+    } rows[] = {
+        {"{\"frame\":7,\"format\":2,", MW_FRAME_NEWER, MW_FRAME_NEWER},
+        {"{\"frame\":7,\"format\":12", MW_FRAME_NEWER, MW_FRAME_NEWER},
+        {"{\"frame\":7,\"format\":1,", MW_FRAME_PARTIAL, MW_FRAME_BAD},
+        {"{\"frame\":7,\"format\":", MW_FRAME_PARTIAL, MW_FRAME_BAD},
+        {"{\"frame\":7,\"formal\":2,", MW_FRAME_PARTIAL, MW_FRAME_BAD},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        char text[2 * MW_FRAME_HEADER_MAX];
+        struct mw_frame read;
+        size_t header_bytes;
+        memset(text, 'x', sizeof text);
+        memcpy(text, rows[i].start, strlen(rows[i].start));
+        text[sizeof text - 1] = '\n';
+        assert_int_equal(mw_frame_read(mw_str_of(rows[i].start), &read, &header_bytes),
+                         rows[i].cut);
+        assert_int_equal(mw_frame_read((struct mw_str){text, sizeof text}, &read, &header_bytes),
+                         rows[i].padded);
+    }
+}
+
 static void p03_a_line_longer_than_any_header_is_none_and_a_shorter_one_may_become_one(void **state)
 {
     char text[MW_FRAME_HEADER_MAX];
@@ -172,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p03_a_header_is_read_as_it_was_written_and_its_checksum_fits),
         cmocka_unit_test(p03_a_header_that_is_spelled_otherwise_is_none),
+        cmocka_unit_test(p13_a_newer_format_is_seen_in_a_header_of_any_length),
         cmocka_unit_test(
             p03_a_line_longer_than_any_header_is_none_and_a_shorter_one_may_become_one),
         cmocka_unit_test(p03_lines_are_objects_each_ended_and_as_many_as_said),
