@@ -416,11 +416,13 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
 enum mw_rc mw_core_replay(struct mw_core *core, struct mw_str line, struct mw_err *err)
 {
     struct mw_event event;
+    struct mw_err unread;
     mw_arena_reset(&core->arena);
     mw_core_forget_changes(core);
-    enum mw_rc rc = mw_event_read(&core->arena, line, &event, err);
+    enum mw_rc rc = mw_event_read(&core->arena, line, &event, &unread);
     if (rc != MW_OK)
-        return rc;
+        return MW_FAIL(err, rc, "record %lu: %s", (unsigned long)core->world.last_seq + 1,
+                       unread.text);
     if (event.seq != core->world.last_seq + 1)
         return MW_FAIL(err, MW_E_CORRUPT, "record %lu follows record %lu", (unsigned long)event.seq,
                        (unsigned long)core->world.last_seq);

@@ -125,9 +125,10 @@ enum mw_rc mw_event_read(struct mw_arena *arena, struct mw_str line, struct mw_e
         *ret_event = event;
         return MW_OK;
     }
-    enum mw_rc rc = mw_json_parse(arena, line, &tape, err);
+    struct mw_err syntax;
+    enum mw_rc rc = mw_json_parse(arena, line, &tape, &syntax);
     if (rc != MW_OK)
-        return rc;
+        return MW_FAIL(err, MW_E_CORRUPT, "a record cannot be read: %s", syntax.text);
     if (mw_node_type(&tape, 0) != MW_NODE_OBJECT)
         return MW_FAIL(err, MW_E_CORRUPT, "a record is not a JSON object");
     memset(&event, 0, sizeof(event));

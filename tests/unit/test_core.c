@@ -635,6 +635,31 @@ static void P15_a_name_of_the_journals_own_form_is_refused(void **state)
     rig_free(rig);
 }
 
+/* P03: what stands in a good frame and is no record that can be applied is damage, named by its number, and changes nothing. */
+static void P03_a_record_that_cannot_be_read_is_damage_and_is_named(void **state)
+{
+    static const char *const lines[] = {
+        "{\"kind\":\"trace.opened\",\"seq\":",
+        "{\"kind\":\"trace.opened\",\"seq\":\"\\ud800\"}",
+        "{\"kind\":\"bread.baked\",\"seq\":1}",
+        "{\"kind\":\"trace.opened\",\"seq\":1,\"seq\":1}",
+        "[]",
+    };
+    struct rig *rig = begin("small");
+    char named[40];
+    (void)state;
+    mw_seq last = rig->core.world.last_seq;
+    snprintf(named, sizeof named, "record %lu: ", (unsigned long)last + 1);
+    for (size_t i = 0; i < MW_COUNT(lines); i++) {
+        struct mw_err err = {0};
+        enum mw_rc rc = mw_core_replay(&rig->core, mw_str_of(lines[i]), &err);
+        if (rc != MW_E_CORRUPT || strncmp(err.text, named, strlen(named)) != 0)
+            fail_msg("%s: %d, %s", lines[i], (int)rc, err.text);
+        assert_int_equal(rig->core.world.last_seq, last);
+    }
+    rig_free(rig);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -684,6 +709,7 @@ int main(void)
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P15_a_name_is_given_once),
         cmocka_unit_test(P15_a_name_of_the_journals_own_form_is_refused),
+        cmocka_unit_test(P03_a_record_that_cannot_be_read_is_damage_and_is_named),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(a_coordinator_inside_itself_is_halted),
