@@ -24,12 +24,19 @@ HEADER = re.compile(
     rb'"first":([1-9][0-9]{0,17}),"count":([1-9][0-9]{0,17}),"bytes":([1-9][0-9]{0,17}),'
     rb'"prev":"([0-9a-f]{64})","crc32c":"([0-9a-f]{8})"\}\n'
 )
-FORMAT_ONLY = re.compile(rb'\{"frame":[1-9][0-9]*,"format":([1-9][0-9]*),')
+FORMAT_ONLY = re.compile(rb'\{"frame":(?:0|[1-9][0-9]{0,17}),"format":([1-9][0-9]{0,17})(?![0-9])')
+FRAME_RECORDS_MAX = 1 << 20
+FRAME_BYTES_MAX = 64 << 20
 SNAPSHOT = re.compile(
     rb'(\{"snapshot":1,"journal":"([0-9a-f]{1,16})","made_by":"[0-9A-Za-z.+~-]{1,64}","seq":([0-9]{1,18}),'
     rb'"frame":([0-9]{1,18}),"epoch":([0-9]{1,18}),"segment":([0-9]{1,18}),"offset":([0-9]{1,18}),'
     rb'"hash":"([0-9a-f]{64})","records":([0-9]{1,18}),"bytes":([0-9]{1,18}),"body":"([0-9a-f]{64})",'
     rb'"state":"[0-9a-f]{64}","left":"[0-9a-f]{64}"),"crc32c":"([0-9a-f]{8})"\} *\n'
+)
+NUMBER = rb"(?:0|[1-9][0-9]{0,17})"
+HEAD = re.compile(
+    rb'(\{"head":1,"seq":%b,"frame":%b,"segment":%b,"bytes":%b,"clean":(?:true|false),"hash":"[0-9a-f]{64}"),'
+    rb'"crc32c":"([0-9a-f]{8})"\} *\n' % (NUMBER, NUMBER, NUMBER, NUMBER)
 )
 SNAPSHOT_HEADER_BYTES = 1024
 MANIFEST = "manifest.jsonl"
@@ -67,6 +74,10 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
+def is_in_limits(header):
+    return int(header.group(5)) <= FRAME_RECORDS_MAX and int(header.group(6)) <= FRAME_BYTES_MAX
+
+
 class Damage(Exception):
     def __init__(self, name, offset, seq, what, may_be_torn=False):
         super().__init__(f"{name} at byte {offset}, record {seq}: {what}")
@@ -101,7 +112,7 @@ class Reader:
             return False
         if header and len(rest) > header.end() + int(header.group(6)):
             return False
-        return not any(int(m.group(1)) > self.next_frame for m in HEADER.finditer(rest, 1))
+        return not any(int(m.group(1)) > self.next_frame and is_in_limits(m) for m in HEADER.finditer(rest, 1))
 
     def segment(self, name, data, last_segment):
         if int(name[:20]) != self.next_seq:
@@ -115,7 +126,7 @@ class Reader:
             if newer and int(newer.group(1)) > FORMAT:
                 raise Newer(f"{name} at byte {at}: format {int(newer.group(1))}")
             header = HEADER.match(rest)
-            if not header:
+            if not header or not is_in_limits(header):
                 raise Damage(name, at, self.next_seq, "not a frame's header",
                              self.torn(rest, None, last_segment))
             frame, _, epoch, first, count, size = (int(header.group(i)) for i in range(1, 7))
@@ -133,6 +144,8 @@ class Reader:
             if lines.pop() != b"" or len(lines) != count:
                 raise Damage(name, at, self.next_seq, "the number of lines is not the number of records")
             for index, line in enumerate(lines):
+                if line.startswith(b'{"frame":'):
+                    raise Damage(name, at, first + index, "a record looks like a frame's header")
                 try:
                     record = json.loads(line)
                 except ValueError as error:
@@ -283,7 +296,7 @@ def read_head(path):
         return None
     found = []
     for line in (data[:512], data[512:]):
-        match = re.fullmatch(rb'(\{"head":1,.*),"crc32c":"([0-9a-f]{8})"\} *\n', line)
+        match = HEAD.fullmatch(line)
         if match and len(line) == 512 and crc32c(match.group(1)) == int(match.group(2), 16):
             found.append(json.loads(line))
     return max(found, key=lambda head: (head["seq"], head["clean"])) if found else None
