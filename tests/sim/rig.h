@@ -489,13 +489,11 @@ static inline void rig_load_kept(struct rig *rig, const uint8_t *kept, size_t kn
         mw_core_replay_skip(&rig->core, known);
 }
 
-/* A start from a shortened journal, itself made of a shortened one and more records, both of any length: the same state, and what decides
+/* A start from a journal that was shortened up to `second`, from one that had been shortened up to `first`: the same state, and what decides
  * with it. */
-static inline void rig_come_up_shortened(struct rig *rig)
+static inline void rig_come_up_shortened(struct rig *rig, size_t first, size_t second)
 {
     size_t count = rig->line_count;
-    size_t first = rig_below(rig, (uint32_t)count + 1);
-    size_t second = first + rig_below(rig, (uint32_t)(count - first) + 1);
     uint8_t *kept = mw_heap_alloc(count + 1);
     uint8_t *seen = mw_heap_alloc(MW_KEEP_QUEUES_MAX);
     const size_t ends[] = {first, second};
@@ -545,10 +543,12 @@ static inline void rig_crash(struct rig *rig, size_t keep)
     for (size_t i = 0; i < keep; i++)
         if (mw_core_replay(&rig->shadow, rig_line(rig, i), &err) != MW_OK)
             fail_msg("record %zu: %s", i + 1, err.text);
-    if (rig->seldom_shortened && rig_below(rig, 4) > 0)
+    if (rig->seldom_shortened && rig_below(rig, 4) > 0) {
         rig_load_kept(rig, NULL, 0, keep);
-    else
-        rig_come_up_shortened(rig);
+    } else {
+        size_t first = rig_below(rig, (uint32_t)keep + 1);
+        rig_come_up_shortened(rig, first, first + rig_below(rig, (uint32_t)(keep - first) + 1));
+    }
     for (uint32_t i = 0; i < rig->core.world.asks.cap; i++) {
         const struct mw_ask *ask = mw_table_at(&rig->core.world.asks, i);
         if (ask == NULL)

@@ -345,6 +345,16 @@ static void play(struct story *story, struct mw_str text, struct mw_buf *again)
     }
 }
 
+/* P13 P16: however the story went, its journal, shortened up to any record, gives the state that all of it gives. */
+static void shorten(struct rig *rig)
+{
+    rig_crash(rig, rig->durable);
+    for (size_t until = 0; until <= rig->durable; until++) {
+        rig_come_up_shortened(rig, until / 2, until);
+        oracle_same(rig, "from a shortened journal");
+    }
+}
+
 static void play_file(struct rig *rig, const char *path)
 {
     struct story story = {.rig = rig,
@@ -371,6 +381,7 @@ static void play_file(struct rig *rig, const char *path)
                  (int)(file.len - at < 300 ? file.len - at : 300), file.ptr + at,
                  (int)(again.len - at < 300 ? again.len - at : 300), again.ptr + at);
     }
+    shorten(rig);
     mw_heap_buf_free(&again);
     mw_heap_buf_free(&file);
     mw_heap_buf_free(&story.out);
