@@ -632,6 +632,8 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
 {
     const struct mw_task *task = (const struct mw_task *)mw_world_item(world, request->item);
     MW_ASSERT(task != NULL);
+    if (task->state == MW_TASK_ENDED)
+        return; /* cancelled meanwhile, in this very step */
     const struct mw_trace *trace = mw_world_trace_of(world, &task->item);
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
     const struct mw_task_def *def = catalogue != NULL ? catalogue->tasks[task->def] : NULL;
