@@ -660,6 +660,27 @@ static void P03_a_record_that_cannot_be_read_is_damage_and_is_named(void **state
     rig_free(rig);
 }
 
+/* The shortest journey: registered and staged in one step. */
+static void a_journey_of_one_step_is_staged_under_its_apps_id(void **state)
+{
+    struct rig *rig = begin("gate");
+    char path[100];
+    struct mw_event event;
+    struct mw_err err;
+    (void)state;
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+    const struct rig_run *run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
+                 run->item, run->seq);
+    mw_seq staged = run_that(rig, MW_OPENS_STAGE)->seq;
+    assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, staged - 1), &event, &err),
+                     MW_OK);
+    snprintf(path, sizeof path, "generated/apps/gate/%.*s/app", MW_STR_ARG(event.build_id));
+    assert_true(mw_str_is(event.app_id, "gate") && mw_str_is(event.path, path));
+    rig_free(rig);
+}
+
 /* P06 P12: what was done for an earlier promotion says nothing about the one on its way. */
 static void P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next(void **state)
 {
@@ -709,6 +730,7 @@ int main(void)
         cmocka_unit_test(P08_a_dead_letter_goes_back_with_what_it_had_and_once),
         cmocka_unit_test(P15_a_name_is_given_once),
         cmocka_unit_test(P15_a_name_of_the_journals_own_form_is_refused),
+        cmocka_unit_test(a_journey_of_one_step_is_staged_under_its_apps_id),
         cmocka_unit_test(P03_a_record_that_cannot_be_read_is_damage_and_is_named),
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),

@@ -148,10 +148,10 @@ static bool is_folder_name(struct mw_str name)
     return good;
 }
 
-/* The first workflow has said what the app is: the build gets its record (phase 3). */
+/* The first workflow has said what the app is: the build gets its record (phase 3), and the app its id. */
 static bool register_build(const struct mw_world *world, const struct mw_session *session,
                            const struct mw_journey *journey, const struct mw_journey_def *def,
-                           struct mw_out *out, struct mw_str *ret_why)
+                           struct mw_out *out, struct mw_str *ret_app_id, struct mw_str *ret_why)
 {
     const struct mw_trace *trace = mw_world_trace_of(world, &journey->item);
     struct mw_place place = {
@@ -180,20 +180,21 @@ static bool register_build(const struct mw_world *world, const struct mw_session
     event->user_id =
         mw_trace_more(trace)->user_id.len > 0 ? mw_trace_more(trace)->user_id : MW_STR("local");
     event->status = MW_STR("building");
+    *ret_app_id = app_id;
     return true;
 }
 
 static void ask_stage(const struct mw_world *world, const struct mw_session *session,
-                      const struct mw_journey *journey, struct mw_out *out)
+                      const struct mw_journey *journey, struct mw_str app_id, struct mw_out *out)
 {
     const struct mw_build *build = &session->builds[journey->build];
     struct mw_event *event = mw_out_event(out, MW_EVT_STAGE_ASKED);
     mw_event_about(world, out, event, &journey->item);
     event->target_agent = MW_STR("Stage");
-    event->app_id = build->app_id;
+    event->app_id = app_id;
     event->build_id = build->build_id;
-    event->path = mw_arena_format(out->arena, "generated/apps/%.*s/%.*s/app",
-                                  MW_STR_ARG(build->app_id), MW_STR_ARG(build->build_id));
+    event->path = mw_arena_format(out->arena, "generated/apps/%.*s/%.*s/app", MW_STR_ARG(app_id),
+                                  MW_STR_ARG(build->build_id));
 }
 
 static void decide_run_ended(const struct mw_world *world, const struct mw_session *session,
@@ -212,14 +213,16 @@ static void decide_run_ended(const struct mw_world *world, const struct mw_sessi
                       request->cause, out);
         return;
     }
-    if (journey->step == 1 && !register_build(world, session, journey, def, out, &why)) {
+    /* A journey of one step is staged in the step that registers it: no record of it is applied yet. */
+    struct mw_str app_id = session->builds[journey->build].app_id;
+    if (journey->step == 1 && !register_build(world, session, journey, def, out, &app_id, &why)) {
         mw_build_fail(world, session, journey, why, request->cause, out);
         return;
     }
     if (journey->step < def->step_count)
         ask_step(world, session, journey, def, journey->step, out);
     else
-        ask_stage(world, session, journey, out);
+        ask_stage(world, session, journey, app_id, out);
 }
 
 static void decide_staged(const struct mw_world *world, const struct mw_session *session,
