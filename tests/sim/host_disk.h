@@ -87,9 +87,10 @@ struct disk {
     struct disk_change *changes;
     uint32_t change_count, change_cap;
     struct disk_fd fds[DISK_FDS_MAX];
-    size_t written_bytes; /* what the files take */
-    size_t room_bytes;    /* SIZE_MAX: enough */
-    uint32_t sync_fails;  /* the how manieth sync from now on fails; 0: none */
+    size_t written_bytes;  /* what the files take */
+    size_t room_bytes;     /* SIZE_MAX: enough */
+    int64_t full_until_ns; /* when there was room again, the last time */
+    uint32_t sync_fails;   /* the how manieth sync from now on fails; 0: none */
     uint64_t syncs;
 };
 

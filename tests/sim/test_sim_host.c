@@ -40,10 +40,20 @@ static void world_set_clock_right(void)
     world_note("the clock is set right", (uint64_t)world.utc_us, 0);
 }
 
+static void world_make_room(void)
+{
+    if (disk.room_bytes != SIZE_MAX)
+        disk.full_until_ns = world.now_ns;
+    disk.room_bytes = SIZE_MAX;
+}
+
 static void world_fill_disk(void)
 {
     bool full = disk.room_bytes != SIZE_MAX;
-    disk.room_bytes = full ? SIZE_MAX : disk.written_bytes + world_below(30000);
+    if (full)
+        world_make_room();
+    else
+        disk.room_bytes = disk.written_bytes + world_below(30000);
     world.was_full = world.was_full || !full;
     world_note(full ? "there is room" : "the disk is full", disk.written_bytes, 0);
 }
@@ -78,7 +88,7 @@ static void world_calm(void)
     world.draining = true;
     world.points_left = UINT64_MAX;
     world.utc_us = world.utc_most_us;
-    disk.room_bytes = SIZE_MAX;
+    world_make_room();
     disk.sync_fails = 0;
 }
 
@@ -214,7 +224,7 @@ static void world_live(void)
     if (world.end == END_POWER)
         disk_power_cut();
     if (world.exit_code != 0 && world.was_full && world_chance(50))
-        disk.room_bytes = SIZE_MAX;
+        world_make_room();
     agents_pass(world.now_ns + (world_chance(50) ? 0 : (int64_t)world_below(3000) * 1000000));
     if (world.end == END_RETURNED && !world.draining) { /* it had nothing to do: somebody comes */
         world.turns_left -= world.turns_left > 20 ? 20 : world.turns_left;
