@@ -274,3 +274,58 @@ const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalo
             return &catalogue->coordinators[i];
     return NULL;
 }
+
+static bool task_says(const struct mw_task_def *task, struct mw_str type)
+{
+    for (uint32_t i = 0; i < task->expects_count; i++)
+        if (mw_str_eq(task->expects[i], type))
+            return true;
+    return false;
+}
+
+static bool group_says(const struct mw_catalogue *catalogue, const struct mw_group_def *group,
+                       struct mw_str type)
+{
+    for (uint32_t i = 0; i < group->member_count; i++) {
+        const struct mw_member_def *member = &group->members[i];
+        if (member->task != NULL ? task_says(member->task, type)
+            : member->group != NULL
+                ? group_says(catalogue, member->group, type)
+                : mw_str_eq(catalogue->coordinators[member->coordinator].completes_with, type))
+            return true;
+    }
+    return false;
+}
+
+bool mw_ask_says(const struct mw_catalogue *catalogue, const struct mw_ask_def *ask,
+                 struct mw_str type)
+{
+    return ask->task != NULL ? task_says(ask->task, type) : group_says(catalogue, ask->group, type);
+}
+
+bool mw_coordinator_says(const struct mw_catalogue *catalogue,
+                         const struct mw_coordinator_def *coordinator, struct mw_str type)
+{
+    for (uint32_t i = 0; i < coordinator->state_count; i++) {
+        const struct mw_state_def *state = &coordinator->states[i];
+        for (uint32_t n = 0; n < state->ask_count; n++)
+            if (mw_ask_says(catalogue, &state->asks[n], type))
+                return true;
+        for (uint32_t n = 0; n < state->transition_count; n++)
+            if (mw_str_eq(state->transitions[n].emit, type))
+                return true;
+    }
+    return false;
+}
+
+bool mw_workflow_says(const struct mw_catalogue *catalogue, const struct mw_workflow_def *workflow,
+                      struct mw_str type)
+{
+    for (uint32_t i = 0; i < workflow->role_count; i++) {
+        const struct mw_role_def *role = &workflow->roles[i];
+        if (role->task != NULL ? task_says(role->task, type)
+                               : group_says(catalogue, role->plan, type))
+            return true;
+    }
+    return false;
+}

@@ -259,6 +259,14 @@ const struct mw_journey_def *mw_catalogue_journey(const struct mw_catalogue *cat
                                                   struct mw_str name);
 const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalogue *catalogue,
                                                           struct mw_str name);
+/* P20: whether an event of that type is said by what it asks for itself: a task of any state, role or group, a coordinator of a group that
+ * completes, a transition that emits it. */
+bool mw_ask_says(const struct mw_catalogue *catalogue, const struct mw_ask_def *ask,
+                 struct mw_str type);
+bool mw_coordinator_says(const struct mw_catalogue *catalogue,
+                         const struct mw_coordinator_def *coordinator, struct mw_str type);
+bool mw_workflow_says(const struct mw_catalogue *catalogue, const struct mw_workflow_def *workflow,
+                      struct mw_str type);
 
 /* An agent's definition (docs/agents.md), checked the same way. */
 /* Written into records by number: new ones go to the end. */

@@ -6,8 +6,9 @@ static bool add_document(const struct mw_world *world, const struct mw_trace *tr
                          struct mw_str name, const struct mw_expr *expr, struct mw_roots *roots);
 static bool add_text(struct mw_arena *arena, struct mw_str name, struct mw_str json_text,
                      struct mw_roots *roots);
-static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *trace,
-                                const struct mw_place *place, const struct mw_expr *expr);
+static struct mw_str facts_text(const struct mw_world *world, struct mw_arena *arena,
+                                const struct mw_trace *trace, const struct mw_place *place,
+                                const struct mw_expr *expr);
 static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *arena,
                                 const struct mw_trace *trace, const struct mw_place *place);
 static const struct mw_fact *fact_at(const struct mw_trace *trace, mw_seq seq);
@@ -72,7 +73,7 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
         !add_text(arena, MW_STR("event"), body_of(fact_at(trace, place->event_fact)), &roots))
         return false;
     if (mw_expr_uses(expr, MW_STR("facts")) &&
-        !add_text(arena, MW_STR("facts"), facts_text(arena, trace, place, expr), &roots))
+        !add_text(arena, MW_STR("facts"), facts_text(world, arena, trace, place, expr), &roots))
         return false;
     if (mw_expr_uses(expr, MW_STR("scope")) &&
         !add_text(arena, MW_STR("scope"), scope_text(world, arena, trace, place), &roots))
@@ -120,9 +121,20 @@ static struct mw_str body_of(const struct mw_fact *fact)
     return fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
 }
 
+/* Said by what the definition at hand asks for itself: nobody else says it, before or after (P20). */
+static bool is_own(const struct mw_world *world, const struct mw_trace *trace,
+                   const struct mw_place *place, struct mw_str type)
+{
+    const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
+    return catalogue != NULL &&
+           ((place->coordinator != NULL &&
+             mw_coordinator_says(catalogue, place->coordinator, type)) ||
+            (place->workflow != NULL && mw_workflow_says(catalogue, place->workflow, type)));
+}
+
 /* Of its type, the event at hand; else what a task answered last; else what was said last: talk does not stand in an answer's place (P20). */
-static const struct mw_fact *fact_meant(const struct mw_trace *trace, const struct mw_place *place,
-                                        struct mw_str type)
+static const struct mw_fact *fact_meant(const struct mw_world *world, const struct mw_trace *trace,
+                                        const struct mw_place *place, struct mw_str type)
 {
     const struct mw_fact *event = place->event_fact != 0 ? fact_at(trace, place->event_fact) : NULL;
     if (event != NULL && mw_str_eq(event->type, type))
@@ -132,12 +144,13 @@ static const struct mw_fact *fact_meant(const struct mw_trace *trace, const stru
         if (fact->task != 0 && (fact->scope == 0 || fact->scope == place->scope) &&
             mw_str_eq(fact->type, type))
             return fact;
-    return newest;
+    return newest != NULL && is_own(world, trace, place, type) ? NULL : newest;
 }
 
 /* {"TestResultsReady": {…}, …}: only the types that the expression names. */
-static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *trace,
-                                const struct mw_place *place, const struct mw_expr *expr)
+static struct mw_str facts_text(const struct mw_world *world, struct mw_arena *arena,
+                                const struct mw_trace *trace, const struct mw_place *place,
+                                const struct mw_expr *expr)
 {
     struct mw_buf buf;
     struct mw_json json;
@@ -148,7 +161,7 @@ static struct mw_str facts_text(struct mw_arena *arena, const struct mw_trace *t
     for (uint32_t i = 0; mw_expr_roots(expr, i, &use); i++) {
         if (!mw_str_is(use.root, "facts"))
             continue;
-        const struct mw_fact *fact = fact_meant(trace, place, use.field);
+        const struct mw_fact *fact = fact_meant(world, trace, place, use.field);
         if (fact == NULL)
             continue;
         mw_json_key(&json, use.field);
@@ -179,9 +192,10 @@ static struct mw_str scope_text(const struct mw_world *world, struct mw_arena *a
         mw_trace_more(trace)->build_id.len > 0 ? mw_trace_more(trace)->build_id : trace->wire_id;
     mw_json_kstr(&json, "repository",
                  mw_arena_format(arena, "../../../repos/%.*s", MW_STR_ARG(name)));
-    mw_json_kstr(&json, "coordinator", place->coordinator);
-    mw_json_kstr(&json, "coordinatorVersion", place->coordinator_version);
-    mw_json_kstr(&json, "version", place->coordinator_version);
+    const struct mw_coordinator_def *def = place->coordinator;
+    mw_json_kstr(&json, "coordinator", def != NULL ? def->name : MW_STR_NONE);
+    mw_json_kstr(&json, "coordinatorVersion", def != NULL ? def->version : MW_STR_NONE);
+    mw_json_kstr(&json, "version", def != NULL ? def->version : MW_STR_NONE);
     mw_json_object_end(&json);
     return buf.overflowed ? MW_STR_NONE : mw_buf_str(&buf);
 }

@@ -206,9 +206,9 @@ struct mw_place {
     uint32_t node;
     uint32_t outer_document;
     uint32_t outer_node;
-    mw_seq event_fact; /* root `event`; 0: none */
-    struct mw_str coordinator;
-    struct mw_str coordinator_version;
+    mw_seq event_fact;                            /* root `event`; 0: none */
+    const struct mw_coordinator_def *coordinator; /* NULL: not inside one */
+    const struct mw_workflow_def *workflow;       /* NULL: not a handoff of one */
 };
 struct mw_roots {
     struct mw_expr_root items[MW_ROOTS_MAX];

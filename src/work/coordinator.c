@@ -41,10 +41,8 @@ static struct mw_order order_of(const struct mw_world *world,
                                     .document = coordinator->document,
                                     .node = coordinator->node,
                                     .outer_node = MW_NODE_NONE};
-    if (catalogue != NULL) {
-        order.place.coordinator = catalogue->coordinators[coordinator->def].name;
-        order.place.coordinator_version = catalogue->coordinators[coordinator->def].version;
-    }
+    if (catalogue != NULL)
+        order.place.coordinator = &catalogue->coordinators[coordinator->def];
     return order;
 }
 
@@ -55,8 +53,7 @@ void mw_coordinator_start(const struct mw_world *world, const struct mw_order *o
     const struct mw_state_def *initial = &def->states[def->initial];
     struct mw_place place = order->place;
     struct mw_str fragment = MW_STR("{}"), key = def->name, why = MW_STR_NONE;
-    place.coordinator = def->name;
-    place.coordinator_version = def->version;
+    place.coordinator = def;
     bool whole = mw_eval_bindings(world, out->arena, order->trace, &place, &def->fragment,
                                   MW_DISPATCH_BYTES_MAX, &fragment, &why) &&
                  (def->key == NULL ||
@@ -107,7 +104,8 @@ void mw_coordinator_decide(const struct mw_world *world, const struct mw_work *w
         struct mw_order order = order_of(world, coordinator, request);
         struct mw_event *halted = mw_out_event(out, MW_EVT_COORDINATOR_HALTED);
         mw_event_about(world, out, halted, &coordinator->item);
-        halted->coordinator = order.place.coordinator;
+        halted->coordinator =
+            order.place.coordinator != NULL ? order.place.coordinator->name : MW_STR_NONE;
         halted->key = coordinator->key;
         halted->reason = MW_STR("the state's time is over");
         if (order.catalogue != NULL)
@@ -129,53 +127,53 @@ static bool was_skipped(const struct mw_coordinator *coordinator, uint32_t ask_i
            mw_coordinator_made(coordinator, ask_index) == 0;
 }
 
-/* What a task of this state was asked, it says itself: a message of the same name is talk (P20). */
-static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_state_def *state,
+/* What it asks for, in this state or another, says itself what came of it: a message of the same name is talk (P20). But for what this state
+ * has skipped: nobody else is going to say it. */
+static bool is_talk(const struct mw_coordinator *coordinator, const struct mw_order *order,
                     const struct mw_fact *fact)
 {
-    if (fact->task != 0)
+    const struct mw_coordinator_def *def = order->place.coordinator;
+    const struct mw_state_def *state = &def->states[coordinator->state];
+    if (fact->task != 0 || !mw_coordinator_says(order->catalogue, def, fact->type))
         return false;
-    for (uint32_t i = 0; i < state->ask_count; i++) {
-        const struct mw_task_def *task = state->asks[i].task;
-        if (task == NULL || was_skipped(coordinator, i))
-            continue;
-        for (uint32_t n = 0; n < task->expects_count; n++)
-            if (mw_str_eq(task->expects[n], fact->type))
-                return true;
-    }
-    return false;
+    for (uint32_t i = 0; i < state->ask_count; i++)
+        if (was_skipped(coordinator, i) &&
+            mw_ask_says(order->catalogue, &state->asks[i], fact->type))
+            return false;
+    return true;
 }
 
 /* The newest that counts. */
-static const struct mw_fact *heard(const struct mw_trace *trace,
-                                   const struct mw_coordinator *coordinator,
-                                   const struct mw_state_def *state, struct mw_str type)
+static const struct mw_fact *heard(const struct mw_coordinator *coordinator,
+                                   const struct mw_order *order, struct mw_str type)
 {
-    for (const struct mw_fact *fact = trace->newest_fact; fact != NULL; fact = fact->older)
+    for (const struct mw_fact *fact = order->trace->newest_fact; fact != NULL; fact = fact->older)
         if ((fact->scope == 0 || fact->scope == coordinator->item.id) &&
-            mw_str_eq(fact->type, type) && !is_talk(coordinator, state, fact))
+            mw_str_eq(fact->type, type) && !is_talk(coordinator, order, fact))
             return fact;
     return NULL;
 }
 
-static bool heard_all(const struct mw_trace *trace, const struct mw_coordinator *coordinator,
-                      const struct mw_state_def *state, const struct mw_str *types, uint32_t count)
+static bool heard_all(const struct mw_coordinator *coordinator, const struct mw_order *order,
+                      const struct mw_str *types, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (heard(trace, coordinator, state, types[i]) == NULL)
+        if (heard(coordinator, order, types[i]) == NULL)
             return false;
     return true;
 }
 
 /* Starts what the state asks for and has not asked yet. True when something was said. */
 static bool ask(const struct mw_world *world, const struct mw_work *work,
-                const struct mw_coordinator *coordinator, const struct mw_state_def *state,
-                struct mw_order *order, struct mw_out *out)
+                const struct mw_coordinator *coordinator, struct mw_order *order,
+                struct mw_out *out)
 {
+    const struct mw_coordinator_def *machine = order->place.coordinator;
+    const struct mw_state_def *state = &machine->states[coordinator->state];
     for (uint32_t i = 0; i < state->ask_count; i++) {
         const struct mw_ask_def *def = &state->asks[i];
         if ((coordinator->fired & (1u << i)) != 0 ||
-            !heard_all(order->trace, coordinator, state, def->after, def->after_count))
+            !heard_all(coordinator, order, def->after, def->after_count))
             continue;
         order->ask = i + 1;
         if (!mw_eval_test(world, out->arena, order->trace, &order->place, def->when)) {
@@ -206,21 +204,23 @@ static bool group_completed(const struct mw_world *world, const struct mw_coordi
     return false;
 }
 
-static const struct mw_transition_def *
-enabled_transition(const struct mw_world *world, const struct mw_coordinator *coordinator,
-                   const struct mw_state_def *state, struct mw_order *order, struct mw_out *out)
+static const struct mw_transition_def *enabled_transition(const struct mw_world *world,
+                                                          const struct mw_coordinator *coordinator,
+                                                          struct mw_order *order,
+                                                          struct mw_out *out)
 {
+    const struct mw_coordinator_def *def = order->place.coordinator;
+    const struct mw_state_def *state = &def->states[coordinator->state];
     for (uint32_t i = 0; i < state->transition_count; i++) {
         const struct mw_transition_def *transition = &state->transitions[i];
-        if (!heard_all(order->trace, coordinator, state, transition->events,
-                       transition->event_count))
+        if (!heard_all(coordinator, order, transition->events, transition->event_count))
             continue;
         if (transition->group.len > 0 &&
             !group_completed(world, coordinator, state, transition->group))
             continue;
         struct mw_place place = order->place;
         if (transition->event_count > 0)
-            place.event_fact = heard(order->trace, coordinator, state, transition->events[0])->seq;
+            place.event_fact = heard(coordinator, order, transition->events[0])->seq;
         if (mw_eval_test(world, out->arena, order->trace, &place, transition->when))
             return transition;
     }
@@ -249,9 +249,7 @@ static void derive(const struct mw_coordinator *coordinator,
                    struct mw_out *out)
 {
     const struct mw_fact *fact =
-        transition->event_count > 0
-            ? mw_world_fact(order->trace, transition->events[0], MW_STR_NONE, coordinator->item.id)
-            : NULL;
+        transition->event_count > 0 ? heard(coordinator, order, transition->events[0]) : NULL;
     struct mw_event *event = mw_out_event(out, MW_EVT_FACT_DERIVED);
     event->type = transition->emit;
     event->trace = order->trace->id;
@@ -307,12 +305,12 @@ static void advance(const struct mw_world *world, const struct mw_work *work,
         halt(world, &order, coordinator, def, "nesting", limit_nesting_max, out);
         return;
     }
-    if (ask(world, work, coordinator, state, &order, out)) {
+    if (ask(world, work, coordinator, &order, out)) {
         mw_out_follow(out, MW_REQ_ENTER_STATE, coordinator->item.id);
         return;
     }
     const struct mw_transition_def *transition =
-        enabled_transition(world, coordinator, state, &order, out);
+        enabled_transition(world, coordinator, &order, out);
     if (transition == NULL)
         return;
     if (transition->emit.len > 0)

@@ -151,12 +151,8 @@ static struct mw_place group_place(const struct mw_world *world, const struct mw
                              .node = group->node,
                              .outer_document = group->outer_document,
                              .outer_node = group->outer_node};
-    if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR) {
-        const struct mw_coordinator_def *def =
-            &catalogue->coordinators[((const struct mw_coordinator *)scope)->def];
-        place.coordinator = def->name;
-        place.coordinator_version = def->version;
-    }
+    if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR)
+        place.coordinator = &catalogue->coordinators[((const struct mw_coordinator *)scope)->def];
     return place;
 }
 

@@ -73,12 +73,9 @@ struct mw_order mw_task_order(const struct mw_world *world, const struct mw_task
                                     .outer_document = task->outer_document,
                                     .outer_node = task->outer_node,
                                     .event_fact = task->event_fact};
-    if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR && catalogue != NULL) {
-        const struct mw_coordinator_def *def =
+    if (scope != NULL && scope->kind == MW_ITEM_COORDINATOR && catalogue != NULL)
+        order.place.coordinator =
             &catalogue->coordinators[((const struct mw_coordinator *)scope)->def];
-        order.place.coordinator = def->name;
-        order.place.coordinator_version = def->version;
-    }
     return order;
 }
 

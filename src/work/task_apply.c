@@ -91,6 +91,23 @@ void mw_task_add_fact(struct mw_world *world, const struct mw_event *event)
             mw_pool_copy(&trace->pool, &world->mem, event->blueprint_id);
 }
 
+/* C-30: what was done in another scope of the trace is known in this one, too. */
+static void take_over_fact(struct mw_world *world, const struct mw_event *event)
+{
+    struct mw_trace *trace = mw_world_trace(world, event->trace);
+    const struct mw_fact *fact = trace->newest_fact;
+    while (fact != NULL && fact->seq != event->fact)
+        fact = fact->older;
+    if (fact == NULL || fact->scope == 0 || fact->scope == event->scope_item)
+        return;
+    struct mw_fact *known = mw_pool_alloc(&trace->pool, &world->mem, sizeof(*known));
+    *known = *fact; /* their texts live as long as the trace */
+    known->seq = event->seq;
+    known->scope = event->scope_item;
+    known->older = trace->newest_fact;
+    trace->newest_fact = known;
+}
+
 static void apply_ended(struct mw_world *world, struct mw_work *work, const struct mw_event *event)
 {
     struct mw_task *task = task_of(world, event);
@@ -148,6 +165,8 @@ void mw_task_apply(struct mw_world *world, struct mw_work *work, const struct mw
             apply_ended(world, work, event);
         return;
     case MW_EVT_TASK_ENDED:
+        if (event->fact != 0)
+            take_over_fact(world, event);
         apply_ended(world, work, event);
         return;
     default:

@@ -86,18 +86,21 @@ static void decide_start(const struct mw_world *world, const struct mw_request *
 
 /* The first row whose event, origin and condition fit. */
 static const struct mw_handoff_def *choose(const struct mw_world *world, const struct mw_run *run,
-                                           const struct mw_handoff_def *rows, uint32_t count,
+                                           const struct mw_workflow_def *def,
                                            const struct mw_event *cause, struct mw_out *out)
 {
+    bool first = run->role == MW_ROLE_NONE;
+    const struct mw_handoff_def *rows = first ? def->start : def->handoffs;
+    uint32_t count = first ? def->start_count : def->handoff_count;
     const struct mw_trace *trace = mw_world_trace_of(world, &run->item);
     struct mw_place place = {.scope = run->item.id,
                              .node = MW_NODE_NONE,
                              .outer_node = MW_NODE_NONE,
-                             .event_fact = run->fact};
+                             .event_fact = run->fact,
+                             .workflow = def};
     for (uint32_t i = 0; i < count; i++) {
-        bool fits = run->role == MW_ROLE_NONE ||
-                    (mw_str_eq(rows[i].on, cause->event_type) &&
-                     (rows[i].from == MW_ROLE_NONE || rows[i].from == run->role));
+        bool fits = first || (mw_str_eq(rows[i].on, cause->event_type) &&
+                              (rows[i].from == MW_ROLE_NONE || rows[i].from == run->role));
         if (fits && mw_eval_test(world, out->arena, trace, &place, rows[i].when))
             return &rows[i];
     }
@@ -139,9 +142,7 @@ static void decide_turn(const struct mw_world *world, const struct mw_request *r
         return;
     }
     bool first = run->role == MW_ROLE_NONE;
-    const struct mw_handoff_def *row =
-        choose(world, run, first ? def->start : def->handoffs,
-               first ? def->start_count : def->handoff_count, request->cause, out);
+    const struct mw_handoff_def *row = choose(world, run, def, request->cause, out);
     if (row == NULL) {
         stop(world, run, "failed",
              mw_arena_format(out->arena, "nobody is next after '%.*s'",
