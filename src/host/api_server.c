@@ -390,14 +390,19 @@ static bool has_sound_members(const struct mw_tape *tape, const char **ret_point
     return true;
 }
 
+/* Done, and its answer kept: nothing that has come since can refuse it (P05). */
+static bool is_said_before(const struct mw_host *host, const struct mw_tape *tape)
+{
+    return mw_core_knows(&host->core, mw_node_get_text(tape, 0, "messageId"));
+}
+
 static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind kind,
                                     const struct mw_tape *tape, struct mw_err *err)
 {
     struct mw_buf rest = mw_heap_buf(), document = mw_heap_buf();
     struct mw_str actor = mw_node_get_text(tape, 0, "actor");
     struct mw_post *made = NULL;
-    bool anew = kind == MW_REQ_REPLAY_TASK &&
-                !mw_core_knows(&host->core, mw_node_get_text(tape, 0, "messageId"));
+    bool anew = kind == MW_REQ_REPLAY_TASK && !is_said_before(host, tape);
     if ((!anew || mw_host_has_inputs(host, tape, err) == MW_OK) &&
         request_text(host, kind, tape, &rest, err) == MW_OK)
         made = mw_post_make(host, kind, mw_buf_str(&rest), mw_node_get_text(tape, 0, "messageId"),
@@ -412,7 +417,8 @@ static struct mw_post *make_of_tape(struct mw_host *host, enum mw_request_kind k
             intent_text(host, tape, &document);
         else
             mw_buf_put(&document, mw_buf_str(&rest));
-        if (mw_pins_keep_document(host, mw_buf_str(&document), made->body_sha256, err) != MW_OK) {
+        if (mw_pins_keep_document(host, mw_buf_str(&document), made->body_sha256, err) != MW_OK &&
+            !is_said_before(host, tape)) {
             mw_post_discard(host, made);
             made = NULL;
         }
@@ -503,13 +509,33 @@ static bool take_files(struct mw_host *host, struct mw_str body, struct mw_api_c
     mw_host_arena_take(host, body.len * 40 + 65536, &arena);
     bool named = mw_json_parse(&arena, body, &tape, NULL) == MW_OK &&
                  mw_node_type(&tape, 0) == MW_NODE_OBJECT &&
-                 mw_node_get_text(&tape, 0, "files").len > 0 &&
-                 !mw_core_knows(&host->core, mw_node_get_text(&tape, 0, "messageId"));
+                 mw_node_get_text(&tape, 0, "files").len > 0 && !is_said_before(host, &tape);
     if (named)
         mw_answer_files_begin(host, item_of(&tape), mw_node_get_text(&tape, 0, "files"), body, call,
                               post_files);
     mw_host_arena_give(host, &arena);
     return named;
+}
+
+/* Whether there is room for it, and definitions to do it by. */
+static enum mw_rc admits(struct mw_host *host, enum mw_request_kind kind, struct mw_str body,
+                         struct mw_err *err)
+{
+    struct mw_arena arena;
+    struct mw_tape tape;
+    struct mw_err unheard;
+    enum mw_rc rc = mw_host_admits(host, kind, false, err);
+    /* New work runs by the definitions as they stand on the disk now. */
+    if (rc == MW_OK && has_document(kind))
+        rc = mw_pins_refresh(host, err);
+    if (rc == MW_OK || mw_host_admits(host, kind, true, &unheard) != MW_OK)
+        return rc;
+    mw_host_arena_take(host, body.len * 40 + 65536, &arena);
+    if (mw_json_parse(&arena, body, &tape, NULL) == MW_OK &&
+        mw_node_type(&tape, 0) == MW_NODE_OBJECT && is_said_before(host, &tape))
+        rc = MW_OK;
+    mw_host_arena_give(host, &arena);
+    return rc;
 }
 
 static void post(void *self, enum mw_request_kind kind, struct mw_str body,
@@ -519,18 +545,11 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
     struct mw_err err = {0};
     if (refuse_closed(host, call))
         return;
-    if (mw_host_admits(host, kind, &err) != MW_OK) {
+    if (admits(host, kind, body, &err) != MW_OK) {
         refuse(call, &err, "");
         return;
     }
     remember_path(host, caller_path);
-    /* New work runs by the definitions as they stand on the disk now. */
-    if (has_document(kind)) {
-        if (mw_pins_refresh(host, &err) != MW_OK) {
-            refuse(call, &err, "");
-            return;
-        }
-    }
     if (kind == MW_REQ_ANSWER_ITEM && take_files(host, body, call))
         return;
     const char *pointer = "";

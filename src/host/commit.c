@@ -133,7 +133,7 @@ struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
     return post;
 }
 
-void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+bool mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                   struct mw_str body_text)
 {
     struct mw_err err = {0};
@@ -153,7 +153,9 @@ void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, 
     MW_ASSERT(post != NULL);
     post->request.item = item;
     post->request.fence = fence;
+    bool taken = !mw_poison_is_quarantined(host, post);
     mw_host_post(host, post, NULL, NULL);
+    return taken;
 }
 
 static void answer_now(struct mw_host *host, struct mw_post *post, enum mw_rc rc, const char *text)
@@ -179,16 +181,35 @@ void mw_host_release(struct mw_host *host)
         hand_over(host);
 }
 
-/* A request that ended the host twice is not decided a third time (P08). The world's answer to a task becomes that attempt's failure, so
- * that the work goes on; what it was is in the record and in the log. */
+/* What is said in the place of an answer of the world's that is in quarantine; nothing when it is no such answer. */
+static void put_failure(struct mw_buf *out, enum mw_request_kind kind, struct mw_str target)
+{
+    static const char words[] = "the answer ended the host twice while it was recorded";
+    struct mw_json json;
+    if (kind != MW_REQ_RECORD_RESULT && kind != MW_REQ_RECORD_STAGE &&
+        kind != MW_REQ_RECORD_PROMOTION)
+        return;
+    mw_json_init(&json, out);
+    mw_json_object(&json);
+    mw_json_kstr(&json, "class", MW_STR("poison"));
+    mw_json_kbool(&json, "retryable", false);
+    mw_json_kstr(&json, kind == MW_REQ_RECORD_RESULT ? "message" : "error", MW_STR(words));
+    if (target.len > 0)
+        mw_json_kstr(&json, "target", target);
+    mw_json_object_end(&json);
+}
+
+/* A request that ended the host twice is not decided a third time (P08). The world's answer to a task, or about a bundle, becomes a failure,
+ * so that the work goes on; what it was is in the record and in the log. */
 static void put_in_quarantine(struct mw_host *host, struct mw_post *post)
 {
     static const char words[] = "this request ended the host twice while it was decided: it is in "
                                 "quarantine, and nothing was done";
     enum mw_request_kind kind = post->request.kind;
     mw_seq item = post->request.item, fence = post->request.fence;
-    struct mw_buf told = mw_heap_buf();
+    struct mw_buf told = mw_heap_buf(), failure = mw_heap_buf();
     struct mw_json json;
+    put_failure(&failure, kind, mw_node_get_text(&post->tape, 0, "target"));
     hash_body(post, kind, post->tape.nodes[0].text);
     mw_json_init(&json, &told);
     mw_json_object(&json);
@@ -199,11 +220,11 @@ static void put_in_quarantine(struct mw_host *host, struct mw_post *post)
     mw_host_log(host, "error", "request.refused", "%s: %s", mw_request_info(kind)->name, words);
     answer_now(host, post, MW_E_DENIED, words);
     mw_host_tell(host, MW_REQ_NOTE_QUARANTINE, 0, 0, mw_buf_str(&told));
+    if (failure.len > 0)
+        mw_host_tell(host, kind == MW_REQ_RECORD_RESULT ? MW_REQ_RECORD_FAILURE : kind, item, fence,
+                     mw_buf_str(&failure));
     mw_heap_buf_free(&told);
-    if (kind == MW_REQ_RECORD_RESULT)
-        mw_host_tell(host, MW_REQ_RECORD_FAILURE, item, fence,
-                     MW_STR("{\"class\":\"poison\",\"retryable\":false,\"message\":\"the "
-                            "answer ended the host twice while it was recorded\"}"));
+    mw_heap_buf_free(&failure);
 }
 
 /* When nothing is being written, only asking shows whether there is room again: no frame will say so while all new work is refused. */
@@ -215,14 +236,15 @@ static bool is_still_full(struct mw_host *host)
     return host->full;
 }
 
-enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind, struct mw_err *err)
+enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind, bool said_before,
+                          struct mw_err *err)
 {
     if (mw_request_info(kind)->from != MW_FROM_CALLER)
         return MW_OK;
     if (host->pending_count >= MW_PENDING_MAX)
         return MW_FAIL(err, MW_E_LIMIT,
                        "too many requests wait: nothing was done, ask again later");
-    if (!mw_request_begins(kind))
+    if (!mw_request_begins(kind) || said_before) /* its answer is there already (P05) */
         return MW_OK;
     if (is_still_full(host))
         return MW_FAIL(err, MW_E_FULL,
@@ -244,7 +266,8 @@ void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *
         return;
     }
     struct mw_err err = {0};
-    if (mw_host_admits(host, post->request.kind, &err) != MW_OK) {
+    bool said_before = mw_core_knows(&host->core, post->request.message_id);
+    if (mw_host_admits(host, post->request.kind, said_before, &err) != MW_OK) {
         answer_now(host, post, err.rc, err.text);
         return;
     }

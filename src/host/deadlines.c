@@ -146,8 +146,9 @@ static void timer_rings(uv_timer_t *timer)
         pop(all);
         if (open == NULL)
             continue;
-        push(all, (struct mw_deadline){mw_now_unix_us() + AGAIN_US, next.seq});
-        mw_host_tell(host, MW_REQ_RING_TIMER, open->item, open->seq, MW_STR_NONE);
+        /* In quarantine it would be refused each time. */
+        if (mw_host_tell(host, MW_REQ_RING_TIMER, open->item, next.seq, MW_STR_NONE))
+            push(all, (struct mw_deadline){mw_now_unix_us() + AGAIN_US, next.seq});
     }
     mw_host_release(host);
     if (all->count == 0)

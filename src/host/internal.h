@@ -230,8 +230,9 @@ struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
                              struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
                              struct mw_err *err);
 void mw_post_discard(struct mw_host *host, struct mw_post *post);
-/* Before anything is made or written for it: MW_E_LIMIT, MW_E_FULL when a request of a caller cannot be taken now (P09, P10). */
-MW_MUST enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind,
+/* Before anything is made or written for it: MW_E_LIMIT, MW_E_FULL when a request of a caller cannot be taken now (P09, P10). said_before: its
+ * messageId is known, so nothing will be done. */
+MW_MUST enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind, bool said_before,
                                   struct mw_err *err);
 void mw_host_post(struct mw_host *host, struct mw_post *post, mw_host_answered *answered,
                   void *user);
@@ -241,8 +242,8 @@ void mw_host_release(struct mw_host *host);
 /* Scratch memory for the loop's thread, used again and again; give resets it. Of at least so many bytes. */
 void mw_host_arena_take(struct mw_host *host, size_t size_bytes, struct mw_arena *ret_arena);
 void mw_host_arena_give(struct mw_host *host, struct mw_arena *arena);
-/* From inside: a body made by ourselves. */
-void mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
+/* From inside: a body made by ourselves. False: it is in quarantine, and was not decided. */
+bool mw_host_tell(struct mw_host *host, enum mw_request_kind kind, mw_seq item, mw_seq fence,
                   struct mw_str body_text);
 
 /* replay.c: check and replay of the journal in one pass. make: before the journal is opened with these options; run: on a worker thread, then

@@ -43,7 +43,14 @@ static void begin(void)
 static enum mw_rc admits(enum mw_request_kind kind)
 {
     struct mw_err err = {0};
-    return mw_host_admits(&host, kind, &err);
+    return mw_host_admits(&host, kind, false, &err);
+}
+
+/* Of a request whose messageId is known: its answer is there, whatever is full now (P05). */
+static enum mw_rc admits_again(enum mw_request_kind kind)
+{
+    struct mw_err err = {0};
+    return mw_host_admits(&host, kind, true, &err);
 }
 
 static bool is_of_caller(enum mw_request_kind kind)
@@ -97,6 +104,7 @@ static void p09_a_full_queue_refuses_callers_and_nobody_else(void **state)
     each_is(MW_OK, always, "one place is left");
     host.pending_count = MW_PENDING_MAX;
     each_is(MW_E_LIMIT, is_the_worlds, "no place is left");
+    assert_int_equal(admits_again(MW_REQ_SUBMIT_INTENT), MW_E_LIMIT);
 }
 
 static void p10_a_full_disk_refuses_what_begins_something(void **state)
@@ -107,6 +115,7 @@ static void p10_a_full_disk_refuses_what_begins_something(void **state)
     each_is(MW_E_FULL, is_taken_when_short, "the disk is full");
     assert_true(host.full);
     assert_true(asked > 0);
+    assert_int_equal(admits_again(MW_REQ_SUBMIT_INTENT), MW_OK);
     /* A frame is being written: it will say whether there is room again. */
     host.writing = &host.frames[0];
     asked = 0;
@@ -135,6 +144,7 @@ static void p09_a_full_memory_refuses_what_begins_something(void **state)
     each_is(MW_OK, always, "one step's memory is left");
     host.core.world.mem.fresh_at++;
     each_is(MW_E_LIMIT, is_taken_when_short, "less than one step's memory is left");
+    assert_int_equal(admits_again(MW_REQ_SUBMIT_INTENT), MW_OK);
 }
 
 /* ---- what waits for a place in the frame ---- */
@@ -253,21 +263,21 @@ static void p10_a_record_that_took_the_reserve_makes_the_disk_full(void **state)
     mw_host_commit_start(&one);
     held = true;
     record(&one, MW_REQ_CREATE_JOURNAL);
-    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_OK);
+    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, false, &err), MW_OK);
     restored = MW_E_FULL;
     no_room = 1;
     for (unsigned i = 0; i < 3; i++) { /* and stays full, though there is room for more of them */
         record(&one, MW_REQ_NOTE_QUARANTINE);
         assert_int_equal(no_room, 0);
         assert_true(one.full);
-        assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_E_FULL);
-        assert_int_equal(mw_host_admits(&one, MW_REQ_CANCEL_TRACE, &err), MW_OK);
+        assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, false, &err), MW_E_FULL);
+        assert_int_equal(mw_host_admits(&one, MW_REQ_CANCEL_TRACE, false, &err), MW_OK);
     }
     restored = MW_OK;
     record(&one, MW_REQ_NOTE_QUARANTINE);
     assert_false(one.full);
     assert_true(held);
-    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, &err), MW_OK);
+    assert_int_equal(mw_host_admits(&one, MW_REQ_SUBMIT_INTENT, false, &err), MW_OK);
     mw_host_commit_stop(&one);
 }
 

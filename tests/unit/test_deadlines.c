@@ -38,6 +38,16 @@ int64_t __wrap_mw_now_unix_us(void)
     return now_us;
 }
 
+static bool rings_are_in_quarantine;
+
+bool __real_mw_poison_is_quarantined(const struct mw_host *of, const struct mw_post *post);
+bool __wrap_mw_poison_is_quarantined(const struct mw_host *of, const struct mw_post *post);
+bool __wrap_mw_poison_is_quarantined(const struct mw_host *of, const struct mw_post *post)
+{
+    return post->request.kind == MW_REQ_RING_TIMER ? rings_are_in_quarantine
+                                                   : __real_mw_poison_is_quarantined(of, post);
+}
+
 static uint32_t below(uint32_t limit)
 {
     seed ^= seed << 13;
@@ -202,6 +212,33 @@ static void p07_a_ring_that_is_not_heard_comes_again(void **state)
     mw_host_commit_stop(&host);
 }
 
+/* A ring that ended the host twice is refused, and noted in the journal: once in a host's life, not each second. */
+static void p08_a_ring_in_quarantine_is_told_once(void **state)
+{
+    struct mw_deadlines *all = &host.deadlines;
+    (void)state;
+    host.mask = mw_mask_make();
+    mw_host_commit_start(&host);
+    all->count = 0;
+    asks[0] = (struct mw_ask){.seq = 1, .due_us = FAR_US, .opens = MW_OPENS_TIMER};
+    mw_table_put(&host.core.world.asks, &host.core.world.mem, &asks[0]);
+    clock_us = FAR_US;
+    mw_deadline_add(&host, 1, FAR_US);
+    mw_host_hold(&host); /* there is no journal to be written to */
+    mw_seq before = host.core.world.last_seq;
+    rings_are_in_quarantine = true;
+    for (unsigned second = 0; second < 3; second++) {
+        all->timer.timer_cb(&all->timer);
+        clock_us += 1000000;
+    }
+    rings_are_in_quarantine = false;
+    assert_int_equal(host.core.world.last_seq, before + 1);
+    assert_int_equal(all->count, 0);
+    mw_table_remove(&host.core.world.asks, 1);
+    clock_us = 0;
+    mw_host_commit_stop(&host);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +246,7 @@ int main(void)
         cmocka_unit_test(p07_the_host_stays_for_what_is_due_soon_and_for_nobody_who_has_time),
         cmocka_unit_test(p10_the_host_stays_for_what_runs_and_for_what_waits_for_the_disk),
         cmocka_unit_test(p07_a_ring_that_is_not_heard_comes_again),
+        cmocka_unit_test(p08_a_ring_in_quarantine_is_told_once),
     };
     void *region =
         mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
