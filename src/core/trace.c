@@ -225,7 +225,8 @@ static void decide_intent(const struct mw_core *core, const struct mw_request *r
     }
     if (is_too_long(text, out))
         return;
-    mw_seq same = mw_session_same_intent(&core->world, &core->session, request->body_sha256);
+    struct mw_str name = journey.len > 0 ? journey : MW_STR("new_app");
+    mw_seq same = mw_session_same_intent(&core->world, &core->session, request->body_sha256, name);
     if (same != 0) {
         out->answer = same;
         return;
@@ -239,7 +240,6 @@ static void decide_intent(const struct mw_core *core, const struct mw_request *r
                                       MW_STR_ARG(building->build_id)));
         return;
     }
-    struct mw_str name = journey.len > 0 ? journey : MW_STR("new_app");
     const struct mw_catalogue *catalogue =
         core->world.catalogue(core->world.host, core->catalogue_sha256);
     if (catalogue == NULL || mw_catalogue_journey(catalogue, name) == NULL) {

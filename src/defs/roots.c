@@ -162,10 +162,11 @@ static struct mw_str facts_text(const struct mw_world *world, struct mw_arena *a
         if (!mw_str_is(use.root, "facts"))
             continue;
         const struct mw_fact *fact = fact_meant(world, trace, place, use.field);
-        if (fact == NULL)
+        bool is_derived = place->derived != NULL && mw_str_eq(place->derived->type, use.field);
+        if (fact == NULL && !is_derived)
             continue;
         mw_json_key(&json, use.field);
-        mw_json_raw(&json, body_of(fact));
+        mw_json_raw(&json, is_derived ? place->derived->body : body_of(fact));
     }
     mw_json_object_end(&json);
     return mw_arena_text_keep(arena, &buf);

@@ -209,6 +209,7 @@ struct mw_place {
     mw_seq event_fact;                            /* root `event`; 0: none */
     const struct mw_coordinator_def *coordinator; /* NULL: not inside one */
     const struct mw_workflow_def *workflow;       /* NULL: not a handoff of one */
+    const struct mw_event *derived; /* a fact of this very decision, not applied yet; NULL: none */
 };
 struct mw_roots {
     struct mw_expr_root items[MW_ROOTS_MAX];

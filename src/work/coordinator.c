@@ -257,6 +257,7 @@ static void derive(const struct mw_coordinator *coordinator,
     event->scope_item = coordinator->item.id;
     event->key = coordinator->key;
     event->body = fact != NULL && fact->body.len > 0 ? fact->body : MW_STR("{}");
+    order->place.derived = event; /* what it completes with may be made of it */
 }
 
 /* How many coordinators it is in. */

@@ -107,9 +107,64 @@ static void P18_a_promotion_has_two_modes_and_none_without_review(void **state)
     rig_free(rig);
 }
 
+static void draft(struct rig *rig, unsigned number)
+{
+    char body[100];
+    snprintf(body, sizeof body, "{\"prompt\":\"gate %u\"}", number);
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, body, 0, 0);
+    const struct rig_run *run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 rig_result_body(rig, MW_STR("PlanSketched"), MW_STR("{\"app\":\"gate\"}")),
+                 run->item, run->seq);
+    run = run_that(rig, MW_OPENS_STAGE);
+    (void)rig_do(rig, MW_REQ_RECORD_STAGE, rig_stage_body(), run->item, run->seq);
+    run = run_that(rig, MW_OPENS_AGENT);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT,
+                 "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
+                 run->seq);
+}
+
+/* What an acceptance says of older drafts has its limit: one more is refused with what to do, and nobody dies of it. */
+static void P09_so_many_drafts_are_stale_at_once_and_no_more(void **state)
+{
+    enum { DRAFTS = 130 };
+    struct rig *rig = begin("gate");
+    (void)state;
+    rig->quiet_dump = true;
+    for (unsigned i = 1; i <= DRAFTS; i++)
+        draft(rig, i);
+    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{\"buildId\":\"v130\"}", 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_LIMIT);
+    assert_int_equal(rig->kind_count[MW_EVT_ARTIFACT_STALE], 0);
+    (void)rig_do(rig, MW_REQ_REJECT_DRAFT, "{\"buildId\":\"v1\"}", 0, 0);
+    (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{\"buildId\":\"v130\"}", 0, 0);
+    assert_int_equal(rig->result.rc, MW_OK);
+    assert_int_equal(rig->kind_count[MW_EVT_ARTIFACT_STALE], DRAFTS - 2);
+    rig_free(rig);
+}
+
+/* The same words for another journey are another intent. */
+static void P05_an_intent_is_the_same_for_its_journey_only(void **state)
+{
+    struct rig *rig = begin("gate");
+    char hex[MW_TRACE_SHA256_HEX];
+    (void)state;
+    (void)rig_do(rig, MW_REQ_SUBMIT_INTENT, "{\"prompt\":\"a gate\"}", 0, 0);
+    const struct mw_trace *trace = mw_world_trace(&rig->core.world, rig->result.trace);
+    struct mw_str sha256 = mw_trace_document_sha256(trace, 0, hex);
+    const struct mw_session *session = &rig->core.session;
+    assert_true(sha256.len > 0);
+    assert_int_equal(mw_session_same_intent(&rig->core.world, session, sha256, MW_STR("new_app")),
+                     trace->id);
+    assert_int_equal(mw_session_same_intent(&rig->core.world, session, sha256, MW_STR("other")), 0);
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(P09_so_many_drafts_are_stale_at_once_and_no_more),
+        cmocka_unit_test(P05_an_intent_is_the_same_for_its_journey_only),
         cmocka_unit_test(P12_a_rollback_is_to_what_stood_in_the_app_before),
         cmocka_unit_test(P18_a_promotion_has_two_modes_and_none_without_review),
     };

@@ -1,6 +1,7 @@
 #include "loop/session/internal.h"
 
 #define NO_BUILD UINT32_MAX
+#define STALE_AT_ONCE_MAX 128u /* two records each, beside those of the accepted one's families */
 
 static void decide_accept(const struct mw_world *world, const struct mw_session *session,
                           const struct mw_request *request, struct mw_out *out);
@@ -100,6 +101,15 @@ static void end_superseded(const struct mw_world *world, const struct mw_session
                        MW_STR("a later version was accepted"), out);
 }
 
+static uint32_t older_drafts(const struct mw_session *session, uint32_t accepted)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < session->build_count; i++)
+        count += session->builds[i].state == MW_BUILD_DRAFT &&
+                 session->builds[i].version < session->builds[accepted].version;
+    return count;
+}
+
 /* An older draft was made from a concept that is not the current one any more: no family of it can become current (V-17). */
 static void end_stale(const struct mw_world *world, const struct mw_session *session,
                       uint32_t accepted, struct mw_out *out)
@@ -143,6 +153,14 @@ static void decide_accept(const struct mw_world *world, const struct mw_session 
         return;
     }
     const struct mw_item *journey = mw_world_item(world, build->journey);
+    if (older_drafts(session, index) > STALE_AT_ONCE_MAX) {
+        mw_out_refuse(out, MW_E_LIMIT, "/buildId",
+                      mw_arena_format(out->arena,
+                                      "%u older drafts would be stale at once, at most %u may be: "
+                                      "reject some of them first",
+                                      older_drafts(session, index), STALE_AT_ONCE_MAX));
+        return;
+    }
     for (uint32_t step = 0; step < def->step_count; step++)
         for (uint32_t i = 0; i < def->steps[step].produces_count; i++) {
             struct mw_event *event = mw_out_event(out, MW_EVT_ARTIFACT_ACCEPTED);
@@ -300,13 +318,14 @@ const struct mw_build *mw_session_build_of(const struct mw_session *session, mw_
 }
 
 mw_seq mw_session_same_intent(const struct mw_world *world, const struct mw_session *session,
-                              struct mw_str intent_sha256)
+                              struct mw_str intent_sha256, struct mw_str journey)
 {
     for (uint32_t i = session->build_count; i > 0; i--) {
         const struct mw_build *build = &session->builds[i - 1];
         const struct mw_trace *trace = mw_world_trace(world, build->trace);
         char hex[MW_TRACE_SHA256_HEX];
         if (trace != NULL && !trace->cancelled && intent_sha256.len > 0 &&
+            mw_str_eq(mw_trace_more(trace)->journey, journey) &&
             (build->state == MW_BUILD_BUILDING || build->state == MW_BUILD_DRAFT) &&
             mw_str_eq(mw_trace_document_sha256(trace, 0, hex), intent_sha256))
             return trace->id;

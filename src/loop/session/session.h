@@ -70,9 +70,9 @@ void mw_session_decide(const struct mw_world *world, const struct mw_session *se
                        const struct mw_request *request, struct mw_out *out);
 void mw_session_apply(struct mw_world *world, struct mw_session *session,
                       const struct mw_event *event);
-/* An open trace whose intent is this very one, still on its way or waiting for review; 0: none. */
+/* An open trace whose intent and journey are these very ones, still on its way or waiting for review; 0: none. */
 mw_seq mw_session_same_intent(const struct mw_world *world, const struct mw_session *session,
-                              struct mw_str intent_sha256);
+                              struct mw_str intent_sha256, struct mw_str journey);
 /* The build that is on its way (one at a time); NULL: none. */
 const struct mw_build *mw_session_building(const struct mw_session *session);
 const struct mw_build *mw_session_build_of(const struct mw_session *session, mw_seq trace);

@@ -187,6 +187,7 @@ static void decide_ended(const struct mw_world *world, const struct mw_request *
     bool completed = mw_str_is(cause->outcome, "completed");
     while (fact != NULL && fact->task != cause->item && fact->seq != cause->fact)
         fact = fact->older;
+    mw_seq assembled_seq = mw_out_next_seq(world, out);
     if (completed && cause->kind == MW_EVT_GROUP_ENDED) {
         struct mw_event *assembled = mw_out_event(out, MW_EVT_FACT_DERIVED);
         assembled->type = MW_STR("AssemblyCompleted");
@@ -205,6 +206,7 @@ static void decide_ended(const struct mw_world *world, const struct mw_request *
     event->task_type = cause->task_type;
     if (completed && cause->kind == MW_EVT_GROUP_ENDED) {
         event->event_type = MW_STR("AssemblyCompleted");
+        event->fact = assembled_seq;
     } else if (completed && fact != NULL) {
         event->event_type = fact->type;
         event->fact = fact->seq;
