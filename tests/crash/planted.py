@@ -160,6 +160,7 @@ LAST = [
     e2e("canaries", "", 8, "src/host/mask", "src/host/attempt", "src/host/workers_ask", "src/host/api_server", "src/host/commit"),
     e2e("attempt_folders", "", 5, "src/host/attempt_folder"),
     e2e("people", "", 3, "src/host/answer_files"),
+    e2e("users_things", "", 10, "src/cli/cmd_init", "src/cli/cmd_up", "src/cli/cmd_clean"),
     e2e("promises", "P08", 15, "src/host/poison", "src/host/replay", "src/host/put_back", "src/work/letter", "src/view/letters"),
     e2e("life_requests", "", 40, "src/api", "src/host/tcp", "src/host/api_server", "src/host/host"),
     e2e("workers", "", 40, "src/host/workers", "src/host/leases"),
