@@ -21,7 +21,7 @@ demo: ## from a prompt to a running app, in ./demo-workspace
 demo-crash: ## one gen whose host and agents are killed 20 times, beside one left alone
 	@tools/demo_crash.sh
 
-check: ## what a change must pass: build, clang, gates, unit, conformance, simulation, end to end
+check: ## what a change must pass: build, clang, gates, replay by other compilers, unit, conformance, simulation, end to end
 	@tools/check.sh
 
 night: ## everything in its long form, under sanitizers too, then fuzzing and benches

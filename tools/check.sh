@@ -1,7 +1,7 @@
 #!/bin/sh
 # make check: everything that must hold before a change lands. MW_NIGHT=1: the long forms of the same tests.
 #
-#   check.sh [PART…]     parts: build clang lint unit conformance sim crash e2e planted; default: all. tests: unit, conformance, sim and crash at once
+#   check.sh [PART…]     parts: build clang lint replay unit conformance sim crash e2e planted; default: all. tests: unit, conformance, sim and crash at once
 # Ends with 'N passed, N failed' alone on a line; exit 1 when something failed.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,9 +40,22 @@ tests() {
     tools/run_tests.py --build build/release $labels --tally "$tally"
 }
 
+# P16: the kept journals by another compiler, without optimisation and with all of it; only what replays is built, each in a folder of its own.
+replay() {
+    differs=0
+    for preset in clang-O0 clang-O3; do
+        echo "$preset"
+        if ! tools/build.sh "$preset" test_kept_journals ||
+            ! tools/run_tests.py --build "build/$preset" --label unit --only test_kept_journals --tally "$tally"; then
+            differs=1
+        fi
+    done
+    [ "$differs" = 0 ]
+}
+
 # A few of the planted defects, others every day. The night plants all of them, after everything else.
 if [ $# -eq 0 ]; then
-    set -- build clang lint tests e2e
+    set -- build clang lint replay tests e2e
     [ -n "${MW_NIGHT:-}" ] || set -- "$@" planted
 fi
 for wanted in "$@"; do
@@ -55,6 +68,7 @@ for wanted in "$@"; do
         ;;
     clang) part clang no tools/check_clang.py build/release || true ;;
     lint) part lint yes tools/lint.sh build/release || true ;;
+    replay) part replay yes replay || true ;;
     tests) part tests yes tests unit conformance sim crash || true ;;
     unit | conformance | sim | crash) part "$wanted" yes tests "$wanted" || true ;;
     planted) part planted no tests/crash/planted.py --seconds "${PLANTED_SECONDS:-60}" || true ;;

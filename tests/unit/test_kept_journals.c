@@ -1,6 +1,6 @@
 /*
  * test_kept_journals.c - the journal kept from every release replays to the state that it had then (P13), whatever the compiler and its
- * options (P16: the same test runs in every build).
+ * options (P16: the same test runs in every build, of which tools/check.sh replay makes two for it alone).
  *
  * tests/golden/journals/{release}/journal/ is the journal, state.sha256 beside it the state hash. MW_GOLDEN=1 writes the hash anew.
  */
