@@ -440,6 +440,7 @@ static void writer_main(void *user)
     }
 }
 
+/* The one timer in the commit path: no event says that somebody made room on a disk that is full even for the reserve. */
 static void retry_full(uv_timer_t *timer)
 {
     struct mw_host *host = timer->data;
