@@ -3,9 +3,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import rows_lib
@@ -165,6 +167,114 @@ def killed(w):
     failed = [r for r in records if r["type"] == "TaskFailed" and r["traceId"] == trace][0]
     equal(failed["errorClass"], "timeout", "class")
     assert "not heard" in failed["reason"], failed["reason"]
+
+
+# A worker as they are, with heartbeats beside its work: it takes one task, says which, works until it is told how that came out, and answers.
+AT_WORK = """\
+import http.client, json, socket, sys, threading
+
+def say(verb, **body):
+    host = http.client.HTTPConnection('localhost')
+    host.sock = socket.socket(socket.AF_UNIX)
+    host.sock.connect(sys.argv[1])
+    host.request('POST', '/v1/agents/echo/' + verb, json.dumps(dict({'worker': sys.argv[2]}, **body)), {'Content-Type': 'application/json'})
+    return json.loads(host.getresponse().read())
+
+def heartbeats():
+    while not over.wait(0.5):
+        print(json.dumps(say('heartbeat', holds=[task['fence']])), flush=True)
+
+task = say('lease', max=1, waitMs=20000)['tasks'][0]
+print(json.dumps(task), flush=True)
+over = threading.Event()
+beside = threading.Thread(target=heartbeats)
+beside.start()
+payload = json.loads(sys.stdin.readline())
+over.set()
+beside.join()
+answer = {'taskId': task['taskId'], 'fence': task['fence'], 'type': task['expects']['type'], 'payload': payload}
+print(json.dumps(say('answers', answers=[answer])), flush=True)
+"""
+
+
+def stopped(pid):
+    """Until every thread of it stands still."""
+    begun = time.monotonic()
+    while not all(path.read_text().rpartition(")")[2].split()[0] == "T" for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")):
+        assert time.monotonic() < begun + 10, "it does not stop"
+
+
+@case("P06", "promise_P06_a_worker_frozen_past_its_lease_is_late_when_it_goes_on: another has its task, and what it says then is evidence and changes nothing")
+def frozen(w):
+    two, children, held, second, over = Worker(w, "two"), {}, {}, {}, threading.Event()
+
+    def heartbeats():
+        while not over.wait(0.5):
+            two.say("heartbeat")
+    beside = threading.Thread(target=heartbeats, daemon=True)
+    cases = (("has", "BenchSteps", 10), ("did", "BenchSteps", 10), ("over", "BenchOne", 1))  # what the other one does of the task by then
+    try:
+        for name, coordinator, _ in cases:
+            trace = flow(w, coordinator)
+            child = children[trace] = subprocess.Popen([sys.executable, "-c", AT_WORK, w.socket(), name], stdin=subprocess.PIPE,
+                                                       stdout=subprocess.PIPE, text=True)
+            held[trace] = json.loads(child.stdout.readline())
+            equal((held[trace]["traceId"], json.loads(child.stdout.readline())["gone"]), (trace, []), "what it has before it is frozen")
+        for child in children.values():
+            os.kill(child.pid, signal.SIGSTOP)
+        for child in children.values():
+            stopped(child.pid)
+        begun = time.monotonic()
+        while len(second) < 3:  # a poll is heard once, however long it waits: short ones, so that what it has it keeps
+            assert time.monotonic() < begun + 60, f"of three tasks {len(second)} are given to another"
+            second.update({task["traceId"]: task for task in two.take(3, wait_ms=500)})
+        beside.start()
+        lost = {r["fence"]: r["errorClass"] for r in w.records() if r["type"] == "TaskFailed"}
+        equal(lost, {task["fence"]: "timeout" for task in held.values()}, "what becomes of the leases")
+        for trace, task in second.items():
+            equal((task["taskId"], task["attempt"]), (held[trace]["taskId"], 2), "second attempt")
+            assert task["fence"] > held[trace]["fence"], "the same fence"
+        for trace, (name, _, steps) in zip(list(children), cases):
+            goes_on(w, two, trace, children[trace], held[trace], second[trace], name, steps)
+    finally:
+        over.set()
+        for child in children.values():
+            child.kill()
+            child.wait()
+
+
+def goes_on(w, two, trace, child, held, task, name, steps):
+    """The frozen one is woken, with its work done; then the other does what is left of the flow."""
+    done = 0
+    if name != "has":
+        equal([t["status"] for t in two.answer(task)], ["recorded"], "the second one's answer")
+        task, done = (None, 1) if steps == 1 else (two.take()[0], 1)
+    if name == "over":
+        w.until(ended(trace))
+    before = w.hello()["durable"]
+    child.stdin.write(json.dumps({"step": 1, "by": "the frozen one"}) + "\n")
+    child.stdin.flush()
+    os.kill(child.pid, signal.SIGCONT)
+    told = json.loads(child.stdout.read().strip().split("\n")[-1])["answers"]
+    equal(child.wait(20), 0, "its end")
+    if name == "over":  # there is no task any more that it could be said of
+        equal([(t["status"], t["code"]) for t in told], [("refused", "missing")], "the frozen one's answer")
+        late = []
+    else:
+        equal([(t["status"], t["first"], t["last"]) for t in told], [("late", before + 1, before + 1)], "the frozen one's answer")
+        late = [r for r in w.records(trace) if r["seq"] > before]
+        equal([(r["type"], r["fence"], r["actor"], r["payload"]) for r in late],
+              [("TaskResultLate", held["fence"], f"agent:echo/{name}", {"step": 1, "by": "the frozen one"})], "what is kept of it")
+    equal(w.hello()["durable"], before + len(late), "the last record")
+    while steps > done:
+        task = task or two.take()[0]
+        equal([t["status"] for t in two.answer(task)], ["recorded"], "the second one's answer")
+        task, done = None, done + 1
+    w.until(ended(trace))
+    kinds = [r["type"] for r in w.records(trace)]
+    equal([kinds.count(k) for k in ("RouteTaskToAgent", "ThingEchoed", "TaskFailed", "TaskResultLate")], [steps + 1, steps, 1, len(late)], "records")
+    equal([(r["actor"], r["payload"]["step"], "by" in r["payload"]) for r in results(w, trace)],
+          [("agent:echo/two", step, False) for step in range(1, steps + 1)], "the results")
 
 
 @case("P06", "heartbeats keep a lease; without them it ends, and the worker hears that it is gone")
@@ -567,7 +677,7 @@ def main():
         short.mkdir(), long_.mkdir()
         slow = (serves, long_poll, one_holder, left, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
                 over_lines, large, document, heavy)
-        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, never_back, ever_new, health))):
+        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, frozen, heartbeats, waited_long, never_back, ever_new, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:
