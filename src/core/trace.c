@@ -653,10 +653,12 @@ static void apply_opened(struct mw_core *core, const struct mw_event *event)
     mw_set_add(&core->trace_names, mem, name_key(event->trace_id));
 }
 
-static void apply_ended(struct mw_core *core, struct mw_trace *trace)
+static void apply_ended(struct mw_core *core, struct mw_trace *trace, enum mw_outcome outcome)
 {
     MW_ASSERT(trace != NULL);
     mw_work_forget(&core->world, &core->work, trace);
+    if (outcome == MW_OUTCOME_CANCELLED)
+        mw_letters_lie_again(&core->work, trace->id);
     for (struct mw_item *item = trace->newest_item; item != NULL; item = item->older)
         mw_table_remove(&core->world.items, item->id);
     mw_table_remove(&core->world.traces, trace->id);
@@ -705,7 +707,7 @@ void mw_trace_apply(struct mw_core *core, const struct mw_event *event)
         mw_world_end_item(&core->world, item, MW_OUTCOME_CANCELLED);
         return;
     case MW_EVT_TRACE_ENDED:
-        apply_ended(core, trace);
+        apply_ended(core, trace, mw_outcome_by_name(event->outcome));
         return;
     case MW_EVT_REQUEST_NOTED:
     case MW_EVT_REQUEST_QUARANTINED:

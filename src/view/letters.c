@@ -34,6 +34,16 @@ static void take(struct letters *letters, const struct mw_event *event)
     letters->waiting++;
 }
 
+/* Who put it back has cancelled that. */
+static void lie_again(struct letters *letters, struct mw_str trace_id)
+{
+    for (struct letter *letter = letters->first; letter != NULL; letter = letter->next)
+        if (letter->put_back.len > 0 && mw_str_eq(letter->put_back, trace_id)) {
+            letter->put_back = letter->actor = MW_STR_NONE;
+            letters->waiting++;
+        }
+}
+
 static enum mw_rc on_letter(void *context, const struct mw_event *event, struct mw_str line,
                             struct mw_err *err)
 {
@@ -42,6 +52,8 @@ static enum mw_rc on_letter(void *context, const struct mw_event *event, struct 
     (void)err;  /* nothing here can fail but memory, which the arena says */
     if (event->kind == MW_EVT_TASK_DEAD)
         take(letters, event);
+    if (event->kind == MW_EVT_TRACE_ENDED && mw_str_is(event->outcome, "cancelled"))
+        lie_again(letters, event->trace_id);
     if (event->kind != MW_EVT_TASK_PUT_BACK)
         return MW_OK;
     for (struct letter *letter = letters->first; letter != NULL; letter = letter->next)

@@ -254,6 +254,13 @@ static void apply_put_back(struct mw_world *world, struct mw_work *work,
         mw_trace_set_document_sha256(world, trace, index, mw_node_str(&tape, at));
 }
 
+void mw_letters_lie_again(struct mw_work *work, mw_seq trace)
+{
+    for (uint32_t i = 0; i < work->letter_count; i++)
+        if (work->letters[i].put_back == trace)
+            work->letters[i].put_back = 0;
+}
+
 void mw_letter_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event)
 {
     if (event->kind == MW_EVT_TASK_DEAD)

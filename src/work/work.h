@@ -179,6 +179,8 @@ void mw_work_learn(const struct mw_world *world, struct mw_work *work, const str
 bool mw_work_wants_document(const struct mw_world *world, mw_seq task, struct mw_str type);
 /* The trace ends: nothing of it waits in a queue any more. */
 void mw_work_forget(struct mw_world *world, struct mw_work *work, struct mw_trace *trace);
+/* Who put it back has cancelled that trace: it is a dead letter as before. */
+void mw_letters_lie_again(struct mw_work *work, mw_seq trace);
 /* For TRACE_CANCELLED: this task ends now. */
 void mw_task_cancel(const struct mw_world *world, const struct mw_item *item, struct mw_str reason,
                     struct mw_out *out);
