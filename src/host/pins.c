@@ -313,13 +313,14 @@ enum mw_rc mw_pins_load_factory(struct mw_host *host, char ret_sha256[MW_SHA256_
 
 /* ---- agents ---- */
 
-/* Registered once with these very words. If somebody removed it since, that stands until the file is changed or registered by hand. */
+/* The file was registered with these very words. What somebody said since, by hand, stands until the file is changed: that it is removed, or
+ * another. */
 static bool is_known(const struct mw_host *host, struct mw_str id, struct mw_str body)
 {
     const struct mw_agent *agent = mw_work_agent(&host->core.work, id);
     static const size_t before = sizeof("{\"agent\":") - 1;
     return agent != NULL && body.len > before + 1 &&
-           mw_str_eq(agent->definition, mw_str_sub(body, before, body.len - before - 1));
+           agent->told_hash == mw_str_hash(mw_str_sub(body, before, body.len - before - 1));
 }
 
 struct telling {

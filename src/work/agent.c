@@ -152,6 +152,8 @@ void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct 
         struct mw_agent *agent =
             index != MW_AGENT_NONE ? &work->agents[index] : add_agent(world, work);
         load_agent(world, agent, event->body);
+        if (mw_str_is(event->actor, "host"))
+            agent->told_hash = mw_str_hash(agent->definition);
         agent->healthy = true;
         agent->removed = false;
         work->dirty = true;

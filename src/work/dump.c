@@ -26,7 +26,8 @@ void mw_work_dump_left(const struct mw_work *work, struct mw_buf *buf)
 {
     mw_buf_printf(buf, "running_max %u\n", work->running_max);
     for (uint32_t i = 0; i < work->agent_count; i++)
-        mw_buf_printf(buf, "agent %.*s\n", MW_STR_ARG(work->agents[i].definition));
+        mw_buf_printf(buf, "agent told=%lx %.*s\n", (unsigned long)work->agents[i].told_hash,
+                      MW_STR_ARG(work->agents[i].definition));
     for (uint32_t i = 0; i < work->queue_count; i++)
         mw_buf_printf(buf, "queue '%.*s'\n", MW_STR_ARG(work->queues[i].skill));
 }

@@ -20,6 +20,8 @@ struct mw_agent {
     struct mw_agent_def def;  /* its strings and lists point into `block` */
     void *block;              /* KEEP: one block for everything above */
     size_t block_bytes;
+    uint64_t
+        told_hash; /* of the words that the host registered last, off a file; 0: it never did */
     uint32_t running;
     bool healthy;
     bool removed;

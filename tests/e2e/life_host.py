@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The life of a host: two race for a workspace, many callers attach to one build, idle ones leave, SIGTERM loses nothing."""
+import json
 import os
 import shutil
 import signal
@@ -184,6 +185,44 @@ def agent_file(world, number):
     return place
 
 
+def said_by_hand(worlds):
+    """What a person says of an agent stands over a new host, and over the file that said otherwise; a changed file is registered."""
+    world = World(worlds)
+    agents = os.path.join(world.folder, "agents")
+    os.makedirs(agents, exist_ok=True)
+    file = os.path.join(agents, "own.yaml")
+    text = "agent_id: own-1\nagent_type: Test\nskills: [Nothing]\ncapacity: 7\nbackend: {kind: command, argv: [\"true\"]}\n"
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(text)
+
+    def own():
+        """Of a fresh host: its capacity; None when it is not registered."""
+        host = world.serve()
+        code, _, err = world.run("memory", "add", "recorded after the files were looked at")
+        want(code == 0, err)
+        code, out, err = world.run("agent", "list", "--json")
+        want(code == 0, err)
+        host.send_signal(signal.SIGTERM)
+        want(host.wait(20) == 0, f"exit {host.returncode}")
+        return next((a["capacity"] for a in json.loads(out)["agents"] if a["agentId"] == "own-1"), None)
+
+    want(own() == 7, "the file is registered")
+    mine = agent_file(world, 1)
+    code, _, err = world.run("agent", "register", mine)
+    want(code == 0, err)
+    world.run("serve", "--stop")
+    hand = own()
+    want(hand is not None and hand != 7, f"registered by hand, and the next host says {hand}")
+    code, _, err = world.run("agent", "remove", "own-1")
+    want(code == 0, err)
+    world.run("serve", "--stop")
+    want(own() is None, "removed by hand, and the next host brought it back")
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(text.replace("7", "9"))
+    want(own() == 9, "the file was changed")
+    world.verify()
+
+
 prove("life_two_hosts_race_P11", race)
 prove("life_twenty_gens_attach_to_one_build", attach)
 prove("life_another_prompt_meanwhile_is_refused_75", two_prompts)
@@ -195,4 +234,5 @@ prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
 prove("life_cancel_at_any_moment", cancelled)
 prove("life_program_replaced_in_a_gen", replaced)
 prove("life_sigterm_under_load", terminated_under_load)
+prove("life_an_agent_stays_what_a_person_said_of_it", said_by_hand)
 finish()
