@@ -155,13 +155,15 @@ enum mw_rc mw_snapshot_begin(struct mw_snapshot_writer *writer, const struct mw_
     if (fresh.fd < 0)
         return MW_FAIL_SYS(err, mw_journal_rc_of(errno), "create a snapshot");
     enum mw_rc rc = MW_OK;
+    errno = 0; /* a look that succeeds leaves it */
     if (flock(fresh.fd, LOCK_EX | LOCK_NB) != 0)
         rc = errno == EWOULDBLOCK
                  ? MW_FAIL(err, MW_E_CONFLICT, "a snapshot is being written already")
                  : MW_FAIL_SYS(err, MW_E_IO, "lock a snapshot");
     else if (!mw_lock_is_of_name(fresh.fd, dir_fd, MW_SNAPSHOT_UNFINISHED))
         /* Whoever wrote it has put it in its place meanwhile: it is not to be emptied there. */
-        rc = MW_FAIL(err, MW_E_CONFLICT, "a snapshot was written just now");
+        rc = errno == EIO ? MW_FAIL_SYS(err, MW_E_IO, "look at a snapshot")
+                          : MW_FAIL(err, MW_E_CONFLICT, "a snapshot was written just now");
     else if (fresh.sys->ftruncate(fresh.fd, 0) != 0) /* what a writer that died has left */
         rc = MW_FAIL_SYS(err, mw_journal_rc_of(errno), "empty an unfinished snapshot");
     if (rc != MW_OK) {
