@@ -49,8 +49,14 @@ const char *const subject_journal_branches[] = {
     "journal.head_damaged",
     "journal.head_behind",
     "journal.head_equal",
+    "journal.head_one_line_damaged",
+    "journal.epoch_of_the_lock",
     "journal.refused_earlier_frame_damaged",
+    "journal.refused_committed_frame_torn",
     "journal.refused_cut_before_the_head",
+    "journal.refused_another_frame_than_the_head",
+    "journal.refused_segment_missing",
+    "journal.refused_empty_segment_before_the_last",
     "journal.refused_newer_format",
     NULL,
 };
@@ -271,6 +277,7 @@ enum ending {
     ENDED_IN_RECOVERY,
     ENDED_RESERVE_LOST,
     ENDED_IN_ORDER,
+    ENDED_HEAD_LINE_DAMAGED,
     ENDED_COUNT
 };
 
@@ -285,6 +292,7 @@ void subject_put_file(const char *path, const char *bytes, size_t size)
 static void last_segment(char ret_path[128]);
 static void *open_narrow(void *journal);
 static void tear(void *journal, uint64_t seed, bool all);
+static void damage_a_head_line(uint64_t seed);
 
 static void copy_file(const char *from, const char *to)
 {
@@ -355,6 +363,21 @@ static void tear(void *journal, uint64_t seed, bool all)
               truncate(last, file.st_size - (off_t)(frame_bytes - kept)) == 0);
 }
 
+/* The one that was written last: the other one names a frame before it. */
+static void damage_a_head_line(uint64_t seed)
+{
+    struct mw_folder folder;
+    struct mw_head head = {0};
+    enum mw_journal_head state;
+    struct mw_err err;
+    MW_ASSERT(mw_folder_open(&folder, FOLDER, SIDE, NULL, false, &err) == MW_OK);
+    MW_ASSERT(mw_head_read(folder.sys, folder.side_fd, &head, &state, &err) == MW_OK);
+    mw_folder_close(&folder);
+    mw_autoclose int fd = open(SIDE "/" MW_HEAD_FILE, O_WRONLY | O_CLOEXEC);
+    off_t at = (off_t)(head.frame & 1) * MW_HEAD_LINE_BYTES + (off_t)(seed % 100);
+    MW_ASSERT(fd >= 0 && pwrite(fd, "\0", 1, at) == 1);
+}
+
 static void last_segment(char ret_path[128])
 {
     DIR *list = opendir(FOLDER);
@@ -390,6 +413,8 @@ static void prepare_recover(uint64_t seed)
         subject_put_file(SIDE "/" MW_HEAD_FILE, "{\"head\":1,\"seq\":", 16);
     if (ending == ENDED_HEAD_BEHIND)
         copy_file("head.before", SIDE "/" MW_HEAD_FILE);
+    if (ending == ENDED_HEAD_LINE_DAMAGED)
+        damage_a_head_line(seed);
     if (ending == ENDED_RESERVE_LOST)
         MW_ASSERT(unlink(SIDE "/reserve") == 0);
     MW_ASSERT(unlink("head.before") == 0);
@@ -437,11 +462,38 @@ static void say_opened(const struct mw_journal_opened *opened, bool half_copy, b
         subject_branch("journal.reserve_made_again");
 }
 
+/* One of the head's two lines is not what was written there, and the other one is. */
+static bool one_head_line_is_damaged(void)
+{
+    char lines[2 * MW_HEAD_LINE_BYTES], zeros[MW_HEAD_LINE_BYTES] = {0};
+    static const char member[] = ",\"crc32c\":\"";
+    int sound = 0, damaged = 0;
+    mw_autoclose int fd = open(SIDE "/" MW_HEAD_FILE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || pread(fd, lines, sizeof lines, 0) != (ssize_t)sizeof lines)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        const char *line = lines + (size_t)i * MW_HEAD_LINE_BYTES;
+        const char *crc = memmem(line, MW_HEAD_LINE_BYTES - 16, member, sizeof member - 1);
+        char expected[9] = "";
+        if (crc != NULL)
+            (void)snprintf(expected, sizeof expected, "%08" PRIx32,
+                           mw_crc32c(0, (struct mw_str){line, (size_t)(crc - line)}));
+        if (crc != NULL && memcmp(crc + sizeof member - 1, expected, 8) == 0)
+            sound++;
+        else if (memcmp(line, zeros, sizeof zeros) != 0)
+            damaged++;
+    }
+    return sound == 1 && damaged == 1;
+}
+
+static uint64_t surveyed_epoch; /* of the last frame before this start */
+
 /* A last segment in which nothing whole stands: the process ended between beginning it and the end of its first frame. */
 static void say_rotation(void)
 {
     char last[128];
     struct stat file;
+    surveyed_epoch = 0;
     if (access(FOLDER, F_OK) != 0)
         return;
     last_segment(last);
@@ -452,7 +504,10 @@ static void say_rotation(void)
     struct mw_err err;
     if (mw_folder_open(&folder, FOLDER, SIDE, NULL, false, &err) != MW_OK)
         return;
-    if (mw_survey(&folder, &survey, &err) == MW_OK && survey.tail_bytes == 0) {
+    bool surveyed = mw_survey(&folder, &survey, &err) == MW_OK;
+    if (surveyed)
+        surveyed_epoch = survey.chain.epoch;
+    if (surveyed && survey.tail_bytes == 0) {
         if (file.st_size == 0)
             subject_branch("journal.empty_last_segment");
         if (survey.segments > 1)
@@ -472,10 +527,15 @@ int subject_journal_recover(void)
     if (access(FOLDER, F_OK) != 0 && access(SIDE, F_OK) != 0)
         return 0; /* nothing was begun */
     say_rotation();
+    bool head_line = one_head_line_is_damaged();
     last_copied = -1;
     enum mw_rc rc = subject_journal_open(&rotating, &journal, &opened, &err);
     if (rc != MW_OK)
         return subject_fail("open", rc, &err);
+    if (head_line && opened.head != MW_JOURNAL_HEAD_DAMAGED)
+        subject_branch("journal.head_one_line_damaged");
+    if (surveyed_epoch > 0 && opened.epoch > surveyed_epoch + 1)
+        subject_branch("journal.epoch_of_the_lock");
     last_copied = opened.copied;
     rc = ops->close(journal, &err);
     return rc == MW_OK ? 0 : subject_fail("close", rc, &err);

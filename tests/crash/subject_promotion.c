@@ -19,6 +19,7 @@
 
 #define ID "p9"
 #define TARGET "app"
+#define BESIDE ".millwright-" ID
 #define KEEP 1u
 
 const char *const subject_promote_branches[] = {
@@ -32,6 +33,12 @@ const char *const subject_promote_branches[] = {
     "promote.record_without_version",
     "promote.pruning_unfinished",
     "promote.half_note_removed",
+    "promote.restored_forward_by_digest",
+    "promote.restored_back_by_digest",
+    "promote.restored_forward_by_kept_version",
+    "promote.restored_back_copy_lost",
+    "promote.refused_both_changed",
+    "promote.refused_damaged_note",
     NULL,
 };
 
@@ -258,6 +265,35 @@ static bool version_is_missing(void)
     return false;
 }
 
+static bool is_inode(const char *path, uint64_t inode)
+{
+    struct stat st;
+    /* One that cannot be looked at may be it: then nothing is said. */
+    return lstat(path, &st) == 0 ? st.st_ino == inode : errno != ENOENT;
+}
+
+/*
+ * A backup that was restored has no inode that the note names: then only bytes tell where the new tree stands. The branch that has to be taken,
+ * from what is seen before the recovery; NULL: an inode tells.
+ */
+static const char *branch_of_restored(const struct mw_promote_note *note)
+{
+    char sha256[MW_SHA256_HEX], kept[MW_VERSION_PATH_MAX];
+    if (note->done || is_inode(TARGET, note->inode) || is_inode(BESIDE, note->inode))
+        return NULL;
+    digest_of(TARGET, sha256);
+    if (strcmp(sha256, note->promoted.sha256) == 0)
+        return "promote.restored_forward_by_digest";
+    digest_of(BESIDE, sha256);
+    if (strcmp(sha256, note->promoted.sha256) == 0)
+        return "promote.restored_back_by_digest";
+    mw_version_path(note->number, kept);
+    return access(BESIDE, F_OK) == 0 ? "promote.refused_both_changed"
+           : note->number != 0 && access(kept, F_OK) == 0
+               ? "promote.restored_forward_by_kept_version"
+               : "promote.restored_back_copy_lost";
+}
+
 /* -1: no recovery got to its end yet. */
 static int last_outcome = -1;
 
@@ -276,8 +312,19 @@ static int recover_promotion(void)
     bool record_only = version_is_missing();
     bool pruning = access(MW_VERSIONS "/.pruned", F_OK) == 0;
     enum mw_rc rc = mw_promote_note_read(workspace_fd, ID, &note, &noted, &err);
+    if (rc == MW_E_CORRUPT || rc == MW_E_INPUT)
+        subject_branch("promote.refused_damaged_note");
+    const char *restored = rc == MW_OK && noted ? branch_of_restored(&note) : NULL;
     if (rc == MW_OK)
         rc = mw_promote_recover(workspace_fd, ID, TARGET, &outcome, &promoted, &err);
+    if (restored != NULL && (rc == MW_OK || rc == MW_E_CONFLICT)) {
+        bool refused = strstr(restored, "refused") != NULL;
+        subject_branch(restored);
+        if (refused != (rc == MW_E_CONFLICT))
+            return subject_wrong("P12: what should be '%s' ends with %s", restored, mw_rc_name(rc));
+        if (!refused && (strstr(restored, "forward") != NULL) != (outcome == MW_PROMOTE_FORWARD))
+            return subject_wrong("P12: what should be '%s' went the other way", restored);
+    }
     if (rc != MW_OK)
         return subject_fail("recover", rc, &err);
     last_outcome = (int)outcome;

@@ -3,11 +3,12 @@
  *
  *   crash_sweep                           a few thousand points, everything that `make check` asks
  *   crash_sweep --night                   the long form: a hundred thousand points, random scenarios, pairs
- *   crash_sweep KIND [SCENARIO]           one kind: kill tear fault recovery_kill recovery_fault two_faults | refuse disk host
+ *   crash_sweep KIND [SCENARIO]           one kind: kill tear fault recovery_kill recovery_fault two_faults | refuse restore disk host
  *       [--seed N] [--at K]               one seed, one point: what a failure's line names
  *       [--jobs N] [--program FILE] [--table FILE] [--keep]
  *
- * Ends with 1 when a promise was broken or a branch of recovery was never reached. Works in memory (/dev/shm), where syncs cost nothing.
+ * Ends with 1 when a promise was broken, a branch of recovery was never reached, or by night something was skipped. MW_SUMMARY=FILE: appends a
+ * line of each kind for the night's table. Works in memory (/dev/shm), where syncs cost nothing.
  */
 #include "sweep.h"
 
@@ -25,25 +26,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SCENARIOS_MAX 32
-#define BRANCHES_MAX 64
 #define TASKS_MAX 65536
 #define IMAGES_CAP (1u << 23) /* a power of two, several times what a night finds */
 #define FAILURES_SHOWN 20
 #define STOPS_ALL_BY_DAY 300
 #define TRIES_MAX 8
-
-enum kind { KILL, TEAR, FAULT, RECOVERY_KILL, RECOVERY_FAULT, TWO_FAULTS, KINDS };
-static const char *const kind_names[KINDS] = {"kill",          "tear",           "fault",
-                                              "recovery_kill", "recovery_fault", "two_faults"};
-static const char *const kind_words[KINDS] = {
-    "killed at every system call, before and after it",
-    "killed inside every write",
-    "every call fails once or from then on",
-    "killed, and killed again in the recovery",
-    "killed, and a call of the recovery fails",
-    "two calls fail in one life",
-};
 
 static const struct fault {
     enum call_class calls;
@@ -53,7 +40,7 @@ static const struct fault {
     {CALLS_WRITE, STRIKE_ERROR, EIO},
     {CALLS_WRITE, STRIKE_ERROR, ENOSPC},
     {CALLS_WRITE, STRIKE_ERROR, EINTR},
-    {CALLS_WRITE, STRIKE_SHORT, 0},
+    {CALLS_WRITE, STRIKE_SHORT, 0}, /* alone it is of the kind TEAR */
     {CALLS_WRITE, STRIKE_ERROR_FROM, EIO},
     {CALLS_SYNC, STRIKE_ERROR, EIO},
     {CALLS_SYNC, STRIKE_ERROR, ENOSPC},
@@ -77,18 +64,14 @@ static const struct fault {
     {CALLS_SPACE, STRIKE_ERROR_FROM, ENOSPC},
 };
 
-struct row {
-    long points, images, failures;
-    uint64_t branches; /* bit for each of branch_names */
-};
 struct task {
     uint8_t scenario, kind;
     uint64_t seed;
 };
 /* Shared by the workers. */
 static struct shared {
-    struct row rows[SCENARIOS_MAX][KINDS];
-    struct row other; /* refusals */
+    struct sweep_row rows[SCENARIOS_MAX][KINDS];
+    struct sweep_row other; /* refusals */
     long next_task;
     long failures;
     long unknown_branches;
@@ -96,10 +79,7 @@ static struct shared {
 } * shared;
 
 static struct {
-    const struct subject *scenarios;
-    size_t scenario_count;
-    const char *branch_names[BRANCHES_MAX];
-    size_t branch_count;
+    struct sweep_table table;
     struct task *tasks;
     long task_count;
     char base[64];
@@ -120,7 +100,7 @@ struct worker {
     struct call_path run, recovery; /* undisturbed */
     const struct subject *subject;
     struct task task;
-    struct row *row;
+    struct sweep_row *row;
     uint64_t dice;
 };
 
@@ -130,9 +110,9 @@ MW_PRINTF(2, 3)
 static void fail_point(const struct worker *worker, const char *format, ...)
 {
     char line[2048];
-    int length =
-        snprintf(line, sizeof line, "not ok %s %s --seed %lu: ", kind_names[worker->task.kind],
-                 worker->subject->name, (unsigned long)worker->task.seed);
+    int length = snprintf(line, sizeof line,
+                          "not ok %s %s --seed %lu: ", sweep_kind_names[worker->task.kind],
+                          worker->subject->name, (unsigned long)worker->task.seed);
     va_list args;
     va_start(args, format);
     length += vsnprintf(line + length, sizeof line - (size_t)length - 2, format, args);
@@ -163,7 +143,7 @@ static void note_image(const struct worker *worker, uint64_t image)
     }
 }
 
-static void note_branches(struct row *row, struct mw_str said)
+static void note_branches(struct sweep_row *row, struct mw_str said)
 {
     for (size_t at = 0; at < said.len;) {
         size_t end = mw_str_find(said, '\n', at);
@@ -174,9 +154,9 @@ static void note_branches(struct row *row, struct mw_str said)
             continue;
         struct mw_str name = mw_str_sub(line, 7, SIZE_MAX);
         size_t i = 0;
-        while (i < sweep.branch_count && !mw_str_is(name, sweep.branch_names[i]))
+        while (i < sweep.table.branch_count && !mw_str_is(name, sweep.table.branch_names[i]))
             i++;
-        if (i < sweep.branch_count)
+        if (i < sweep.table.branch_count)
             __atomic_or_fetch(&row->branches, 1ull << i, __ATOMIC_RELAXED);
         else
             __atomic_add_fetch(&shared->unknown_branches, 1, __ATOMIC_RELAXED);
@@ -373,29 +353,37 @@ static void sweep_kill(struct worker *worker)
     }
 }
 
+/* Every write is cut in its middle: once the process is killed there, once it hears of it and goes on. */
 static void sweep_tear(struct worker *worker)
 {
-    for (long at = 1;; at++) {
-        struct traced traced = {.strikes = {{.kind = STRIKE_TEAR, .calls = CALLS_WRITE, .at = at}},
-                                .one_thread = true};
-        if (sweep.only_at != 0 && at != sweep.only_at) {
-            if (at > sweep.only_at)
-                return;
-            continue;
+    static const enum strike_kind kinds[] = {STRIKE_TEAR, STRIKE_SHORT};
+    for (size_t kind = 0; kind < MW_COUNT(kinds); kind++)
+        for (long at = 1; sweep.only_at == 0 || at <= sweep.only_at; at++) {
+            struct traced traced = {
+                .strikes = {{.kind = kinds[kind], .calls = CALLS_WRITE, .at = at}},
+                .one_thread = true};
+            char words[96];
+            if (sweep.only_at != 0 && at != sweep.only_at)
+                continue;
+            afresh(worker);
+            disturb(worker, &traced, job_run);
+            if (!traced.strikes[0].hit)
+                break;
+            (void)strike_words(&traced.strikes[0], words);
+            if (kinds[kind] == STRIKE_SHORT)
+                judge_answer(worker, &traced, words);
+            judge(worker, "--at %ld (%s)", at,
+                  kinds[kind] == STRIKE_TEAR ? "killed inside the write" : words);
         }
-        afresh(worker);
-        disturb(worker, &traced, job_run);
-        if (!traced.strikes[0].hit)
-            return;
-        judge(worker, "--at %ld (killed inside write %ld)", at, at);
-    }
 }
 
 static void sweep_fault(struct worker *worker)
 {
     afresh(worker);
     long from, stride = stride_of(worker, walk_path(worker, &worker->run, job_run), &from);
-    for (size_t i = 0; i < MW_COUNT(faults); i++)
+    for (size_t i = 0; i < MW_COUNT(faults); i++) {
+        if (faults[i].calls == CALLS_WRITE && faults[i].kind == STRIKE_SHORT)
+            continue; /* sweep_tear's */
         for (long at = 1; at != 0; at = at == 1 && stride > 1 ? from + stride : at + stride) {
             struct traced traced = {.strikes = {{.kind = faults[i].kind,
                                                  .calls = faults[i].calls,
@@ -411,6 +399,7 @@ static void sweep_fault(struct worker *worker)
             judge_answer(worker, &traced, words);
             judge(worker, "%s", words);
         }
+    }
 }
 
 static void sweep_recovery_kill(struct worker *worker)
@@ -502,7 +491,7 @@ static void do_task(struct worker *worker, const struct task *task)
         [TWO_FAULTS] = sweep_two_faults,
     };
     worker->task = *task;
-    worker->subject = &sweep.scenarios[task->scenario];
+    worker->subject = &sweep.table.scenarios[task->scenario];
     worker->row = &shared->rows[task->scenario][task->kind];
     worker->dice = subject_mix(task->seed, task->scenario * 100u + task->kind);
     struct job context = {.subject = worker->subject, .seed = task->seed};
@@ -552,11 +541,12 @@ static int work_all(long jobs)
     return broken;
 }
 
-static void add_tasks(enum kind kind, const struct subject *only, uint64_t from, uint64_t count)
+static void add_tasks(enum sweep_kind kind, const struct subject *only, uint64_t from,
+                      uint64_t count)
 {
     for (uint64_t seed = from; seed < from + count; seed++)
-        for (size_t i = 0; i < sweep.scenario_count; i++) {
-            if (only != NULL && only != &sweep.scenarios[i])
+        for (size_t i = 0; i < sweep.table.scenario_count; i++) {
+            if (only != NULL && only != &sweep.table.scenarios[i])
                 continue;
             MW_ASSERT(sweep.task_count < TASKS_MAX);
             sweep.tasks[sweep.task_count++] =
@@ -566,65 +556,8 @@ static void add_tasks(enum kind kind, const struct subject *only, uint64_t from,
 
 /* ---- the end ---- */
 
-static void print_branches(FILE *out, uint64_t reached)
+static void print_failures(void)
 {
-    int width = 0;
-    for (size_t i = 0; i < sweep.branch_count; i++) {
-        if ((reached >> i & 1) == 0)
-            continue;
-        if (width + (int)strlen(sweep.branch_names[i]) > 110)
-            width = 0;
-        width += fprintf(out, "%s%s", width == 0 ? "\n    " : ", ", sweep.branch_names[i]);
-    }
-    fprintf(out, "\n");
-}
-
-static int print_table(FILE *out, bool all)
-{
-    long points = 0, images = 0, failures = 0, unreached = 0;
-    uint64_t reached = shared->other.branches;
-    fprintf(out, "\n%-16s %-15s %9s %9s %9s %9s\n", "scenario", "kind", "points", "images",
-            "branches", "failures");
-    for (size_t i = 0; i < sweep.scenario_count; i++)
-        for (int kind = 0; kind < KINDS; kind++) {
-            const struct row *row = &shared->rows[i][kind];
-            if (row->points == 0)
-                continue;
-            fprintf(out, "%-16s %-15s %9ld %9ld %9d %9ld\n", sweep.scenarios[i].name,
-                    kind_names[kind], row->points, row->images, __builtin_popcountll(row->branches),
-                    row->failures);
-            points += row->points;
-            images += row->images;
-            failures += row->failures;
-            reached |= row->branches;
-        }
-    fprintf(out, "%-16s %-15s %9ld %9ld %9d %9ld\n", "all", "", points, images,
-            __builtin_popcountll(reached), failures);
-    fprintf(out, "\nbranches of recovery that were reached:");
-    print_branches(out, reached);
-    for (size_t i = 0; all && i < sweep.branch_count; i++)
-        if ((reached >> i & 1) == 0) {
-            fprintf(out, "not ok branch %s was never reached\n", sweep.branch_names[i]);
-            unreached++;
-        }
-    if (shared->unknown_branches > 0)
-        fprintf(out, "not ok %ld branches were said that the list does not have\n",
-                shared->unknown_branches);
-    if (all && unreached == 0)
-        fprintf(out, "ok every branch of recovery was reached (P02 P03 P04 P12 P22)\n");
-    return failures > 0 || unreached > 0 || shared->unknown_branches > 0;
-}
-
-static void print_lines(void)
-{
-    for (int kind = 0; kind < KINDS; kind++)
-        for (size_t i = 0; i < sweep.scenario_count; i++) {
-            const struct row *row = &shared->rows[i][kind];
-            if (row->points > 0)
-                printf("%s %s: %s: %s (%ld points, %ld images)\n",
-                       row->failures == 0 ? "ok" : "not ok", sweep.scenarios[i].proves,
-                       sweep.scenarios[i].name, kind_words[kind], row->points, row->images);
-        }
     FILE *file = fopen(sweep.failures_path, "re");
     char line[2100];
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
@@ -640,16 +573,18 @@ static void begin(void)
     static const char *const *const lists[] = {subject_journal_branches, subject_blob_branches,
                                                subject_promote_branches, subject_upkeep_branches,
                                                subject_shorten_branches};
-    sweep.scenarios = subject_all(&sweep.scenario_count);
-    MW_ASSERT(sweep.scenario_count <= SCENARIOS_MAX);
+    sweep.table.scenarios = subject_all(&sweep.table.scenario_count);
+    MW_ASSERT(sweep.table.scenario_count <= SCENARIOS_MAX);
     for (size_t list = 0; list < MW_COUNT(lists); list++)
         for (size_t i = 0; lists[list][i] != NULL; i++) {
-            MW_ASSERT(sweep.branch_count < BRANCHES_MAX);
-            sweep.branch_names[sweep.branch_count++] = lists[list][i];
+            MW_ASSERT(sweep.table.branch_count < BRANCHES_MAX);
+            sweep.table.branch_names[sweep.table.branch_count++] = lists[list][i];
         }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     MW_ASSERT(shared != MAP_FAILED);
+    sweep.table.rows = shared->rows;
+    sweep.table.other = &shared->other;
     sweep.tasks = mw_heap_alloc(sizeof *sweep.tasks * TASKS_MAX);
     (void)snprintf(sweep.base, sizeof sweep.base, "%s/mw-sweep-XXXXXX",
                    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
@@ -657,13 +592,15 @@ static void begin(void)
     (void)snprintf(sweep.failures_path, sizeof sweep.failures_path, "%s/failures", sweep.base);
 }
 
-static int refuse(void)
+/* What is no disturbance of a life, but what somebody did to its folder afterwards. */
+static int sweep_damage(bool refusals, bool restored)
 {
     char path[128];
-    (void)snprintf(path, sizeof path, "%s/refusals.acks", sweep.base);
+    (void)snprintf(path, sizeof path, "%s/damage.acks", sweep.base);
     mw_autoclose int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     MW_ASSERT(fd >= 0);
-    int code = sweep_refusals(sweep.base, fd);
+    int code = refusals ? sweep_refusals(sweep.base, fd) : 0;
+    code |= restored ? sweep_restored(sweep.base, fd, sweep.night) : 0;
     struct mw_buf said = mw_heap_buf();
     struct mw_err err;
     MW_ASSERT(mw_file_read(AT_FDCWD, path, (size_t)16 << 20, &said, &err) == MW_OK);
@@ -687,7 +624,7 @@ static void begin_beside(const char *kind, const char *program)
     (void)snprintf(path, sizeof path, "%s/beside.out", sweep.base);
     if (freopen(path, "we", stdout) == NULL)
         _exit(74);
-    int code = disk ? sweep_disk(sweep.base) : 0;
+    int code = disk ? sweep_disk(sweep.base, sweep.night) : 0;
     code |= host ? sweep_host(sweep.base, program, sweep.night) : 0;
     (void)fflush(stdout);
     _exit(code);
@@ -713,17 +650,17 @@ static int end_beside(void)
 static void plan(const char *kind, const struct subject *subject, uint64_t seed)
 {
     for (int i = 0; i < KINDS; i++) {
-        if (kind != NULL && strcmp(kind, kind_names[i]) != 0)
+        if (kind != NULL && strcmp(kind, sweep_kind_names[i]) != 0)
             continue;
         bool seeded = seed != UINT64_MAX;
-        /* The ways in which a journal may have ended are ten seeds of one scenario. */
-        uint64_t seeds = seeded ? 1 : sweep.night ? (i == KILL ? 18 : i == FAULT ? 8 : 10) : 1;
-        add_tasks((enum kind)i, subject, seeded ? seed : 1, seeds);
+        /* The ways in which a journal may have ended are eleven seeds of one scenario. */
+        uint64_t seeds = seeded ? 1 : sweep.night ? (i == KILL ? 18 : i == FAULT ? 8 : 11) : 1;
+        add_tasks((enum sweep_kind)i, subject, seeded ? seed : 1, seeds);
         const struct subject *endings = subject_find("recover");
         if (!seeded && !sweep.night && (subject == NULL || subject == endings) && i != TWO_FAULTS)
-            for (uint64_t ending = 2; ending <= 10; ending++)
+            for (uint64_t ending = 2; ending <= 11; ending++)
                 if (i != FAULT || ending == 3 || ending == 7)
-                    add_tasks((enum kind)i, endings, ending, 1);
+                    add_tasks((enum sweep_kind)i, endings, ending, 1);
     }
 }
 
@@ -763,25 +700,31 @@ int main(int count, char **words)
     sweep.every = sweep.night || seed != UINT64_MAX;
     int code = 0;
     if (!trace_possible()) {
-        printf("skipped: this machine does not let a process be traced\n");
+        static const char why[] = "skipped: this machine does not let a process be traced";
+        printf("%s\n", why);
+        table_summary(&sweep.table, why);
+        table_summary_line("host lives", 0, 0, "", why);
         place_remove(sweep.base);
-        return 0;
+        return sweep.night; /* a night tries everything */
     }
     plan(kind, subject, seed);
     if (kind != NULL && sweep.task_count == 0 && strcmp(kind, "refuse") != 0 &&
-        strcmp(kind, "disk") != 0 && strcmp(kind, "host") != 0) {
+        strcmp(kind, "restore") != 0 && strcmp(kind, "disk") != 0 && strcmp(kind, "host") != 0) {
         fprintf(stderr, "crash_sweep: there is no kind '%s'\n", kind);
         return 2;
     }
     begin_beside(kind, program);
     code |= work_all(jobs > 0 ? jobs : 1) > 0;
-    if (kind == NULL || strcmp(kind, "refuse") == 0)
-        code |= refuse();
-    print_lines();
-    code |= print_table(stdout, kind == NULL);
+    code |= sweep_damage(kind == NULL || strcmp(kind, "refuse") == 0,
+                         kind == NULL || strcmp(kind, "restore") == 0);
+    table_lines(&sweep.table);
+    print_failures();
+    code |= table_print(stdout, &sweep.table, shared->unknown_branches, kind == NULL);
+    if (kind == NULL)
+        table_summary(&sweep.table, NULL);
     FILE *table = sweep.table_path != NULL ? fopen(sweep.table_path, "we") : NULL;
     if (table != NULL) {
-        (void)print_table(table, kind == NULL);
+        (void)table_print(table, &sweep.table, shared->unknown_branches, kind == NULL);
         code |= fclose(table) != 0;
     }
     code |= end_beside();

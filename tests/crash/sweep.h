@@ -6,7 +6,11 @@
 
 #include "subject.h"
 
+#include <stdio.h>
 #include <sys/types.h>
+
+#define SCENARIOS_MAX 32
+#define BRANCHES_MAX 64
 
 /* ---- trace.c: one child, one disturbance ---- */
 
@@ -60,9 +64,9 @@ struct traced {
     bool one_thread;
     long number;
     bool at_exit;
-    bool after_sigterm;                        /* stops count from the delivery of SIGTERM on */
+    int after_signal; /* stops count from its delivery on; 0: from the beginning */
     void (*started)(void *context, pid_t pid); /* before the child does anything; may be NULL */
-    bool sigterm_seen;                         /* out */
+    bool signal_seen;                          /* out: after_signal came */
     int status;                                /* out: of waitpid; killed by the strike: SIGKILL */
     bool killed;                               /* out */
 };
@@ -82,11 +86,38 @@ void place_copy(const char *from, const char *to); /* to is made */
 /* Of all names and bytes beneath; without what differs from life to life: process ids, nonces, inodes. */
 uint64_t place_image(const char *path);
 
+/* ---- table.c: what was tried, in a table and in lines ---- */
+
+enum sweep_kind { KILL, TEAR, FAULT, RECOVERY_KILL, RECOVERY_FAULT, TWO_FAULTS, KINDS };
+extern const char *const sweep_kind_names[KINDS];
+struct sweep_row {
+    long points, images, failures;
+    uint64_t branches; /* bit for each of branch_names */
+};
+struct sweep_table {
+    const struct subject *scenarios;
+    size_t scenario_count;
+    const char *branch_names[BRANCHES_MAX];
+    size_t branch_count;
+    struct sweep_row (*rows)[KINDS]; /* borrowed: by scenario */
+    const struct sweep_row *other;   /* borrowed: what is no row's */
+};
+/* all: everything was tried, so a branch that was not reached is a failure. Returns 0 or 1. */
+int table_print(FILE *out, const struct sweep_table *table, long unknown_branches, bool all);
+void table_lines(const struct sweep_table *table);
+/* MW_SUMMARY=FILE: appends a line for the night's table. skipped: why nothing was tried; NULL: it was. */
+void table_summary_line(const char *what, long tried, long broken, const char *words,
+                        const char *skipped);
+/* Each kind's, of all scenarios. */
+void table_summary(const struct sweep_table *table, const char *skipped);
+
 /* ---- host.c, disk.c: each prints its own `ok`, `not ok` or `skipped:` lines; 0 or 1 ---- */
 
 int sweep_host(const char *base, const char *program, bool night);
-int sweep_disk(const char *base);
+int sweep_disk(const char *base, bool night);
 /* Damage that a start must refuse without writing. Says branches on out_fd. */
 int sweep_refusals(const char *base, int out_fd);
+/* A promotion that was cut off, and its folder restored from a backup, or changed by somebody, before the recovery. Likewise. */
+int sweep_restored(const char *base, int out_fd, bool night);
 
 #endif

@@ -3,16 +3,14 @@
  * fail or take long (P01, P02, P05, P10). It works on flows of factory/bench while a caller asks for more, is told to leave, and a host after it
  * has to know everything that was acknowledged, once.
  */
-#include "sweep.h"
+#include "sweep_host.h"
 
-#include "cli/http.h"
 #include "journal/files.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,26 +25,17 @@
 #include <unistd.h>
 
 #define REQUESTS_BEFORE_LEAVING 3
-#define REQUESTS_MAX 400
-#define CALLER_SECONDS 30
-#define WAIT_MS 20000
 #define FAILURES_SHOWN 10
+#define LEAVING_ROUNDS                                                                             \
+    3 /* of a night: what its threads do while it leaves differs from life to life */
+#define STOPS_MAX 50000
+#define ENDED_BY_ITSELF 5 /* so many lives in a row ended before the stop: there are no more */
 
-static struct {
-    char program[PATH_MAX], factory[PATH_MAX];
-    char dir[128], acks_path[128], log_path[128];
-    int acks_fd;
-    int ready[2];   /* pipe: the host says "ready" */
-    char word[300]; /* what it said */
-    bool leaves;    /* the caller tells it to leave after some requests */
-    long points, faults, acknowledged;
-    const char *what;
-    pid_t caller;
-} life;
+struct host_life life;
 
 /* ---- the caller ---- */
 
-static int connect_host(void)
+int host_connect(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -59,7 +48,7 @@ static int connect_host(void)
     return -1;
 }
 
-static bool is_ready(void)
+bool host_is_ready(void)
 {
     struct pollfd ready = {.fd = life.ready[0], .events = POLLIN};
     memset(life.word, 0, sizeof life.word);
@@ -68,24 +57,22 @@ static bool is_ready(void)
            strncmp(life.word, "ready", 5) == 0;
 }
 
-/* One request. The HTTP status and the answer's body in ret_body; 0: the host does not answer any more. */
-static int ask(uint64_t life_number, int number, struct mw_buf *ret_body)
+int host_ask(const char *request, const char *members, uint64_t life_number, int number,
+             struct mw_buf *ret_body)
 {
-    char body[512];
+    char body[512], target[64];
     struct mw_http_stream stream = {0};
     struct mw_err err;
-    int fd = connect_host();
+    int fd = host_connect();
     if (fd < 0)
         return 0;
+    (void)snprintf(target, sizeof target, "/v1/requests/%s", request);
     (void)snprintf(body, sizeof body,
                    "{\"messageId\":\"01a1f76d-ff7a-7e29-%04x-%012x\",\"actor\":\"user:crash\","
-                   "\"source\":\"crash\",\"coordinator\":\"BenchSteps\",\"traceId\":\"c%lu.%d\","
-                   "\"payload\":{}}",
-                   0x8000u | (unsigned)(life_number & 0xfff), (unsigned)number,
-                   (unsigned long)life_number, number);
-    const struct mw_http_request request = {"POST", "/v1/requests/StartCoordinator", "",
-                                            mw_str_of(body), false};
-    enum mw_rc rc = mw_http_start(fd, &request, WAIT_MS, &stream, &err);
+                   "\"source\":\"crash\"%s}",
+                   0x8000u | (unsigned)(life_number & 0xfff), (unsigned)number, members);
+    const struct mw_http_request asked = {"POST", target, "", mw_str_of(body), false};
+    enum mw_rc rc = mw_http_start(fd, &asked, WAIT_MS, &stream, &err);
     if (rc == MW_OK)
         rc = mw_http_head(&stream, WAIT_MS, &err);
     if (rc == MW_OK)
@@ -99,30 +86,41 @@ static int ask(uint64_t life_number, int number, struct mw_buf *ret_body)
     return status;
 }
 
-static uint64_t member(const struct mw_buf *body, const char *name)
+/* What a caller of flows sends more. */
+static const char *flow_members(uint64_t life_number, int number)
+{
+    static char members[160];
+    (void)snprintf(members, sizeof members,
+                   ",\"coordinator\":\"BenchSteps\",\"traceId\":\"c%lu.%d\",\"payload\":{}",
+                   (unsigned long)life_number, number);
+    return members;
+}
+
+uint64_t host_member(const struct mw_buf *body, const char *name)
 {
     const char *at = strstr(body->ptr, name);
     return at != NULL ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-/* Asks until nobody answers; what was answered with 200 is acknowledged. Its process ends with it. */
-static void call(pid_t host, uint64_t life_number)
+void host_say_ack(uint64_t life_number, int number, const struct mw_buf *body)
+{
+    subject_say("ack request %lu %d %lu %lu", (unsigned long)life_number, number,
+                (unsigned long)host_member(body, "\"first\":"),
+                (unsigned long)host_member(body, "\"last\":"));
+}
+
+/* Asks until nobody answers; what was answered with 200 is acknowledged. After some requests it tells the host to leave. */
+static void call_flows(pid_t host, uint64_t life_number)
 {
     struct mw_buf body = mw_heap_buf();
-    (void)alarm(CALLER_SECONDS);
-    if (dup2(life.acks_fd, STDOUT_FILENO) != STDOUT_FILENO || !is_ready())
-        _exit(1);
     for (int number = 1; number <= REQUESTS_MAX; number++) {
-        int status = ask(life_number, number, &body);
+        int status = host_ask("StartCoordinator", flow_members(life_number, number), life_number,
+                              number, &body);
         if (status == 200)
-            subject_say("ack request %lu %d %lu %lu", (unsigned long)life_number, number,
-                        (unsigned long)member(&body, "\"first\":"),
-                        (unsigned long)member(&body, "\"last\":"));
-        else if (status != 503 && status != 507)
-            _exit(0);
-        else if (status == 503)
-            _exit(0); /* it is leaving */
-        if (number == REQUESTS_BEFORE_LEAVING && life.leaves)
+            host_say_ack(life_number, number, &body);
+        else if (status != 507)
+            _exit(0); /* 503: it is leaving */
+        if (number == REQUESTS_BEFORE_LEAVING)
             (void)kill(host, SIGTERM); /* it may be gone */
     }
     (void)kill(host, SIGTERM); /* it may be gone */
@@ -133,6 +131,7 @@ static void call(pid_t host, uint64_t life_number)
 
 struct life_context {
     uint64_t number;
+    void (*call)(pid_t host, uint64_t number);
 };
 
 static int job_host(void *context)
@@ -156,8 +155,13 @@ static void begin_caller(void *context, pid_t host)
     const struct life_context *one = context;
     life.caller = fork();
     MW_ASSERT(life.caller >= 0);
-    if (life.caller == 0)
-        call(host, one->number);
+    if (life.caller > 0)
+        return;
+    (void)alarm(CALLER_SECONDS);
+    if (dup2(life.acks_fd, STDOUT_FILENO) != STDOUT_FILENO || !host_is_ready())
+        _exit(1);
+    one->call(host, one->number);
+    _exit(0);
 }
 
 static void open_ready(void)
@@ -191,8 +195,7 @@ struct once {
     uint64_t twice;
 };
 
-MW_PRINTF(1, 2)
-static void fault(const char *format, ...)
+void host_fault(const char *format, ...)
 {
     va_list args;
     life.faults++;
@@ -247,7 +250,7 @@ static enum mw_rc on_record(void *context, uint64_t seq, struct mw_str line, str
     return MW_OK;
 }
 
-static void check_journal(struct mw_str acks)
+void host_check_journal(struct mw_str acks)
 {
     const struct mw_journal_ops *ops = &mw_journal_files;
     struct reading *reading = mw_heap_alloc(sizeof *reading);
@@ -267,22 +270,23 @@ static void check_journal(struct mw_str acks)
                          &once->last) == 4);
     }
     if (ops->open(folder, &reads, &journal, &opened, &err) != MW_OK) {
-        fault("the journal is refused: %s", err.text);
+        host_fault("the journal is refused: %s", err.text);
     } else {
         if (ops->read(journal, 1, on_record, reading, &err) != MW_OK)
-            fault("the journal cannot be read: %s", err.text);
+            host_fault("the journal cannot be read: %s", err.text);
         (void)ops->close(journal, &err); /* was only read */
         if (reading->twice_seq != 0)
-            fault("P06: record %lu is out of order, or a second result of one task",
-                  (unsigned long)reading->twice_seq);
+            host_fault("P06: record %lu is out of order, or a second result of one task",
+                       (unsigned long)reading->twice_seq);
         for (size_t i = 0; i < reading->count; i++) {
             const struct once *once = &reading->requests[i];
             if (!once->found)
-                fault("P01: request %d was acknowledged as records %lu to %lu and is not there",
-                      once->request, (unsigned long)once->first, (unsigned long)once->last);
+                host_fault(
+                    "P01: request %d was acknowledged as records %lu to %lu and is not there",
+                    once->request, (unsigned long)once->first, (unsigned long)once->last);
             if (once->twice != 0)
-                fault("P05: request %d had a second effect, record %lu", once->request,
-                      (unsigned long)once->twice);
+                host_fault("P05: request %d had a second effect, record %lu", once->request,
+                           (unsigned long)once->twice);
         }
         life.acknowledged += (long)reading->count;
     }
@@ -290,27 +294,30 @@ static void check_journal(struct mw_str acks)
     mw_heap_free(reading);
 }
 
-/* The same request once more, to the host after it: told as before, as a repetition. */
-static void ask_again(struct mw_str acks)
+void host_ask_again(const char *request, const char *members, struct mw_str acks)
 {
     char rest[200];
     struct mw_buf body = mw_heap_buf();
     unsigned long number = 0, first = 0, last = 0;
-    int request = 0;
+    int count = 0;
     if (subject_last_ack(acks, "request", rest, sizeof rest) &&
-        sscanf(rest, "%lu %d %lu %lu", &number, &request, &first, &last) == 4) {
-        int status = ask(number, request, &body);
+        sscanf(rest, "%lu %d %lu %lu", &number, &count, &first, &last) == 4) {
+        members = members != NULL ? members : flow_members(number, count);
+        int status = host_ask(request, members, number, count, &body);
         if (status != 200 || strstr(body.ptr, "\"duplicate\":true") == NULL ||
-            member(&body, "\"first\":") != first)
-            fault("P05: the same request again is answered %d %s", status,
-                  body.ptr != NULL ? body.ptr : "");
+            host_member(&body, "\"first\":") != first)
+            host_fault("P05: the same request again is answered %d %s", status,
+                       body.ptr != NULL ? body.ptr : "");
     }
     mw_heap_buf_free(&body);
 }
 
-static bool verify_program(void)
+int host_run_program(const char *const *words)
 {
+    const char *argv[16] = {life.program, "--workspace", life.dir};
     int status = -1;
+    for (size_t i = 0; words[i] != NULL && i + 4 < MW_COUNT(argv); i++)
+        argv[i + 3] = words[i];
     pid_t pid = fork();
     MW_ASSERT(pid >= 0);
     if (pid == 0) {
@@ -318,15 +325,14 @@ static bool verify_program(void)
         if (log_fd < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 ||
             setenv("MILLWRIGHT_FACTORY", life.factory, 1) != 0)
             _exit(122);
-        (void)execl(life.program, life.program, "--workspace", life.dir, "verify", (char *)NULL);
+        (void)execv(life.program, (char *const *)argv);
         _exit(123);
     }
     MW_ASSERT(waitpid(pid, &status, 0) == pid);
-    return status == 0;
+    return status;
 }
 
-/* A host after it, undisturbed: ready, knows the last request, leaves in order. */
-static void next_host(struct mw_str acks)
+void host_live_on(struct mw_str acks, void (*while_it_lives)(struct mw_str acks))
 {
     int status = -1;
     open_ready();
@@ -334,37 +340,45 @@ static void next_host(struct mw_str acks)
     MW_ASSERT(pid >= 0);
     if (pid == 0)
         _exit(job_host(NULL));
-    if (is_ready())
-        ask_again(acks);
+    if (host_is_ready())
+        while_it_lives(acks);
     else
-        fault("the next host does not become ready: %s",
-              life.word[0] != '\0' ? life.word : "it says nothing");
+        host_fault("the next host does not become ready: %s",
+                   life.word[0] != '\0' ? life.word : "it says nothing");
     (void)kill(pid, SIGTERM); /* when it died already, waitpid tells */
     MW_ASSERT(waitpid(pid, &status, 0) == pid);
     if (status != 0)
-        fault("the next host ended with %d", status);
+        host_fault("the next host ended with %d", status);
     close_ready();
 }
 
-static void judge_life(void)
+static void ask_flow_again(struct mw_str acks)
 {
+    host_ask_again("StartCoordinator", NULL, acks);
+}
+
+static void judge_flows(void)
+{
+    static const char *const verify[] = {"verify", NULL};
     struct mw_buf acks = mw_heap_buf();
     struct mw_err err;
-    life.points++;
     MW_ASSERT(mw_file_read(AT_FDCWD, life.acks_path, (size_t)16 << 20, &acks, &err) == MW_OK);
-    next_host(mw_buf_str(&acks));
-    check_journal(mw_buf_str(&acks));
-    if (life.points % 8 == 1 && !verify_program())
-        fault("millwright verify does not say that all is well");
+    host_live_on(mw_buf_str(&acks), ask_flow_again);
+    host_check_journal(mw_buf_str(&acks));
+    if (life.points % 8 == 1 && host_run_program(verify) != 0)
+        host_fault("millwright verify does not say that all is well");
     mw_heap_buf_free(&acks);
 }
 
-static void live(struct traced *traced, uint64_t number, bool leaves)
+static void begin_empty(void)
 {
-    struct life_context one = {.number = number};
     place_make(life.dir);
+}
+
+void host_live(struct traced *traced, uint64_t number, void (*call)(pid_t host, uint64_t number))
+{
+    struct life_context one = {.number = number, .call = call};
     MW_ASSERT(ftruncate(life.acks_fd, 0) == 0);
-    life.leaves = leaves;
     open_ready();
     traced->started = begin_caller;
     trace_run(traced, life.dir, life.acks_fd, job_host, &one);
@@ -372,30 +386,40 @@ static void live(struct traced *traced, uint64_t number, bool leaves)
     close_ready();
 }
 
-static long count_stops(bool after_sigterm)
+/* ---- the sweeps ---- */
+
+static long count_stops(int after_signal, void (*begin)(void),
+                        void (*call)(pid_t host, uint64_t number))
 {
-    struct traced traced = {.after_sigterm = after_sigterm, .strikes = {{.kind = STRIKE_KILL}}};
-    live(&traced, 1, true);
+    struct traced traced = {.after_signal = after_signal, .strikes = {{.kind = STRIKE_KILL}}};
+    begin();
+    host_live(&traced, 1, call);
     if (traced.status != 0)
-        fault("an undisturbed host ended with %d", traced.status);
+        host_fault("an undisturbed host ended with %d", traced.status);
     return traced.strikes[0].seen;
 }
 
-static void sweep_kills(bool after_sigterm, long wanted)
+void host_sweep_kills(int after_signal, long wanted, const char *when, void (*begin)(void),
+                      void (*call)(pid_t host, uint64_t number), void (*judge)(void))
 {
-    char words[96];
-    long stops = count_stops(after_sigterm);
-    for (long i = 0; i < wanted; i++) {
-        long at = 1 + i * stops / wanted;
-        struct traced traced = {.after_sigterm = after_sigterm,
+    char words[160];
+    life.what = "undisturbed";
+    long stops = count_stops(after_signal, begin, call), ended = 0;
+    life.stops = stops;
+    long lives = wanted > 0 ? wanted : STOPS_MAX;
+    for (long i = 0; i < lives && (wanted > 0 || ended < ENDED_BY_ITSELF); i++) {
+        long at = wanted > 0 ? 1 + i * stops / wanted : 1 + i;
+        struct traced traced = {.after_signal = after_signal,
                                 .strikes = {{.kind = STRIKE_KILL, .at = at}}};
-        (void)snprintf(words, sizeof words, "killed at stop %ld of %ld%s", at, stops,
-                       after_sigterm ? " while it leaves" : "");
+        (void)snprintf(words, sizeof words, "killed at stop %ld of some %ld%s", at, stops, when);
         life.what = words;
-        live(&traced, (uint64_t)i + 2, true);
+        begin();
+        host_live(&traced, (uint64_t)i + 2, call);
         if (!traced.killed && traced.status != 0)
-            fault("it ended by itself with %d", traced.status);
-        judge_life();
+            host_fault("it ended by itself with %d", traced.status);
+        ended = traced.killed ? 0 : ended + 1;
+        life.points++;
+        judge();
     }
 }
 
@@ -421,11 +445,13 @@ static void sweep_failures(long each)
                            call_class_names[kinds[kind].calls], traced.strikes[0].at,
                            kinds[kind].error != 0 ? strerrorname_np(kinds[kind].error) : "is slow");
             life.what = words;
-            live(&traced, (uint64_t)(1000 + i), true);
+            begin_empty();
+            host_live(&traced, (uint64_t)(1000 + i), call_flows);
             int code = WIFEXITED(traced.status) ? WEXITSTATUS(traced.status) : -1;
             if (code != 0 && code != 74)
-                fault("it ended with status %d, not 0 or 74", traced.status);
-            judge_life();
+                host_fault("it ended with status %d, not 0 or 74", traced.status);
+            life.points++;
+            judge_flows();
         }
 }
 
@@ -464,41 +490,54 @@ static void sweep_lingering_child(void)
         leave_a_child();
     MW_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
     life.points++;
-    next_host(MW_STR_NONE);
+    host_live_on(MW_STR_NONE, ask_flow_again);
 }
 
-static int say(const char *ids, const char *words)
+int host_say_lives(const char *ids, const char *words)
 {
-    printf("%s %s: host: %s (%ld points, %ld acknowledged requests)\n",
-           life.faults == 0 ? "ok" : "not ok", ids, words, life.points, life.acknowledged);
+    char stops[64] = "";
+    if (life.stops > 0)
+        (void)snprintf(stops, sizeof stops, " in lives of some %ld stops", life.stops);
+    printf("%s %s: host: %s (%ld points%s, %ld acknowledged requests)\n",
+           life.faults == 0 ? "ok" : "not ok", ids, words, life.points, stops, life.acknowledged);
     int code = life.faults > 0;
-    life.points = life.faults = life.acknowledged = 0;
+    life.all_points += life.points;
+    life.all_faults += life.faults;
+    life.points = life.faults = life.acknowledged = life.stops = 0;
     return code;
 }
 
 int sweep_host(const char *base, const char *program, bool night)
 {
+    static const char title[] = "host lives";
     int code = 0;
     if (realpath(program, life.program) == NULL ||
         realpath("factory/bench", life.factory) == NULL) {
-        printf("skipped: the host's sweep: '%s' or factory/bench is not here\n", program);
-        return 0;
+        static const char why[] =
+            "skipped: the host's sweep: the program or factory/bench is not here";
+        printf("%s\n", why);
+        table_summary_line(title, 0, 0, "", why);
+        return night; /* a night tries everything */
     }
     (void)snprintf(life.dir, sizeof life.dir, "%s/host", base);
     (void)snprintf(life.acks_path, sizeof life.acks_path, "%s/host.acks", base);
     (void)snprintf(life.log_path, sizeof life.log_path, "%s/host.out", base);
     life.acks_fd = open(life.acks_path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     MW_ASSERT(life.acks_fd >= 0);
-    life.what = "undisturbed";
     (void)fflush(stdout);
-    sweep_kills(false, night ? 1500 : 24);
-    code |= say("P01 P05 P06", "killed at system calls of all its threads");
-    sweep_kills(true, night ? 500 : 24);
-    code |= say("P01 P05 P06", "killed at system calls while it leaves");
+    host_sweep_kills(0, night ? 0 : 24, "", begin_empty, call_flows, judge_flows);
+    code |= host_say_lives("P01 P05 P06", "killed at system calls of all its threads");
+    for (int round = 0; round < (night ? LEAVING_ROUNDS : 1); round++)
+        host_sweep_kills(SIGTERM, night ? 0 : 24, " while it leaves", begin_empty, call_flows,
+                         judge_flows);
+    code |= host_say_lives("P01 P05 P06", "killed at system calls while it leaves");
     sweep_lingering_child();
-    code |= say("P11", "a start waits for what a killed host left running");
+    code |= host_say_lives("P11", "a start waits for what a killed host left running");
     sweep_failures(night ? 20 : 2);
-    code |= say("P01 P02 P10", "syncs and writes that fail or take long");
+    code |= host_say_lives("P01 P02 P10", "syncs and writes that fail or take long");
+    code |= sweep_app(base, night);
+    table_summary_line(title, life.all_points, life.all_faults,
+                       "of the real host, killed or with calls that fail", NULL);
     (void)close(life.acks_fd); /* was only for this */
     return code;
 }

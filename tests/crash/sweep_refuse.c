@@ -1,6 +1,7 @@
 /* sweep_refuse.c - damage that a start must refuse, naming the place, without writing a byte (P03, P04, P13). */
 #include "sweep.h"
 
+#include "journal/head.h"
 #include "posix/file.h"
 #include "posix/heap.h"
 
@@ -69,21 +70,76 @@ static void flip(const char *path, size_t offset)
     MW_ASSERT(pwrite(fd, &byte, 1, (off_t)offset) == 1);
 }
 
-/* A refusal with that exit code, and every byte as it was. */
-static bool is_refused(const char *dir, int out_fd, int wanted_exit, const char *branch)
+/* A refusal with that exit code and those words, and every byte as it was. */
+static bool is_refused(const char *dir, int out_fd, int wanted_exit, const char *words,
+                       const char *branch)
 {
+    char said[1024] = "";
     uint64_t before = place_image(dir);
+    off_t from = lseek(out_fd, 0, SEEK_END);
     int status = plain_run(dir, out_fd, job_recover, NULL);
+    ssize_t got = pread(out_fd, said, sizeof said - 1, from);
+    said[got > 0 ? got : 0] = '\0';
     bool refused = WIFEXITED(status) && WEXITSTATUS(status) == wanted_exit;
     if (!refused)
         printf("    %s: ended with %d, not exit %d\n", branch, status, wanted_exit);
+    else if (strstr(said, words) == NULL)
+        printf("    %s: not because '%s': %s\n", branch, words, said);
     else if (place_image(dir) != before)
         printf("    %s: refused, but something was written\n", branch);
+    refused = refused && strstr(said, words) != NULL;
     char line[96];
     int length = snprintf(line, sizeof line, "branch %s\n", branch);
     if (refused && write(out_fd, line, (size_t)length) != length)
         return false;
     return refused && place_image(dir) == before;
+}
+
+/* The head names the record that it named, and another frame. */
+static void change_head_hash(const char *dir)
+{
+    char path[160], lines[2 * MW_HEAD_LINE_BYTES];
+    struct mw_head head = {0};
+    enum mw_journal_head state;
+    struct mw_err err;
+    (void)snprintf(path, sizeof path, "%s/.millwright", dir);
+    mw_autoclose int side_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    MW_ASSERT(side_fd >= 0 &&
+              mw_head_read(&mw_journal_sys_real, side_fd, &head, &state, &err) == MW_OK);
+    head.hash[7] ^= 1;
+    mw_head_write(&head, lines);
+    mw_head_write(&head, lines + MW_HEAD_LINE_BYTES);
+    mw_autoclose int fd = openat(side_fd, MW_HEAD_FILE, O_WRONLY | O_CLOEXEC);
+    MW_ASSERT(fd >= 0 && pwrite(fd, lines, sizeof lines, 0) == (ssize_t)sizeof lines);
+}
+
+/* What no frame's own checksum tells: segments that are missing or empty, a committed frame that ends early, another frame than the head's. */
+static long refuse_shapes(const char *template, const char *dir, int out_fd, size_t segments)
+{
+    char mine[SEGMENTS_MAX][192];
+    long faults = 0;
+    place_copy(template, dir);
+    change_head_hash(dir);
+    faults += !is_refused(dir, out_fd, 65, "not the frame that the head file says",
+                          "journal.refused_another_frame_than_the_head");
+    for (size_t i = 0; i + 1 < segments; i++) {
+        place_copy(template, dir);
+        (void)segments_of(dir, mine);
+        MW_ASSERT(unlink(mine[i]) == 0);
+        faults += !is_refused(dir, out_fd, 65, "a segment before this one is missing",
+                              "journal.refused_segment_missing");
+        place_copy(template, dir);
+        MW_ASSERT(truncate(mine[i], 0) == 0);
+        faults += !is_refused(dir, out_fd, 65, "an empty segment before the last one",
+                              "journal.refused_empty_segment_before_the_last");
+    }
+    place_copy(template, dir);
+    (void)segments_of(dir, mine);
+    const char *last = mine[segments - 1];
+    MW_ASSERT(truncate(last, (off_t)size_of(last) - 1) == 0);
+    faults += !is_refused(dir, out_fd, 65, "the file ends inside a frame",
+                          "journal.refused_committed_frame_torn");
+    return faults;
 }
 
 int sweep_refusals(const char *base, int out_fd)
@@ -105,7 +161,7 @@ int sweep_refusals(const char *base, int out_fd)
             place_copy(template, dir);
             (void)segments_of(dir, mine);
             flip(mine[i], at);
-            faults += !is_refused(dir, out_fd, 65, "journal.refused_earlier_frame_damaged");
+            faults += !is_refused(dir, out_fd, 65, "", "journal.refused_earlier_frame_damaged");
             flips++;
         }
     /* Whole segments gone from the end: every checksum fits, only the head knows. */
@@ -115,9 +171,10 @@ int sweep_refusals(const char *base, int out_fd)
         (void)segments_of(dir, mine);
         for (size_t i = kept; i < segments; i++)
             MW_ASSERT(unlink(mine[i]) == 0);
-        faults += !is_refused(dir, out_fd, 65, "journal.refused_cut_before_the_head");
+        faults += !is_refused(dir, out_fd, 65, "", "journal.refused_cut_before_the_head");
         cuts++;
     }
+    long shape_faults = refuse_shapes(template, dir, out_fd, segments);
     char mine[SEGMENTS_MAX][192];
     place_copy(template, dir);
     (void)segments_of(dir, mine);
@@ -130,12 +187,15 @@ int sweep_refusals(const char *base, int out_fd)
     mw_autoclose int fd = open(mine[0], O_WRONLY | O_TRUNC | O_CLOEXEC);
     MW_ASSERT(fd >= 0 && mw_write_all(fd, mw_buf_str(&bytes), &err) == MW_OK);
     mw_heap_buf_free(&bytes);
-    long newer_faults = !is_refused(dir, out_fd, 78, "journal.refused_newer_format");
+    long newer_faults = !is_refused(dir, out_fd, 78, "", "journal.refused_newer_format");
     printf("%s P03: a flipped bit of a committed frame is refused, nothing is written (%ld)\n",
            faults == 0 ? "ok" : "not ok", flips);
     printf("%s P04: a journal that was cut at a frame's border is refused (%ld)\n",
            faults == 0 ? "ok" : "not ok", cuts);
+    printf("%s P03 P04: a segment that is missing or empty, a committed frame that ends early, "
+           "another frame than the head's: each is refused by its name, nothing is written\n",
+           shape_faults == 0 ? "ok" : "not ok");
     printf("%s P13: a newer format is refused, nothing is written\n",
            newer_faults == 0 ? "ok" : "not ok");
-    return faults + newer_faults > 0;
+    return faults + shape_faults + newer_faults > 0;
 }

@@ -216,7 +216,7 @@ static bool kills_here(struct traced *traced)
 {
     for (size_t i = 0; i < MW_COUNT(traced->strikes); i++) {
         struct strike *strike = &traced->strikes[i];
-        if (strike->kind != STRIKE_KILL || (traced->after_sigterm && !traced->sigterm_seen))
+        if (strike->kind != STRIKE_KILL || (traced->after_signal != 0 && !traced->signal_seen))
             continue;
         strike->hit = strike->hit || ++strike->seen == strike->at;
         if (strike->hit)
@@ -286,7 +286,7 @@ static void follow(struct traced *traced, pid_t leader)
         /* A new thread begins with a stop of its own; a clone and an exec are told by SIGTRAP. */
         if (status >> 16 != 0 || (is_new && signal_number == SIGSTOP) || signal_number == SIGTRAP)
             continue;
-        traced->sigterm_seen = traced->sigterm_seen || signal_number == SIGTERM;
+        traced->signal_seen = traced->signal_seen || signal_number == traced->after_signal;
         give = signal_number;
     }
 }
@@ -455,7 +455,7 @@ void trace_run(struct traced *traced, const char *dir, int out_fd, int (*job)(vo
         traced->strikes[i].seen = 0;
         traced->strikes[i].hit = traced->strikes[i].hit_sync = false;
     }
-    traced->killed = traced->sigterm_seen = false;
+    traced->killed = traced->signal_seen = false;
     pid_t pid = fork();
     MW_ASSERT(pid >= 0);
     if (pid == 0) {
