@@ -66,8 +66,11 @@ void choice_begin(struct choice *choice, const struct effects *log, int prefix, 
             choice->loose[choice->loose_count++] = i;
     }
     int n = choice->loose_count;
-    choice->structured = n <= EXHAUSTIVE_MAX ? 1L << n : 2 + 2L * n;
-    choice->structured += 4 + 3 * torn_count(choice);
+    choice->subsets = n <= EXHAUSTIVE_MAX ? 1L << n : 2 + 2L * n;
+    choice->structured = choice->subsets + 4 + 3 * torn_count(choice);
+    choice->tried = calloc((size_t)choice->structured, 1);
+    if (choice->tried == NULL)
+        abort();
 }
 
 static void keep_all(struct choice *choice, enum keep_how how)
@@ -116,12 +119,13 @@ static void keep_by_coins(struct choice *choice, uint64_t seed)
 void choice_take(struct choice *choice, long n)
 {
     int count = choice->loose_count;
-    long torn = torn_count(choice);
-    long subsets = choice->structured - 4 - 3 * torn;
+    long torn = torn_count(choice), subsets = choice->subsets;
     if (n >= choice->structured) {
+        choice->coins++;
         keep_by_coins(choice, mixed(choice->seed + (uint64_t)n));
         return;
     }
+    choice->tried[n] = 1;
     if (n < subsets && count <= EXHAUSTIVE_MAX) {
         for (int i = 0; i < count; i++)
             choice->keep[choice->loose[i]] =
@@ -149,8 +153,22 @@ void choice_take(struct choice *choice, long n)
         last->number = mixed(choice->seed + (uint64_t)n);
 }
 
+double choice_left_out(const struct choice *choice)
+{
+    double all = 1, tried = 0;
+    for (int i = 0; i < choice->loose_count; i++)
+        all *= 2;
+    for (long n = 0; n < choice->subsets; n++)
+        tried += choice->tried[n];
+    /* Of many loose effects a random choice is hardly ever one of the structured ones. */
+    if (choice->loose_count > EXHAUSTIVE_MAX)
+        tried += (double)choice->coins;
+    return all > tried ? all - tried : 0;
+}
+
 void choice_end(struct choice *choice)
 {
+    free(choice->tried);
     free(choice->keep);
     free(choice->loose);
 }

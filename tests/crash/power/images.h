@@ -39,10 +39,16 @@ struct choice {
     int loose_count;
     uint64_t seed;
     long structured; /* how many there are */
+    long
+        subsets; /* of them, from 0: whole effects kept or lost; with few loose effects every subset */
+    unsigned char *tried; /* owned: by structured number, whoever takes one sets it */
+    long coins;           /* random ones that were taken */
 };
 void choice_begin(struct choice *choice, const struct effects *log, int prefix, uint64_t seed);
 /* The n-th, from 0. n >= structured: random. */
 void choice_take(struct choice *choice, long n);
+/* How many subsets of the loose effects were not taken. */
+double choice_left_out(const struct choice *choice);
 void choice_end(struct choice *choice);
 
 /* A tree in memory. */

@@ -169,8 +169,10 @@ static bool cut_again(const struct sweep *sweep, const char *dir, int prefix, lo
     return ok;
 }
 
-static void add_judged(struct result *result, const struct tally *tallies, int jobs, long *counted)
+static void add_judged(struct result *result, const struct tally *tallies, int jobs, long *counted,
+                       double *left_out)
 {
+    *left_out += tallies[0].left_out;
     for (int i = 0; i < jobs; i++) {
         *counted += tallies[i].judged;
         result->broken += tallies[i].broken;
@@ -218,7 +220,7 @@ void power_sweep_scenario(struct sweep *sweep, struct result *result)
     sweep->states = options->states;
     result->effects += log.count - sweep->first_prefix;
     ok = power_judge_states(sweep);
-    add_judged(result, sweep->tallies, options->jobs, &result->states);
+    add_judged(result, sweep->tallies, options->jobs, &result->states, &result->left_out);
     uint64_t random = options->seed + 99;
     for (long k = 0; ok && k < options->again; k++) {
         int prefix = sweep->first_prefix +
@@ -231,7 +233,7 @@ void power_sweep_scenario(struct sweep *sweep, struct result *result)
                        !killed      ? n
                        : k % 4 == 2 ? AGAIN_AFTER_A_KILL
                                     : AFTER_A_KILL);
-        add_judged(result, sweep->tallies, options->jobs, &result->again);
+        add_judged(result, sweep->tallies, options->jobs, &result->again, &result->again_left_out);
     }
     result->ok = result->ok && ok;
     sweep->log = NULL;

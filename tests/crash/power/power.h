@@ -22,6 +22,7 @@ struct options {
     const char *keep;
     const char *table;
     bool effects;
+    bool every; /* structured state, whatever `states` says: the night's */
     int at_prefix, then_prefix;
     long at_n, then_n;
 };
@@ -33,6 +34,8 @@ struct options {
 struct tally {
     long judged;
     long broken;
+    double
+        left_out; /* subsets of what was loose at the cuts that nobody tried; by worker 0, for all walk the same way */
     int now_prefix;
     long now_n;
     struct branch {
@@ -87,6 +90,7 @@ bool power_judge_states(struct sweep *sweep);
 
 struct result {
     long effects, states, broken, again;
+    double left_out, again_left_out; /* subsets that were not tried */
     double seconds;
     bool ok; /* until something does not hold */
 };

@@ -186,12 +186,12 @@ struct worker {
     struct image image;
     struct tally *tally;
     int said_fd;
+    size_t wanted; /* so many that anybody has seen */
 };
 
 static bool wants_more(const struct worker *worker)
 {
-    size_t count = __atomic_load_n(&worker->sweep->seen->count, __ATOMIC_RELAXED);
-    return count < worker->sweep->seen_before + (size_t)worker->sweep->states;
+    return __atomic_load_n(&worker->sweep->seen->count, __ATOMIC_RELAXED) < worker->wanted;
 }
 
 /* Every worker walks the same way; what nobody has seen yet is judged. */
@@ -214,6 +214,14 @@ static void visit(struct worker *worker, struct choice *choice, long n)
                  words[0] != '\0' ? words : "the check failed and did not say why");
 }
 
+/* By night every one of a life; of those in which the next life is cut too, where they are not more than a life has states. */
+static bool walks_all(const struct sweep *sweep, long structured)
+{
+    const struct options *options = sweep->options;
+    return structured <= sweep->states ||
+           (options->every && (sweep->then_of == NULL || structured <= options->states));
+}
+
 /* Everything lost and everything kept after every effect; then, if there is room for it, every structured state, else a sample; then coins. */
 static void walk(struct worker *worker)
 {
@@ -231,10 +239,15 @@ static void walk(struct worker *worker)
         visit(worker, &choices[i],
               choices[i].loose_count <= EXHAUSTIVE_MAX ? (1L << choices[i].loose_count) - 1 : 1);
     }
-    bool all = structured <= sweep->states;
+    bool all = walks_all(sweep, structured);
     for (int i = 0; all && i <= to - from; i++)
         for (long n = 0; n < choices[i].structured; n++)
             visit(worker, &choices[i], n);
+    /* However many they were: some coins. */
+    size_t coins_from = __atomic_load_n(&sweep->seen->count, __ATOMIC_RELAXED);
+    worker->wanted = (size_t)sweep->states + sweep->seen_before;
+    if (all && worker->wanted < coins_from + (size_t)sweep->states / 8)
+        worker->wanted = coins_from + (size_t)sweep->states / 8;
     long tries = 0, tries_max = 40 * sweep->states;
     for (; wants_more(worker) && tries < tries_max; tries++) {
         struct choice *choice = &choices[power_random(&random) % (uint64_t)(to - from + 1)];
@@ -244,8 +257,11 @@ static void walk(struct worker *worker)
               coins ? choice->structured + (long)(n >> 1 & 0xffffff)
                     : (long)((n >> 1) % (uint64_t)choice->structured));
     }
-    for (int i = 0; i <= to - from; i++)
+    for (int i = 0; i <= to - from; i++) {
+        if (worker->number == 0)
+            worker->tally->left_out += choice_left_out(&choices[i]);
         choice_end(&choices[i]);
+    }
     mw_heap_free(choices);
 }
 
@@ -275,6 +291,7 @@ bool power_judge_states(struct sweep *sweep)
     for (int i = 0; i < jobs; i++) {
         struct tally *tally = &sweep->tallies[i];
         tally->judged = tally->broken = 0;
+        tally->left_out = 0;
         workers[i] = fork();
         if (workers[i] == 0) {
             work(sweep, i);
