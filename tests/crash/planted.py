@@ -4,10 +4,11 @@
     planted.py                      every *.patch and *.diff of tests/crash/planted, and all detectors
     planted.py PATCH|FOLDER…        these as well; with --alone these and no others
         [--only TEXT]               those whose name holds TEXT
-        [--seconds S] [--seed N]    as many as fit into S seconds, in an order that the seed (default: the day) gives; at least two
+        [--seconds S] [--seed N]    as many as fit into S seconds: all that git does not have as they are, however long that takes; then some of those
+                                    that the last commits touched; then others, in an order that the seed (default: the day) gives; at least two
         [--jobs N] [--tree DIR]     programs at once; where the copy is built (default build/planted/tree)
         [--detector TEXT]           only detectors whose name holds TEXT
-        [--list]                    the patches and what they break
+        [--list]                    the patches and what they break; with --seconds in the order in which they would be tried
 
 A patch is a unified diff over files of the tree, as `git diff`, `git format-patch` or `diff -ru` make it: however many folders stand before its
 paths, with either end of line, and somewhat off. Lines `What: …` and `Promise: …` before it say what is broken and which promise; without them its
@@ -147,6 +148,9 @@ DETECTORS = [
     sweep("recovery_kill", 20),
     sweep("refuse", 20),
     sweep("disk", 20),
+    sweep("restore", 3),
+    Detector("crash_sweep host", 8, "crash_sweep millwright", ["{bin}/crash_sweep", "host", "--program", "{bin}/millwright"],
+             ("src/host", "src/stage/promote"), "tests/crash/sweep_host.c"),
 ]
 
 
@@ -260,6 +264,39 @@ def chosen_patches(args):
             sys.exit(f"planted.py: there is no '{path}'")
         seen.setdefault(path.resolve(), None)
     return [read_patch(path) for path in seen if args.only in path.stem]
+
+
+# ---- the order, where not all can be tried ----
+
+NEWEST = 3  # of those that git has: so many of the last commits' come before the others
+
+
+def git_lines(folder, *words):
+    """What git says of the folder, split at NUL; None where it knows nothing of it."""
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+    return [line for line in done.stdout.split("\0") if line] if done.returncode == 0 else None
+
+
+def in_order_of_need(paths, folder, seed):
+    """(the paths, how many of them are new): first what git does not have as it is, then the newest, then whatever the seed says."""
+    dice = random.Random(seed)
+    paths = sorted(paths)
+    dice.shuffle(paths)
+    prefix = git_lines(folder, "ls-tree", "-z", "--name-only", "HEAD", ".")
+    changed = git_lines(folder, "diff", "-z", "--name-only", "--relative", "HEAD", "--", ".")
+    if prefix is None or changed is None:
+        return paths, 0
+    kept = set(prefix) - set(changed)
+    inside = {path: path.resolve().parent == folder.resolve() for path in paths}
+    new = [path for path in paths if not (inside[path] and path.name in kept)]
+    # The last commit that touched a file is the first one that names it here.
+    named = git_lines(folder, "log", "-z", "--format=", "--name-only", "--relative", "--", ".") or []
+    age = {}
+    for name in named:
+        age.setdefault(name.strip(), len(age))
+    old = [path for path in paths if path not in new]
+    newest = sorted(old, key=lambda path: age.get(path.name, len(age)))[:NEWEST]
+    return new + newest + [path for path in old if path not in newest], len(new)
 
 
 # ---- the copy ----
@@ -438,7 +475,11 @@ def main():
     parser.add_argument("--detector", default="")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
-    patches = chosen_patches(args)
+    patches, new_count = chosen_patches(args), 0
+    if args.seconds is not None:
+        by_path = {patch.path: patch for patch in patches}
+        order, new_count = in_order_of_need(list(by_path), FOLDER, args.seed)
+        patches = [by_path[path] for path in order]
     if args.list:
         for patch in patches:
             print(f"{patch.name:<40} {patch.promise:<8} {patch.what}")
@@ -453,16 +494,14 @@ def main():
     if code != 0:
         return broken("cmake", said)
     total = len(patches)
-    if args.seconds is not None:
-        random.Random(args.seed).shuffle(patches)
-    else:
+    if args.seconds is None:
         detector, said = harness.check_green(harness.detectors)
         if detector is not None:
             return broken(detector, said)
     print(f"{'patch':<40} {'promise':<8} {'found by':<28} {'s':>6}", flush=True)
     lines, found_count, tried = [], 0, 0
     for patch in patches:
-        if args.seconds is not None and tried >= 2 and time.monotonic() - begun > args.seconds:
+        if args.seconds is not None and tried >= max(2, new_count) and time.monotonic() - begun > args.seconds:
             break
         tried += 1
         found, seconds, words = harness.plant(patch)
@@ -478,7 +517,8 @@ def main():
         found_count += 1
     harness.tree.refresh()
     ok = found_count == tried
-    last = f"{'ok' if ok else 'not ok'} planted defects: {found_count} of {tried} found" + (f", of {total} that there are" if tried < total else "")
+    last = f"{'ok' if ok else 'not ok'} planted defects: {found_count} of {tried} found" + (f", of {total} that there are" if tried < total else "") + \
+        (f"; {new_count} of them not in git as they are" if new_count else "")
     print(last)
     (TOP / "build/planted").mkdir(parents=True, exist_ok=True)
     (TOP / "build/planted/table.txt").write_text("\n".join([*lines, last]) + "\n", encoding="utf-8")
@@ -488,4 +528,5 @@ def main():
     return 0 if ok else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
