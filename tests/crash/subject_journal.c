@@ -57,6 +57,8 @@ const char *const subject_journal_branches[] = {
     "journal.refused_another_frame_than_the_head",
     "journal.refused_segment_missing",
     "journal.refused_empty_segment_before_the_last",
+    "journal.refused_name_of_no_segment",
+    "journal.refused_held_by_another",
     "journal.refused_newer_format",
     NULL,
 };

@@ -1,6 +1,7 @@
 /* sweep_refuse.c - damage that a start must refuse, naming the place, without writing a byte (P03, P04, P13). */
 #include "sweep.h"
 
+#include "journal/files.h"
 #include "journal/head.h"
 #include "posix/file.h"
 #include "posix/heap.h"
@@ -113,6 +114,37 @@ static void change_head_hash(const char *dir)
     MW_ASSERT(fd >= 0 && pwrite(fd, lines, sizeof lines, 0) == (ssize_t)sizeof lines);
 }
 
+/* A process that has the journal open; it ends when the pipe does. */
+static bool is_refused_while_held(const char *dir, int out_fd)
+{
+    int said[2], ends[2];
+    char byte;
+    MW_ASSERT(pipe2(said, O_CLOEXEC) == 0 && pipe2(ends, O_CLOEXEC) == 0);
+    pid_t holder = fork();
+    MW_ASSERT(holder >= 0);
+    if (holder == 0) {
+        const struct mw_journal_options options = {.side_dir = ".millwright"};
+        struct mw_journal_opened opened;
+        struct mw_err err;
+        void *journal;
+        (void)close(ends[1]); /* the other process's */
+        if (chdir(dir) != 0 ||
+            mw_journal_files.open(FOLDER, &options, &journal, &opened, &err) != MW_OK)
+            _exit(1);
+        _exit(write(said[1], "x", 1) != 1 || read(ends[0], &byte, 1) != 0);
+    }
+    (void)close(said[1]); /* the holder's */
+    bool held = read(said[0], &byte, 1) == 1;
+    bool refused = held && is_refused(dir, out_fd, 75, "the journal is held by process",
+                                      "journal.refused_held_by_another");
+    (void)close(ends[1]); /* lets it end */
+    (void)close(ends[0]); /* the holder's */
+    (void)close(said[0]); /* was only read */
+    int status;
+    MW_ASSERT(waitpid(holder, &status, 0) == holder);
+    return refused && status == 0;
+}
+
 /* What no frame's own checksum tells: segments that are missing or empty, a committed frame that ends early, another frame than the head's. */
 static long refuse_shapes(const char *template, const char *dir, int out_fd, size_t segments)
 {
@@ -133,6 +165,15 @@ static long refuse_shapes(const char *template, const char *dir, int out_fd, siz
         faults += !is_refused(dir, out_fd, 65, "an empty segment before the last one",
                               "journal.refused_empty_segment_before_the_last");
     }
+    place_copy(template, dir);
+    (void)segments_of(dir, mine);
+    (void)snprintf(mine[0] + strlen(dir) + strlen("/" FOLDER "/"), 16, "notes.jsonl");
+    mw_autoclose int foreign = open(mine[0], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    MW_ASSERT(foreign >= 0);
+    faults += !is_refused(dir, out_fd, 65, "is not the name of a segment",
+                          "journal.refused_name_of_no_segment");
+    place_copy(template, dir);
+    faults += !is_refused_while_held(dir, out_fd);
     place_copy(template, dir);
     (void)segments_of(dir, mine);
     const char *last = mine[segments - 1];
@@ -193,7 +234,8 @@ int sweep_refusals(const char *base, int out_fd)
     printf("%s P04: a journal that was cut at a frame's border is refused (%ld)\n",
            faults == 0 ? "ok" : "not ok", cuts);
     printf("%s P03 P04: a segment that is missing or empty, a committed frame that ends early, "
-           "another frame than the head's: each is refused by its name, nothing is written\n",
+           "another frame than the head's, a file of another name, another writer: each is refused "
+           "by its name, nothing is written\n",
            shape_faults == 0 ? "ok" : "not ok");
     printf("%s P13: a newer format is refused, nothing is written\n",
            newer_faults == 0 ? "ok" : "not ok");

@@ -178,6 +178,8 @@ static const struct {
     {"journal.refused_another_frame_than_the_head", "what was synced stands: only damage does it"},
     {"journal.refused_segment_missing", "what was synced stands: only damage removes it"},
     {"journal.refused_empty_segment_before_the_last", "the next one begins after its sync"},
+    {"journal.refused_name_of_no_segment", "only somebody else puts a file there"},
+    {"journal.refused_held_by_another", "who held it is gone with the power"},
     {"journal.head_one_line_damaged", "a line is one sector, and a sector is never half"},
     {"promote.restored_forward_by_digest", "only a restored backup has other inodes"},
     {"promote.restored_back_by_digest", "only a restored backup has other inodes"},
