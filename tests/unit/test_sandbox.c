@@ -5,14 +5,17 @@
 #include "agent/seccomp.h"
 
 #include <arpa/inet.h>
+#include <linux/capability.h>
 #include <linux/keyctl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 /* ---- the probe: this program again, inside; prints one word a line ---- */
@@ -36,6 +39,44 @@ static int listen_on(uint16_t port)
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     return fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+/* Asked so that a kernel which is left to answer says something else than EPERM, whoever we are. */
+static void try_calls(pid_t supervisor)
+{
+    const pid_t self = getpid();
+    const struct {
+        const char *name;
+        long number, args[6];
+    } calls[] = {
+        {"vm_writev", SYS_process_vm_writev, {self}},
+        {"kcmp", SYS_kcmp, {self, self, 0, 0, 0}},
+        {"type_into_terminal", SYS_ioctl, {-1, TIOCSTI}},
+        {"paste_into_terminal", SYS_ioctl, {-1, 0x541C /* TIOCLINUX */}},
+        {"setns", SYS_setns, {-1, 0}},
+        {"userfaultfd", SYS_userfaultfd, {-1}},
+        {"move_pages", SYS_move_pages, {self}},
+        {"add_key", SYS_add_key, {0}},
+        {"request_key", SYS_request_key, {0}},
+        {"tkill_supervisor", SYS_tkill, {supervisor, 1000 /* no signal */}},
+        {"queue_to_supervisor", SYS_rt_sigqueueinfo, {supervisor, 0, 0}},
+        {"tgqueue_to_supervisor", SYS_rt_tgsigqueueinfo, {supervisor, supervisor, 0, 0}},
+        {"limit_supervisor", SYS_prlimit64, {supervisor, RLIMIT_NOFILE, 0, 0}},
+        {"schedule_supervisor", SYS_sched_setscheduler, {supervisor, 0, 0}},
+        {"rank_supervisor", SYS_sched_setparam, {supervisor, 0}},
+        {"pin_supervisor", SYS_sched_setaffinity, {supervisor, sizeof(long), 0}},
+        {"limit_self", SYS_prlimit64, {self, RLIMIT_NOFILE, 0, 0}},
+        {"ask_a_terminal", SYS_ioctl, {-1, TCGETS}},
+        {"fast_sendto", SYS_sendto, {-1, 0, 0, MSG_FASTOPEN, 0, 0}},
+        {"fast_sendmsg", SYS_sendmsg, {-1, 0, MSG_FASTOPEN}},
+        {"fast_sendmmsg", SYS_sendmmsg, {-1, 0, 0, MSG_FASTOPEN}},
+        {"plain_sendto", SYS_sendto, {-1, 0, 0, MSG_NOSIGNAL, 0, 0}},
+    };
+    for (size_t i = 0; i < MW_COUNT(calls); i++) {
+        const long *args = calls[i].args;
+        say(calls[i].name,
+            syscall(calls[i].number, args[0], args[1], args[2], args[3], args[4], args[5]));
+    }
 }
 
 static int be_probe(int argc, char **argv)
@@ -76,6 +117,7 @@ static int be_probe(int argc, char **argv)
     say("tgkill_supervisor", syscall(SYS_tgkill, supervisor, supervisor, 0));
     say("pidfd_supervisor", syscall(SYS_pidfd_open, supervisor, 0));
     say("kill_self", kill(getpid(), 0));
+    try_calls(supervisor);
     say("inet", socket(AF_INET, SOCK_STREAM, 0));
     say("inet6", socket(AF_INET6, SOCK_STREAM, 0));
     say("udp", socket(AF_INET, SOCK_DGRAM, 0));
@@ -165,6 +207,25 @@ static void what_no_agent_needs_is_refused_in_every_profile(void **state)
                                         "tgkill_supervisor EPERM",
                                         "pidfd_supervisor EPERM",
                                         "kill_self allowed",
+                                        "vm_writev EPERM",
+                                        "kcmp EPERM",
+                                        "type_into_terminal EPERM",
+                                        "paste_into_terminal EPERM",
+                                        "ask_a_terminal EBADF",
+                                        "setns EPERM",
+                                        "userfaultfd EPERM",
+                                        "move_pages EPERM",
+                                        "add_key EPERM",
+                                        "request_key EPERM",
+                                        "tkill_supervisor EPERM",
+                                        "queue_to_supervisor EPERM",
+                                        "tgqueue_to_supervisor EPERM",
+                                        "limit_supervisor EPERM",
+                                        "schedule_supervisor EPERM",
+                                        "rank_supervisor EPERM",
+                                        "pin_supervisor EPERM",
+                                        "limit_self allowed",
+                                        "plain_sendto EBADF",
                                         "vsock EACCES",
                                         "packet EACCES",
                                         "unix EACCES",
@@ -191,6 +252,10 @@ static void build_has_no_network_and_test_and_serve_have_only_tcp(void **state)
         assert_has(ended, build ? "inet6 EACCES" : "inet6 allowed");
         assert_has(ended, "udp EACCES");
         assert_has(ended, "mptcp EACCES");
+        /* A send that connects would go past the rule which ports: without a socket there is none. */
+        assert_has(ended, build ? "fast_sendto EBADF" : "fast_sendto EPERM");
+        assert_has(ended, build ? "fast_sendmsg EBADF" : "fast_sendmsg EPERM");
+        assert_has(ended, build ? "fast_sendmmsg EBADF" : "fast_sendmmsg EPERM");
         fixture_free(ended);
     }
 }
@@ -329,6 +394,8 @@ static void the_work_folder_and_tmp_are_writable_and_nothing_else(void **state)
                    "try urandom 'head -c 4 /dev/urandom > /dev/null'\n"
                    "try passwd 'cat /etc/passwd'\n"
                    "try shadow 'cat /etc/shadow'\n"
+                   "try keys 'ls /etc/ssl/private'\n"
+                   "try beside_the_keys 'ls /etc/ssl'\n"
                    "ln -s /etc/shadow link; try link 'cat link'\n"
                    "try home_read 'cat %s/key'\n"
                    "try home_write 'echo x > %s/new'\n"
@@ -353,7 +420,7 @@ static void the_work_folder_and_tmp_are_writable_and_nothing_else(void **state)
     static const char *const refused[] = {
         "shadow", "link",        "home_read",     "home_write",     "home_list", "vault",
         "above",  "above_write", "above_move",    "above_truncate", "usr_write", "device",
-        "tty",    "kernel",      "others_memory", "root_list"};
+        "tty",    "kernel",      "others_memory", "root_list",      "keys",      "beside_the_keys"};
     char line[64];
     for (size_t i = 0; i < MW_COUNT(allowed); i++) {
         (void)snprintf(line, sizeof(line), "%s allowed", allowed[i]);
@@ -432,12 +499,12 @@ static void a_programs_own_folder_is_readable(void **state)
     fixture_free(ended);
 }
 
-static void path_brings_programs_and_their_lib_but_never_the_home(void **state)
+static void path_brings_programs_and_their_lib_but_never_the_home_nor_what_all_share(void **state)
 {
     const struct fixture *f = *state;
     if (lacks_landlock(1))
         return;
-    char bin[PATH_MAX], lib[PATH_MAX], path[PATH_MAX * 2 + 64];
+    char bin[PATH_MAX], lib[PATH_MAX], shared[PATH_MAX], path[PATH_MAX * 3 + 64];
     struct mw_err err;
     fixture_join(bin, sizeof(bin), f->home, ".nvm/v1/bin");
     fixture_join(lib, sizeof(lib), f->home, ".nvm/v1/lib");
@@ -446,17 +513,54 @@ static void path_brings_programs_and_their_lib_but_never_the_home(void **state)
     fixture_write(bin, "tool", "#!/bin/sh\ncat \"${0%/bin/tool}/lib/data\"\n", 0755);
     fixture_write(lib, "data", "from lib\n", 0644);
     fixture_write(f->home, "key", "secret\n", 0644);
-    (void)snprintf(path, sizeof(path), "PATH=%s:%s:/usr/bin:/bin", f->home, bin);
-    char script[1024];
-    (void)snprintf(script, sizeof(script), "tool; cat '%s/key' 2>/dev/null || echo closed",
-                   f->home);
+    fixture_join(shared, sizeof(shared), f->root, "shared"); /* as /tmp is */
+    assert_int_equal(0, mkdir(shared, 0755));
+    assert_int_equal(0, chmod(shared, 01777));
+    fixture_write(shared, "left", "somebody's\n", 0644);
+    (void)snprintf(path, sizeof(path), "PATH=%s:%s:%s:/usr/bin:/bin", f->home, shared, bin);
+    char script[PATH_MAX * 2 + 128];
+    (void)snprintf(script, sizeof(script),
+                   "tool; cat '%s/key' 2>/dev/null || echo closed; cat '%s/left' 2>/dev/null || "
+                   "echo closed as well",
+                   f->home, shared);
     const char *argv[] = {"sh", "-c", script, NULL};
     const char *env[] = {path, NULL};
     struct mw_exec_spec spec = fixture_spec(f, argv);
     spec.env = env;
     struct ended *ended = fixture_run(&spec);
-    assert_string_equal("from lib\nclosed\n", ended->out.ptr);
+    assert_string_equal("from lib\nclosed\nclosed as well\n", ended->out.ptr);
     fixture_free(ended);
+}
+
+/* As what a process of our user without special rights would be told: root's right over all memory is put away meanwhile. */
+static int read_memory_of(pid_t pid)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct held[2], less[2];
+    char byte;
+    struct iovec mine = {&byte, 1}, its = {(void *)4096, 1};
+    assert_int_equal(0, syscall(SYS_capget, &head, held));
+    memcpy(less, held, sizeof(less));
+    less[0].effective &= ~CAP_TO_MASK(CAP_SYS_PTRACE);
+    assert_int_equal(0, syscall(SYS_capset, &head, less));
+    int why = process_vm_readv(pid, &mine, 1, &its, 1, 0) < 0 ? errno : 0;
+    assert_int_equal(0, syscall(SYS_capset, &head, held));
+    return why;
+}
+
+/* It holds the agent's secrets for as long as the agent runs. */
+static void p17_nobody_reads_the_memory_of_the_process_that_waits_for_an_agent(void **state)
+{
+    const struct fixture *f = *state;
+    char line[32];
+    const char *argv[] = {"sh", "-c", "echo $PPID; exec sleep 1000", NULL};
+    struct mw_exec_spec spec = fixture_spec(f, argv);
+    struct mw_exec_child child = fixture_start(&spec);
+    fixture_read_line(child.stdout_fd, line, sizeof(line));
+    assert_int_equal(EPERM, read_memory_of((pid_t)atoi(line)));
+    struct mw_err err;
+    assert_int_equal(MW_OK, mw_exec_end(&child, MW_EXEC_ASKED, 0, &err));
+    fixture_free(fixture_finish(&child));
 }
 
 /* ---- users and limits ---- */
@@ -614,7 +718,8 @@ int main(int argc, char **argv)
         TEST(listed_paths_are_opened_as_listed),
         TEST(a_programs_folder_above_the_work_folder_stays_closed),
         TEST(a_programs_own_folder_is_readable),
-        TEST(path_brings_programs_and_their_lib_but_never_the_home),
+        TEST(path_brings_programs_and_their_lib_but_never_the_home_nor_what_all_share),
+        TEST(p17_nobody_reads_the_memory_of_the_process_that_waits_for_an_agent),
         TEST(root_becomes_the_workspaces_owner),
         TEST(root_that_stays_root_has_no_capabilities),
         TEST(sizes_are_limited),
