@@ -7,7 +7,7 @@ import shutil
 import time
 from datetime import datetime, timezone
 
-from crash_lib import TOP, Unix, World, agent_text, command_of, descendants, finish, prove, until, want
+from crash_lib import TOP, WORKFLOW, Unix, World, agent_text, command_of, descendants, finish, prove, until, want
 
 
 def failures_of(world):
@@ -243,6 +243,25 @@ echo '{"type":"StonesPainted","payload":{}}'
 """
 
 
+def of_the_owner(worlds):
+    """Root in somebody's workspace: its agents are that person, never root."""
+    if os.geteuid() != 0:
+        return "not root: there is nobody else to be"
+    world = World(worlds)
+    os.chmod(world.base, 0o755)
+    os.chown(world.folder, 65534, 65533)
+    world.write("workflows/Lone.yaml", WORKFLOW.format(name="Lone", skill="MakeThing"))
+    world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\ncat >/dev/null\n"
+                "printf '{\"type\":\"ThingMade\",\"payload\":{\"is\":\"%s %s %s\"}}\\n' \"$(id -u)\" \"$(id -g)\" \"$(id -G)\"\n")
+    world.serve()
+    status, answer = world.post("StartRun", workflow="Lone", prompt="who are you?")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: world.kinds("trace.ended"), 30, "an end")
+    said = [record["payload"]["is"] for record in world.kinds("task.result")]
+    want(said == ["65534 65533 65533"], f"it was {said or world.kinds('task.failed')}")
+    return None
+
+
 def removed(worlds):
     """What an agent was given it may change where it is its own, and not remove: whatever it removed is named, however many and however they are called."""
     world = World(worlds)
@@ -445,4 +464,5 @@ prove("agents_climbing_path_P17", refusal, WRITE + "echo x >../../escaped.js; ec
 prove("agents_huge_output", refusal, "yes '{\"progress\":\"more\"}'\n", ["bytes"])
 prove("agents_fork_bomb_is_bounded", fork_bomb)
 prove("agents_confined_SX10", confined)
+prove("agents_of_root_are_the_workspaces_owner_P17", of_the_owner)
 finish()

@@ -307,6 +307,35 @@ def private(worlds):
     return None
 
 
+def private_as_root(worlds):
+    """Root in somebody's workspace: agents that are this person get through to their folders; what the host keeps there stays the host's."""
+    if os.geteuid() != 0:
+        return "not root: there is nobody else to be"
+    world = World(worlds)
+    os.chmod(world.base, 0o755)
+    os.chown(world.folder, 65534, 65534)
+    os.makedirs(world.path())
+    want(world.run("serve", "--listen", "127.0.0.1:0")[0] == 0, "serve --listen")
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os.stat(world.path("work"))  # so far the way is open
+        tries = (lambda: os.rename(world.path("journal"), world.path("aside")), lambda: os.unlink(world.path("token")), lambda: os.listdir(world.path()),
+                 lambda: os.unlink(world.path("millwright.sock")), lambda: os.listdir(world.path("journal")), lambda: os.mkdir(world.path("work", "mine")))
+        for number, one in enumerate(tries, 1):
+            try:
+                one()
+                os._exit(number)
+            except PermissionError:
+                pass
+        os._exit(0)
+    failed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    want(failed == 0, f"number {failed} of what the workspace's owner tried is allowed")
+    return None
+
+
 def tcp_ask(address, method, path, headers=(), body=b""):
     """One request, byte for byte: (status, head, body)."""
     host, port = address.rsplit(":", 1)
@@ -501,6 +530,7 @@ prove("life_deep_requests_are_read_again_P14", deep)
 prove("life_shutdown_is_read_as_json", shutdown_words)
 prove("life_many_connections_P21", many_connections)
 prove("life_socket_is_private_P21", private)
+prove("life_what_roots_host_keeps_in_anothers_workspace_is_private_P21", private_as_root)
 prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
 prove("life_a_host_with_a_port_stays", port_stays)
 prove("life_who_follows_a_host_that_starts_hears_all_records", early_follower)
