@@ -19,6 +19,8 @@
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |         \
      IN_ONLYDIR)
 
+#define FILE_EVENTS (IN_MODIFY | IN_ATTRIB | IN_DONT_FOLLOW)
+
 /* File systems that only this system writes to: nobody changes them behind inotify's back. */
 static bool is_local(const char *path)
 {
@@ -36,20 +38,32 @@ static bool is_local(const char *path)
     }
 }
 
-/* A link's target, and a file's second name, change without the folder hearing of it. */
-static bool tells_of_its_files(const char *folder)
+/* A link's target changes without the folder hearing of it, and so does a file that gets a second name and is written by that: what is done to
+ * the file itself is told by whatever name. One that had two before may have been written by the other already. */
+static bool tells(const struct mw_watch *watch, const char *folder, int fd, const char *name)
+{
+    mw_autofree char *path = mw_heap_format("%s/%s", folder, name);
+    struct stat info;
+    if (fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    if (!S_ISREG(info.st_mode))
+        return S_ISDIR(info.st_mode);
+    return inotify_add_watch(watch->fd, path, FILE_EVENTS) >= 0 &&
+           fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info.st_mode) &&
+           info.st_nlink == 1;
+}
+
+static bool tells_of_its_files(const struct mw_watch *watch, const char *folder)
 {
     mw_autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int list_fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     DIR *list = list_fd >= 0 ? fdopendir(list_fd) : NULL;
-    struct stat info;
-    bool tells = list != NULL;
-    for (struct dirent *entry; tells && (entry = readdir(list)) != NULL;)
-        tells = fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-                (S_ISDIR(info.st_mode) || (S_ISREG(info.st_mode) && info.st_nlink == 1));
+    bool all = list != NULL;
+    for (struct dirent *entry; all && (entry = readdir(list)) != NULL;)
+        all = tells(watch, folder, fd, entry->d_name);
     if (list != NULL)
         (void)closedir(list);
-    return tells;
+    return all;
 }
 
 static bool add(const struct mw_watch *watch, const char *folder, uint32_t events)
@@ -72,7 +86,7 @@ void mw_watch_begin(struct mw_watch *watch, const char *const *roots, size_t roo
                 watch->trusts = errno == ENOENT; /* the root tells when it comes */
             else
                 watch->trusts = S_ISDIR(info.st_mode) && add(watch, folder, FOLDER_EVENTS) &&
-                                tells_of_its_files(folder);
+                                tells_of_its_files(watch, folder);
         }
     }
 }

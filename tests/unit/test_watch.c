@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +22,22 @@
 
 static const char *const folders[] = {"agents", "plans"};
 
+/* ---- a file system of another kind ---- */
+
+static unsigned long said_kind; /* 0: what it is */
+
+int __real_statfs(const char *path, struct statfs *ret);
+int __wrap_statfs(const char *path, struct statfs *ret);
+int __wrap_statfs(const char *path, struct statfs *ret)
+{
+    int rc = __real_statfs(path, ret);
+    if (said_kind != 0)
+        ret->f_type = (__fsword_t)said_kind;
+    return rc;
+}
+
+/* ---- a folder ---- */
+
 struct place {
     char root[64];
     struct mw_watch watch;
@@ -28,6 +46,7 @@ struct place {
 static int begin(void **state)
 {
     struct place *place = mw_heap_alloc(sizeof(*place));
+    said_kind = 0;
     snprintf(place->root, sizeof(place->root), "/tmp/mw-watch-XXXXXX");
     if (mkdtemp(place->root) == NULL)
         return -1;
@@ -131,6 +150,77 @@ static void test_a_folder_that_comes_later_is_noticed(void **state)
     assert_false(mw_watch_is_quiet(&place->watch));
 }
 
+static void test_a_folder_that_is_moved_there_from_elsewhere_is_noticed(void **state)
+{
+    struct place *place = *state;
+    char elsewhere[] = "/tmp/mw-watch-XXXXXX";
+    assert_non_null(mkdtemp(elsewhere));
+    mw_autofree char *inside = path_of(place, "plans");
+    mw_autofree char *outside = mw_heap_format("%s/plans", elsewhere);
+    assert_int_equal(mkdir(outside, 0755), 0);
+    if (watch(place)) {
+        assert_int_equal(rename(outside, inside), 0);
+        assert_false(mw_watch_is_quiet(&place->watch));
+        assert_true(watch(place));
+        assert_int_equal(rename(inside, outside), 0);
+        assert_false(mw_watch_is_quiet(&place->watch));
+    } else {
+        print_message("skipped: not a file system that is trusted\n");
+    }
+    (void)rmdir(outside);
+    (void)rmdir(elsewhere);
+}
+
+/* What is written by the second name changes the file without the folder hearing of it. */
+static void test_a_second_name_that_comes_later_is_noticed(void **state)
+{
+    struct place *place = *state;
+    mw_autofree char *second = path_of(place, "elsewhere.yaml");
+    mw_autofree char *name = path_of(place, "agents/a.yaml");
+    make_folder(place, "agents");
+    make_folder(place, "drafts"); /* which nobody watches */
+    mw_autofree char *beside = path_of(place, "drafts/a.yaml");
+    put(place, "agents/a.yaml", "one");
+    if (!watch(place))
+        skip();
+    assert_int_equal(link(name, beside), 0);
+    assert_false(mw_watch_is_quiet(&place->watch));
+    assert_false(watch(place)); /* from here on it is not trusted */
+    assert_int_equal(unlink(beside), 0);
+    assert_true(watch(place));
+    assert_int_equal(link(name, second), 0);
+    put(place, "elsewhere.yaml", "two");
+    assert_false(mw_watch_is_quiet(&place->watch));
+}
+
+/* Another machine, or whoever serves it, writes there without our kernel seeing it. */
+static void test_only_file_systems_of_this_machine_alone_are_trusted(void **state)
+{
+    static const struct {
+        unsigned long kind;
+        bool trusted;
+    } rows[] = {{EXT4_SUPER_MAGIC, true},
+                {0x58465342 /* XFS */, true},
+                {BTRFS_SUPER_MAGIC, true},
+                {TMPFS_MAGIC, true},
+                {NFS_SUPER_MAGIC, false},
+                {V9FS_MAGIC, false},
+                {0x65735546 /* FUSE */, false},
+                {OVERLAYFS_SUPER_MAGIC, false},
+                {SMB_SUPER_MAGIC, false},
+                {0xFF534D42 /* CIFS */, false},
+                {0x6A656A63 /* a folder shared by a virtual machine's host */, false},
+                {0x12345678, false}};
+    struct place *place = *state;
+    make_folder(place, "agents");
+    put(place, "agents/a.yaml", "one");
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        said_kind = rows[i].kind;
+        if (watch(place) != rows[i].trusted)
+            fail_msg("0x%lx is %strusted", rows[i].kind, rows[i].trusted ? "not " : "");
+    }
+}
+
 static void test_what_changes_behind_the_folder_is_never_trusted(void **state)
 {
     struct place *place = *state;
@@ -161,6 +251,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_file_that_comes_from_elsewhere_or_goes_there_is_noticed, begin, end),
         cmocka_unit_test_setup_teardown(test_a_folder_that_comes_later_is_noticed, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_folder_that_is_moved_there_from_elsewhere_is_noticed,
+                                        begin, end),
+        cmocka_unit_test_setup_teardown(test_a_second_name_that_comes_later_is_noticed, begin, end),
+        cmocka_unit_test_setup_teardown(test_only_file_systems_of_this_machine_alone_are_trusted,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(test_what_changes_behind_the_folder_is_never_trusted, begin,
                                         end),
         cmocka_unit_test(test_nothing_begun_is_nothing_known),
