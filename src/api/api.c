@@ -48,6 +48,7 @@ struct mw_api {
     int fd;
     size_t body_bytes; /* of all calls */
     bool resumed;      /* a connection goes on: run once more before sleeping */
+    bool closed;       /* a connection has ended since this was put back */
 };
 
 struct mw_api_call {
@@ -157,6 +158,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
         at = &(*at)->next;
     *at = caller->next;
     free(caller);
+    api->closed = true;
 }
 
 static void await_head(struct MHD_Connection *connection, int64_t since_ns)
@@ -233,7 +235,12 @@ void mw_api_run(struct mw_api *api)
          follower = follower->next)
         if (follower->suspended && has_left(follower->connection))
             go_on(follower);
+    api->closed = false;
     (void)mhd.run(api->daemon); /* its trouble is one connection's trouble */
+    /* While all places are taken libmicrohttpd (0.9.75) does not listen, and it begins again only in the turn after the one that made room:
+     * for that one nobody calls, and nobody would come in any more. */
+    if (api->closed)
+        (void)mhd.run(api->daemon);
 }
 
 int64_t mw_api_timeout_ms(const struct mw_api *api)

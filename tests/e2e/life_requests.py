@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 
-from crash_lib import WORKFLOW, Unix, World, agent_text, alive, finish, prove, until, want
+from crash_lib import ONLY, WORKFLOW, Unix, World, agent_text, alive, finish, prove, until, want
 
 AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
 
@@ -235,7 +235,8 @@ def hostile(worlds):
     for request, body in (("RegisterAgent", {"agent": AGENT, "messageId": 7}), ("RegisterAgent", {"agent": AGENT, "messageId": ""}),
                           ("RegisterAgent", {"agent": AGENT, "actor": ["user:a"]}), ("AcceptDraft", {"buildId": 2}), ("RejectDraft", {"buildId": 2.5}),
                           ("Promote", {"target": {}}), ("Promote", {"mode": True}), ("Cancel", {"traceId": 7}), ("Cancel", {}), ("Pause", {"traceId": None}),
-                          ("Resume", {"traceId": ""}), ("AnswerItem", {"item": 1, "action": 7, "payload": {}})):
+                          ("Resume", {"traceId": ""}), ("AnswerItem", {"item": 1, "action": 7, "payload": {}}), ("SubmitIntent", {"prompt": "a", "journey": 7}),
+                          ("SubmitIntent", {"prompt": "a", "priority": 1}), ("SubmitIntent", {"prompt": "a", "parentTraceId": ["tr-1"]})):
         status, answer = world.post(request, **body)
         want(status == 400 and "is a text" in answer["error"]["message"], f"{request} {body}: {status} {answer}")
     for junk in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"A" * 100000, b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1000):
@@ -510,6 +511,78 @@ def port_flood(worlds):
         peer.close()
 
 
+def socket_flood(worlds):
+    """However many connect on the socket: the files that the host may have open are not all theirs, and its work goes on."""
+    world = World(worlds)
+    os.makedirs(world.path())
+    few = world.write("few", f'#!/bin/sh\nulimit -n 1024\nexec "{world.program}" "$@"\n')
+    os.chmod(few, 0o755)
+    world.program = few
+    code, said, err = world.run("serve", "--listen", "127.0.0.1:0", "--json")
+    want(code == 0, f"serve --listen: exit {code}: {err}")
+    address = json.loads(said)["listens"]
+    token = open(world.path("token"), encoding="ascii").read().strip()
+    allowed = [f"Host: {address}", f"Authorization: Bearer {token}", "Content-Type: application/json"]
+    host = world.host()
+    folder = os.open(world.path(), os.O_PATH | os.O_DIRECTORY)
+    peers = []
+
+    def comes_in():
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        peer.setblocking(False)
+        for _ in range(20):  # each request on the port is a turn in which the host takes in whom it takes
+            try:
+                peer.connect(f"/proc/self/fd/{folder}/millwright.sock")
+                peers.append(peer)
+                return True
+            except BlockingIOError:
+                want(tcp_ask(address, "GET", "/v1/hello", allowed)[0] == 200, f"no answer on the port beside {len(peers)} on the socket")
+        peer.close()
+        return False
+
+    while len(peers) < 1100 and comes_in():
+        pass
+    held = len(os.listdir(f"/proc/{host}/fd"))
+    want(300 < held < 512 and len(peers) < 1100, f"{held} of 1024 descriptors are taken, {len(peers)} came in")
+    status, _, text = tcp_ask(address, "POST", "/v1/agents", allowed, json.dumps({"messageId": uuid7(), "actor": "user:tester", "agent": AGENT}).encode())
+    want(status == 200, f"{status} {text}")
+    os.kill(host, signal.SIGSTOP)  # so that it hears of all of them at once
+    for peer in peers:
+        peer.close()
+    os.close(folder)
+    os.kill(host, signal.SIGCONT)
+    until(lambda: world.host() == host, 20, "an answer on the socket after the flood")
+
+
+# Who says nothing on a port, and who says half a word: they wait while everything else is proven.
+SILENT, SILENT_PEERS = [], []
+SILENT_PROOF = "life_a_place_on_the_port_is_not_held_by_saying_nothing_P21_P10"
+
+
+def begin_to_be_silent():
+    world = World(SILENT)
+    os.makedirs(world.path())
+    code, said, err = world.run("serve", "--listen", "127.0.0.1:0", "--json")
+    want(code == 0, f"serve --listen: exit {code}: {err}")
+    address, port = json.loads(said)["listens"].rsplit(":", 1)
+    for words in (b"", b"GET /v1/hello HTTP/1.1\r\nHost:"):
+        peer = socket.create_connection((address, int(port)), timeout=60)
+        peer.sendall(words)
+        SILENT_PEERS.append(peer)
+
+
+def silent(worlds):
+    worlds += SILENT
+    for words, peer in zip(("nothing", "half a request"), SILENT_PEERS):
+        try:
+            while peer.recv(4096):  # what it is told may come before
+                pass
+        except ConnectionResetError:
+            pass
+        except socket.timeout:
+            want(False, f"who says {words} is still there after a minute")
+
+
 def shutdown_words(worlds):
     """What a shutdown says is read as JSON: what is none stops nothing, and a space changes no meaning."""
     world = World(worlds)
@@ -522,6 +595,8 @@ def shutdown_words(worlds):
     until(lambda: not alive(host), 10, "the host has left")
 
 
+if ONLY in SILENT_PROOF:
+    begin_to_be_silent()
 prove("life_each_request_three_times_P05", repeated)
 prove("life_full_registry_names_who_is_left_out_P09", full_registry)
 prove("life_message_id_windows_P05", windows)
@@ -535,4 +610,6 @@ prove("life_tcp_port_is_opt_in_and_asks_for_the_token_P21", tcp_port)
 prove("life_a_host_with_a_port_stays", port_stays)
 prove("life_who_follows_a_host_that_starts_hears_all_records", early_follower)
 prove("life_connections_without_a_token_take_nothing_from_the_host_P21_P09", port_flood)
+prove("life_callers_on_the_socket_leave_the_host_its_descriptors_P09", socket_flood)
+prove(SILENT_PROOF, silent)
 finish()
