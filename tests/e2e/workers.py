@@ -345,6 +345,30 @@ def ever_new(w):
         w.until(ended(trace))
 
 
+@case("P09", "1,024 names are the most that an agent's workers have at once: who comes then hears 429, and who is known is answered")
+def too_many_names(w):
+    for number in range(1024):
+        Worker(w, f"w{number}").good("lease", waitMs=0)
+    status, said = Worker(w, "one-more").say("lease", waitMs=0)
+    equal((status, said.get("error", {}).get("pointer")), (429, "/worker"), "one more name")
+    Worker(w, "w0").good("lease", waitMs=0)
+    Worker(w, "one-more", "remote").good("lease", waitMs=0)
+
+
+@case("PS-10", "what people had the factory remember goes with the task that a worker takes, as it is then")
+def remembers(w):
+    one = Worker(w, "one")
+    kept = [{"kind": "preference", "text": "the tests need node 20"}, {"kind": "learning", "text": "no \"lamp\""}]
+    for known in range(len(kept) + 1):
+        trace = flow(w)
+        task = one.take()[0]
+        equal(task["memory"], kept[:known], "memory")
+        one.answer(task)
+        w.until(ended(trace))
+        if known < len(kept):
+            w.post("AddMemory", kept[known])
+
+
 @case("AG-16", "an agent none of whose workers is heard is unhealthy, and healthy again with the first that comes")
 def health(w):
     one = Worker(w, "one")
@@ -519,6 +543,10 @@ def hostile(w):
         ("/answers/0/error/class", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": {"class": "bad luck", "message": ""}}])),
         ("/answers/0/error/message", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": {"class": "tool"}}])),
         ("/answers/0/error", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"], "error": 7}])),
+    ] + [
+        ("/answers/0/error/retryable", dict(answers=[{"taskId": task["taskId"], "fence": task["fence"],
+                                                      "error": {"class": "tool", "message": "final", "retryable": said}}]))
+        for said in ("no", 0, None, {}, "false")
     ]
     for pointer, body in bad:
         status, answer = one.say("lease", **body)
@@ -678,6 +706,8 @@ def main():
         slow = (serves, long_poll, one_holder, left, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
                 over_lines, large, document, heavy)
         for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, frozen, heartbeats, waited_long, never_back, ever_new, health))):
+                over_lines, large, document, heavy, too_many_names, remembers)
+        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, never_back, ever_new, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:

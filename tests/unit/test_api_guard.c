@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,6 +35,18 @@ static char told_path[64]; /* where the caller says that programs are found */
 static uint32_t silent_s;  /* of the connections */
 static bool holds;         /* the host answers later */
 static struct mw_api_call *held[16];
+
+static uint16_t said_port; /* by getsockname; 0: the one that it is */
+
+int __real_getsockname(int fd, struct sockaddr *restrict ret, socklen_t *restrict len);
+int __wrap_getsockname(int fd, struct sockaddr *restrict ret, socklen_t *restrict len);
+int __wrap_getsockname(int fd, struct sockaddr *restrict ret, socklen_t *restrict len)
+{
+    int rc = __real_getsockname(fd, ret, len);
+    if (said_port != 0) /* it stands at the same place in both kinds of address */
+        ((struct sockaddr_in *)ret)->sin_port = htons(said_port);
+    return rc;
+}
 
 static unsigned hello(void *host, struct mw_buf *out)
 {
@@ -623,6 +636,35 @@ static void p21_a_port_is_on_one_address_of_this_machine(void **state)
     assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
 }
 
+/* What browsers and clients say of an address whose port is the one that HTTP has by itself: nothing. Only root may have that port, so it is said. */
+static void p21_the_port_of_http_itself_has_no_number_in_a_host(void **state)
+{
+    static const struct {
+        const char *address, *hosts[2];
+    } cases[] = {{"127.0.0.1:0", {"127.0.0.1", "localhost"}}, {"[::1]:0", {"[::1]", "localhost"}}};
+    char top[32];
+    int top_fd;
+    struct mw_err err = {0};
+    (void)state;
+    workspace_with_token(top, &top_fd);
+    for (size_t i = 0; i < MW_COUNT(cases); i++) {
+        struct mw_api_guard guard;
+        int fd = -1;
+        said_port = 80;
+        enum mw_rc rc = mw_host_tcp_listen(top_fd, cases[i].address, &fd, &guard, &err);
+        said_port = 0;
+        if (rc != MW_OK) { /* a system without IPv6 */
+            print_message("skipped: '%s': %s\n", cases[i].address, err.text);
+            continue;
+        }
+        for (size_t n = 0; n < 2; n++)
+            assert_string_equal(guard.hosts[n], cases[i].hosts[n]);
+        (void)close(fd);
+    }
+    (void)close(top_fd);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, top, &err), MW_OK);
+}
+
 /* ---- the token's file ---- */
 
 static void p21_a_token_that_others_can_read_is_refused(void **state)
@@ -670,6 +712,7 @@ int main(void)
         cmocka_unit_test(p09_a_body_that_is_refused_gives_its_room_back),
         cmocka_unit_test(p09_p10_each_refusal_has_its_status_and_says_when_to_come_back),
         cmocka_unit_test(p21_a_port_is_on_one_address_of_this_machine),
+        cmocka_unit_test(p21_the_port_of_http_itself_has_no_number_in_a_host),
         cmocka_unit_test(p21_a_token_that_others_can_read_is_refused),
     };
     return cmocka_run_group_tests_name("test_api_guard", tests, NULL, NULL);
