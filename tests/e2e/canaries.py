@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A secret that an agent was given comes back in what agents, workers and callers say: it is in nothing that is kept (P19)."""
 import base64
+import hashlib
 import json
 import os
 import urllib.parse
@@ -321,6 +322,40 @@ def what_the_host_tells_itself(worlds):
     world.verify()
 
 
+ENVIRONMENT = """#!/usr/bin/python3 -IS
+import json, os, sys
+sys.stdin.read()
+print(json.dumps({"type": "ThingMade", "payload": {"environment": dict(os.environ)}}))
+"""
+
+
+def what_an_agent_is_told_of_its_surroundings(worlds):
+    """Its environment is what docs/agents.md says and nothing else; what is set for tests, only where tests are run."""
+    world = World(worlds, env={"MILLWRIGHT_TEST_DATABASE_URL": "postgres://me:" + "secret" + "@localhost/x", "MILLWRIGHT_TEST_": "1", "TZ": "UTC", "MINE": "mine",
+                               "NEVER": "said", "AWS_SECRET_ACCESS_KEY": "never", "LD_LIBRARY_PATH": "/nowhere", "no_proxy": "localhost"})
+    want(world.run("init")[0] == 0, "init")
+    always = {"PATH", "HOME", "TMPDIR", "LANG", "TZ", "no_proxy", "MILLWRIGHT_TASK", "MILLWRIGHT_TRACE_ID", "MILLWRIGHT_SESSION_ID", "MILLWRIGHT_WORK_DIR",
+              "MILLWRIGHT_FACTORY", "TRACEPARENT", "MINE"}
+    python_adds = {"LC_CTYPE"}  # where the system has no such locale
+    rows = {"Build": ("", always), "Test": (", profile: test", always | {"MILLWRIGHT_TEST_DATABASE_URL", "MILLWRIGHT_TEST_"})}
+    for name, (profile, _) in rows.items():
+        world.write(f"workflows/{name}.yaml", WORKFLOW.format(name=f"Lone{name}", skill=f"Make{name}"))
+        world.agent(name.lower(), agent_text(name.lower(), f"Make{name}").replace("}\n", f"{profile}, environment: {{pass: [MINE]}}}}\n"), ENVIRONMENT)
+    world.serve()
+    for name, (_, expected) in rows.items():
+        status, answer = world.post("StartRun", workflow=f"Lone{name}", prompt="where are you?")
+        want(status == 200, f"{status} {answer}")
+        trace = answer["traceId"]
+        until(lambda: [r for r in world.kinds("trace.ended") if r["traceId"] == trace], 30, f"the end of {name}")
+        result = [r for r in world.kinds("task.result") if r["traceId"] == trace]
+        want(result, f"{name}: {[r.get('reason') for r in world.kinds('task.failed')]}")
+        told = result[0]["payload"]["environment"]
+        want(set(told) - python_adds == expected, f"{name}: {sorted(set(told) ^ expected)}")
+        digest = hashlib.sha256(trace.encode()).hexdigest()
+        want(told["TRACEPARENT"] == f"00-{digest[:32]}-{digest[32:48]}-01", f"{told['TRACEPARENT']}")
+        want(told["MILLWRIGHT_TRACE_ID"] == trace, f"{told}")
+
+
 def what_holds_the_token(worlds):
     """The port's token opens the host to whoever has it: an agent or a caller who says it finds it nowhere again but in its own file."""
     world = World(worlds)
@@ -364,5 +399,6 @@ prove("canary_P19_a_secret_that_is_a_piece_of_JSON_ends_the_attempt_and_not_the_
 prove("canary_P19_an_agent_that_is_none_without_the_secret_in_its_file_is_not_registered_and_the_host_goes_on", what_a_definition_holds)
 prove("canary_P19_a_secret_that_is_a_piece_of_what_the_host_tells_itself_ends_nothing", what_the_host_tells_itself)
 prove("canary_P19_the_log_of_who_is_out_of_time_is_kept_without_it", what_is_out_of_time)
+prove("canary_P19_an_agents_environment_is_what_is_said_of_it_and_nothing_else", what_an_agent_is_told_of_its_surroundings)
 prove("canary_P19_the_token_of_the_port_is_in_its_own_file_only", what_holds_the_token)
 finish()

@@ -197,6 +197,19 @@ def app_by_hand(worlds):
     world.verify()
 
 
+def settings_are_kept(worlds):
+    """What somebody set in the app's AI settings stands in the next build as well, word for word."""
+    world = World(worlds)
+    world.quick_tests()
+    want(world.run("init")[0] == 0, "init")
+    mine = {"control_plane": {"enabled": True, "classifier": {"enabled": False, "llm_config": {"model": "mine", "temperature": 0.25}}}, "note": "\u00e4"}
+    world.write("app/config/ai.json", json.dumps(mine))
+    code, result, err = world.gen()
+    want(code == 0, f"gen: exit {code}: {err}")
+    staged = json.loads(pathlib.Path(result["staged"], "config/ai.json").read_text())
+    want(staged == mine, f"the next build has {staged}")
+
+
 def nothing_to_draft(worlds):
     """A build that nobody made a file for has failed, and says so: there is no draft that can be accepted and never promoted."""
     world, item = build_by_hand(worlds, "")
@@ -215,5 +228,6 @@ prove("FH11_an_answer_without_the_files_that_a_task_makes_is_refused", answers_t
 prove("P05_an_answer_with_files_is_taken_once", answered_again)
 prove("P05_another_try_that_was_asked_for_with_files_is_asked_for_once", asked_for_another_try_again)
 prove("AG22_a_build_by_people_is_drafted_accepted_and_promoted", app_by_hand)
+prove("P23_settings_of_the_app_that_somebody_made_are_in_the_next_build", settings_are_kept)
 prove("AR05_a_build_without_any_file_is_no_draft_that_could_be_accepted", nothing_to_draft)
 finish()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Promises from outside, on a real host: dead letters and poison (P08)."""
+import datetime
 import json
 import os
 import subprocess
@@ -24,6 +25,23 @@ def told(world, *words, limit_s=30):
     code, out, err = world.run(*words, "--json", limit_s=limit_s)
     want(code == 0, f"{' '.join(words)}: exit {code}: {err}")
     return json.loads(out.strip().split("\n")[-1])
+
+
+def spread(worlds):
+    """Whoever failed together does not come back together: each wait is up to a quarter longer, by a chance of its own."""
+    world = World(worlds)
+    one_task(world, base="1000000ms")
+    world.agent("maker", agent_text("maker", "MakeThing"), "#!/bin/sh\ncat >/dev/null\nexit 3\n")
+    world.serve()
+    for number in range(6):
+        status, answer = world.post("StartRun", workflow="Lone", prompt=f"number {number}")
+        want(status == 200, f"{status} {answer}")
+    waits = until(lambda: len(world.kinds("task.retry")) == 6 and world.kinds("task.retry"), 30, "six that wait")
+    waits = [record["dueUs"] - int(datetime.datetime.fromisoformat(record["timestamp"].replace("Z", "+00:00")).timestamp() * 1000000 + 0.5)
+             for record in waits]
+    # What is rounded in a time is less than a millisecond.
+    want(all(999999000 <= wait <= 1250001000 for wait in waits), f"{waits}")
+    want(len({round(wait, -3) for wait in waits}) >= 4, f"all of them wait {waits}")
 
 
 def dead_letter(worlds):
@@ -612,6 +630,7 @@ prove("promise_P18_executable_configuration_needs_a_review_of_these_bytes", conf
 prove("promise_P10_on_a_full_disk_a_result_a_cancel_and_a_shutdown_are_taken_and_new_work_is_not", full_disk)
 prove("promise_short_forms_on_this_disk_P01_to_P23", verify_promises)
 prove("promise_P09_ten_times_the_load_is_refused_before_it_is_written_and_nothing_accepted_is_lost", tenfold_load)
+prove("promise_P09_whoever_failed_together_does_not_come_back_together", spread)
 prove("promise_P07_timers_hold_whatever_the_clock_is_set_to", clock_jumps)
 prove("promise_P08_a_dead_letter_is_kept_with_evidence_and_put_back_once", dead_letter)
 prove("promise_P08_a_dead_letter_goes_back_with_the_files_and_words_of_earlier_tasks", dead_letter_with_files)
