@@ -21,8 +21,8 @@ static inline const struct rig_run *run_that(const struct rig *rig, enum mw_open
     return NULL;
 }
 
-/* A draft of its own of the set "gate", validated and accepted. */
-static inline void accept_version(struct rig *rig, const char *prompt)
+/* A draft of its own of the set "gate", validated. */
+static inline void draft_version(struct rig *rig, const char *prompt)
 {
     char body[100];
     const struct rig_run *run;
@@ -39,6 +39,12 @@ static inline void accept_version(struct rig *rig, const char *prompt)
     (void)rig_do(rig, MW_REQ_RECORD_RESULT,
                  "{\"type\":\"SiteChecked\",\"payload\":{\"result\":\"Passed\"}}", run->item,
                  run->seq);
+}
+
+/* The same, accepted. */
+static inline void accept_version(struct rig *rig, const char *prompt)
+{
+    draft_version(rig, prompt);
     (void)rig_do(rig, MW_REQ_ACCEPT_DRAFT, "{}", 0, 0);
     RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
 }

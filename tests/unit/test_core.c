@@ -334,6 +334,29 @@ static void P16_the_state_hash_sees_what_is_decided_by(void **state)
     rig_free(rig);
 }
 
+/* P07: MakePlan may take an hour. While its agents and people answer in time it goes on until then, and not longer. */
+static void P07_a_run_has_the_time_that_its_workflow_says(void **state)
+{
+    static const int64_t hour_us = (int64_t)3600 * 1000000;
+    struct rig *rig = begin("gate");
+    (void)state;
+    int64_t started_us = rig->now_us;
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"MakePlan\"}", 0, 0);
+    struct rig_run last = {0};
+    for (uint32_t i = 0; i < rig->run_count; i++)
+        if (rig->runs[i].opens == MW_OPENS_TIMER)
+            last = rig->runs[i];
+    assert_int_equal(last.due_us, started_us + hour_us);
+    rig->now_us = last.due_us - 1;
+    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, last.seq);
+    assert_int_equal(rig->core.world.traces.count, 1); /* a moment before */
+    rig_crash(rig, rig->durable);
+    rig->now_us = last.due_us;
+    (void)rig_do(rig, MW_REQ_RING_TIMER, NULL, 0, last.seq);
+    assert_int_equal(rig->core.world.traces.count, 0);
+    rig_free(rig);
+}
+
 /* 1,000 groups of three, two of which are enough; their results come mixed, from all of them at once. */
 static void TG07_a_group_is_released_once_however_its_results_come(void **state)
 {
@@ -568,7 +591,10 @@ static void P08_a_dead_letter_goes_back_with_what_it_had_and_once(void **state)
         putting_back_is(rig, task, other, MW_E_INPUT);
         rig_crash(rig, rig->durable);
     }
+    expect_in_dump(rig, " inputs="); /* it is decided by them: in the state hash (P16) */
     putting_back_is(rig, task, inputs, MW_OK);
+    snprintf(body, sizeof body, " letter=%lu", (unsigned long)task);
+    expect_in_dump(rig, body);
     for (unsigned life = 0; life < 2; life++) {
         putting_back_is(rig, task, inputs, MW_E_CONFLICT);
         rig_crash(rig, rig->durable);
@@ -738,6 +764,7 @@ int main(void)
         cmocka_unit_test(P12_the_end_of_an_earlier_promotion_is_not_that_of_the_next),
         cmocka_unit_test(a_coordinator_that_goes_in_circles_is_halted),
         cmocka_unit_test(a_coordinator_inside_itself_is_halted),
+        cmocka_unit_test(P07_a_run_has_the_time_that_its_workflow_says),
         cmocka_unit_test(P16_the_state_hash_sees_what_is_decided_by),
         cmocka_unit_test(PS10_what_is_remembered_has_limits),
         cmocka_unit_test(TG07_a_group_is_released_once_however_its_results_come),

@@ -288,6 +288,102 @@ static void P14_a_message_from_outside_has_a_limit(void **state)
     mw_heap_free(body);
 }
 
+/* P14: a name stands in every record of its trace. */
+static void P14_the_name_of_a_trace_has_a_limit(void **state)
+{
+    static const struct {
+        const char *key;
+        uint32_t len_max;
+    } rows[] = {{"traceId", 64}, {"parentTraceId", 128}};
+    static const struct {
+        enum mw_request_kind kind;
+        const char *definitions, *begin;
+    } verbs[] = {{MW_REQ_SUBMIT_INTENT, "gate", "{\"prompt\":\"a gate\""},
+                 {MW_REQ_START_LONE_RUN, "odd", "{\"workflow\":\"OtherKeys\""},
+                 {MW_REQ_START_LONE_COORDINATOR, "odd", "{\"coordinator\":\"ManyLooks\""},
+                 {MW_REQ_START_LONE_UNIT, "odd", "{\"skill\":\"MakePart\""},
+                 {MW_REQ_START_LONE_CHAIN, "odd", "{\"workflows\":[\"OtherKeys\"]"}};
+    char body[400], name[200], pointer[40];
+    (void)state;
+    memset(name, 'x', sizeof name);
+    for (size_t n = 0; n < MW_COUNT(rows) * MW_COUNT(verbs) * 2; n++) {
+        size_t row = n / 2 % MW_COUNT(rows), verb = n / 2 / MW_COUNT(rows);
+        struct rig *rig = begin(verbs[verb].definitions);
+        uint32_t len = rows[row].len_max + (uint32_t)(n % 2);
+        (void)snprintf(body, sizeof body, "%s,\"%s\":\"%.*s\"}", verbs[verb].begin, rows[row].key,
+                       (int)len, name);
+        (void)snprintf(pointer, sizeof pointer, "/%s", rows[row].key);
+        size_t before = rig->line_count;
+        (void)rig_do(rig, verbs[verb].kind, body, 0, 0);
+        if (rig->result.rc != (n % 2 == 0 ? MW_OK : MW_E_INPUT))
+            fail_msg("%s is %s: %.*s", body, mw_rc_name(rig->result.rc),
+                     MW_STR_ARG(rig->result.refusal));
+        if (n % 2 == 1) {
+            assert_true(mw_str_is(rig->result.pointer, pointer));
+            assert_int_equal(rig->line_count, before);
+        }
+        rig_free(rig);
+    }
+}
+
+/* P13: what it says is of this contract, or it is not taken; the same words without it, or of this one, are. */
+static void P13_a_message_of_another_contract_is_refused(void **state)
+{
+    static const struct {
+        const char *contract;
+        enum mw_rc rc;
+    } rows[] = {{"", MW_OK},
+                {"\"contract\":\"" MW_CONTRACT_VERSION "\",", MW_OK},
+                {"\"contract\":\"2\",", MW_E_INPUT},
+                {"\"contract\":\"" MW_CONTRACT_VERSION "1\",", MW_E_INPUT},
+                {"\"contract\":\"v" MW_CONTRACT_VERSION "\",", MW_E_INPUT}};
+    char body[400];
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct rig *rig = begin("gate");
+        (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"MakePlan\",\"traceId\":\"mine\"}",
+                     0, 0);
+        (void)snprintf(body, sizeof body,
+                       "{%s\"type\":\"BellRung\",\"traceId\":\"mine\",\"sessionId\":\"mine\","
+                       "\"componentTag\":\"Shop:Wrap\",\"timestamp\":\"2025-06-15T15:00:00Z\","
+                       "\"emittedBy\":\"shop\",\"payload\":{}}",
+                       rows[i].contract);
+        (void)rig_do(rig, MW_REQ_PUBLISH_MESSAGE, body, 0, 0);
+        if (rig->result.rc != rows[i].rc)
+            fail_msg("%s is %s: %.*s", body, mw_rc_name(rig->result.rc),
+                     MW_STR_ARG(rig->result.refusal));
+        if (rows[i].rc != MW_OK)
+            assert_true(mw_str_is(rig->result.pointer, "/contract"));
+        rig_free(rig);
+    }
+}
+
+/* P20: what a person said of it stands in the record; what a bad request was, too. */
+static void P20_why_it_was_cancelled_and_which_request_was_bad_is_recorded(void **state)
+{
+    struct rig *rig = begin("gate");
+    struct mw_event event;
+    struct mw_err err;
+    (void)state;
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"MakePlan\",\"traceId\":\"mine\"}", 0,
+                 0);
+    size_t first = rig->line_count;
+    (void)rig_do(rig, MW_REQ_CANCEL_TRACE, "{\"traceId\":\"mine\",\"why\":\"the wrong gate\"}", 0,
+                 0);
+    assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, first), &event, &err), MW_OK);
+    assert_int_equal(event.kind, MW_EVT_TRACE_CANCELLED);
+    assert_true(mw_str_is(event.reason, "the wrong gate"));
+    first = rig->line_count;
+    (void)rig_do(rig, MW_REQ_NOTE_QUARANTINE,
+                 "{\"request\":\"SubmitIntent\",\"messageId\":\"m-7\",\"sha256\":\"00ff\"}", 0, 0);
+    assert_int_equal(mw_event_read(&rig->definitions, rig_line(rig, first), &event, &err), MW_OK);
+    assert_int_equal(event.kind, MW_EVT_REQUEST_QUARANTINED);
+    assert_true(mw_str_is(event.request_name, "SubmitIntent"));
+    assert_true(mw_str_is(event.request_id, "m-7"));
+    assert_true(mw_str_is(event.sha256, "00ff"));
+    rig_free(rig);
+}
+
 /* P20: what a person brought is what the host has taken and looked at; a digest in an answer is words. */
 static void P20_a_person_brings_files_and_not_their_digest(void **state)
 {
@@ -330,6 +426,9 @@ int main(void)
         cmocka_unit_test(P08_an_app_that_no_folder_can_hold_spoils_no_later_build),
         cmocka_unit_test(P14_a_prompt_has_one_limit_everywhere),
         cmocka_unit_test(P14_a_message_from_outside_has_a_limit),
+        cmocka_unit_test(P14_the_name_of_a_trace_has_a_limit),
+        cmocka_unit_test(P13_a_message_of_another_contract_is_refused),
+        cmocka_unit_test(P20_why_it_was_cancelled_and_which_request_was_bad_is_recorded),
         cmocka_unit_test(P20_a_person_brings_files_and_not_their_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
 #include "core_runs.h"
 
 static const char failure[] = "{\"class\":\"tool\",\"message\":\"no saw\",\"retryable\":false,"
-                              "\"evidence\":{\"exit\":3,\"stderr\":\"no saw\"}}";
+                              "\"evidence\":{\"exit\":3,\"stderr\":\"no saw\"},"
+                              "\"inputSha256\":\"cc33\"}";
 
 /* The newest record of a kind. */
 static struct mw_event newest(struct rig *rig, enum mw_event_kind kind)
@@ -101,11 +102,15 @@ static void P08_a_dead_letter_stands_where_it_stood(void **state)
     for (unsigned in_record = 0; in_record < 2; in_record++) { /* the request that it is made of */
         struct rig *rig = begin("letters");
         rig->small_in_record = in_record == 1;
+        mw_seq before = 0;
         start_parts(rig, 1);
         for (unsigned times = 0; times < 3; times++) {
             const struct rig_run *run = asked(rig);
             may_write(rig, run, "gate/hinge/**");
             (void)rig_do(rig, MW_REQ_RECORD_FAILURE, failure, run->item, run->seq);
+            const struct mw_event dead = newest(rig, MW_EVT_TASK_DEAD);
+            assert_int_equal(dead.letter, before); /* which letter it was */
+            before = dead.item;
             rig_crash(rig, rig->durable);
             put_back(rig, MW_OK);
             rig_crash(rig, rig->durable);
@@ -141,6 +146,14 @@ static void P06_P08_what_an_attempt_said_is_kept(void **state)
         assert_true(mw_str_is(kept.error_class, "tool"));
         assert_true(mw_str_is(kept.reason, "no saw"));
     }
+    assert_true(mw_str_is(newest(rig, MW_EVT_TASK_FAILED).inputs_sha256, "cc33"));
+    put_back(rig, MW_OK);
+    const struct rig_run again = *asked(rig);
+    (void)rig_do(rig, MW_REQ_RECORD_RESULT, said, again.item, again.seq);
+    const struct mw_event result = newest(rig, MW_EVT_TASK_RESULT);
+    assert_true(mw_str_is(result.body, "{\"size\":7}"));
+    assert_true(mw_str_is(result.inputs_sha256, "aa11"));
+    assert_true(mw_str_is(result.files_sha256, "bb22"));
     rig_free(rig);
 }
 

@@ -157,6 +157,61 @@ static void P05_an_intent_is_the_same_for_its_journey_only(void **state)
     assert_int_equal(mw_session_same_intent(&rig->core.world, session, sha256, MW_STR("new_app")),
                      trace->id);
     assert_int_equal(mw_session_same_intent(&rig->core.world, session, sha256, MW_STR("other")), 0);
+}
+
+/* Each family of a version comes from the version that was current when it was accepted. */
+static void P20_what_is_accepted_says_which_version_it_comes_from(void **state)
+{
+    struct rig *rig = begin("gate");
+    (void)state;
+    for (uint64_t version = 1; version <= 3; version++) {
+        char prompt[40];
+        uint32_t accepted = 0;
+        size_t first = rig->line_count;
+        snprintf(prompt, sizeof prompt, "gate %lu", (unsigned long)version);
+        accept_version(rig, prompt);
+        for (size_t i = first; i < rig->line_count; i++) {
+            struct mw_event event;
+            struct mw_err err;
+            mw_arena_reset(&rig->body);
+            assert_int_equal(mw_event_read(&rig->body, rig_line(rig, i), &event, &err), MW_OK);
+            if (event.kind != MW_EVT_ARTIFACT_ACCEPTED)
+                continue;
+            assert_int_equal(event.version, version);
+            assert_int_equal(event.parent_version, version - 1);
+            accepted++;
+        }
+        assert_int_equal(accepted, 1);
+        rig_crash(rig, rig->durable);
+    }
+    rig_free(rig);
+}
+
+/* Nobody decides which of two is meant but who accepts, or rejects. */
+static void P20_of_several_drafts_one_is_named(void **state)
+{
+    static const struct {
+        enum mw_request_kind kind;
+        const char *body;
+        enum mw_rc rc;
+    } rows[] = {{MW_REQ_ACCEPT_DRAFT, "{}", MW_E_USAGE},
+                {MW_REQ_REJECT_DRAFT, "{\"why\":\"no\"}", MW_E_USAGE},
+                {MW_REQ_REJECT_DRAFT, "{\"why\":\"no\",\"buildId\":\"v2\"}", MW_OK},
+                {MW_REQ_ACCEPT_DRAFT, "{}", MW_OK}};
+    struct rig *rig = begin("gate");
+    (void)state;
+    draft_version(rig, "a gate");
+    draft_version(rig, "another gate");
+    assert_int_equal(rig->core.session.build_count, 2);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        (void)rig_do(rig, rows[i].kind, rows[i].body, 0, 0);
+        if (rig->result.rc != rows[i].rc)
+            fail_msg("row %zu is %s: %.*s", i, mw_rc_name(rig->result.rc),
+                     MW_STR_ARG(rig->result.refusal));
+        if (rows[i].rc != MW_OK)
+            assert_true(mw_str_is(rig->result.pointer, "/buildId"));
+    }
+    assert_int_equal(rig->core.session.builds[rig->core.session.current - 1].version, 1);
     rig_free(rig);
 }
 
@@ -167,6 +222,8 @@ int main(void)
         cmocka_unit_test(P05_an_intent_is_the_same_for_its_journey_only),
         cmocka_unit_test(P12_a_rollback_is_to_what_stood_in_the_app_before),
         cmocka_unit_test(P18_a_promotion_has_two_modes_and_none_without_review),
+        cmocka_unit_test(P20_what_is_accepted_says_which_version_it_comes_from),
+        cmocka_unit_test(P20_of_several_drafts_one_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

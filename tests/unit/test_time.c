@@ -1,6 +1,6 @@
 /*
  * test_time.c - P15: UTC as text, against the C library's calendar: each day of five hundred years, the borders of years and centuries, times
- * before 1970, and every digit of a microsecond.
+ * before 1970, and every digit of a microsecond; what is read comes back, and what no clock shows is no time.
  */
 #include "base/time.h"
 #include "posix/heap.h"
@@ -30,6 +30,9 @@ static void check(int64_t seconds, int64_t micros)
     if (!mw_str_is(text, expected))
         fail_msg("%ld s and %ld us: %.*s, not %s", (long)seconds, (long)micros, MW_STR_ARG(text),
                  expected);
+    int64_t again;
+    if (!mw_utc_us(text, &again) || again != seconds * 1000000 + micros)
+        fail_msg("%s is read as %ld us", expected, (long)again);
 }
 
 static void p15_each_day_of_five_hundred_years_is_its_own(void **state)
@@ -53,11 +56,51 @@ static void p15_each_digit_of_a_time_is_right(void **state)
         check(-1, 1000000 - digit);
 }
 
+static void p14_what_no_clock_shows_is_no_time(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t unix_us; /* 0: it is no time */
+    } rows[] = {
+        {"2026-11-20T13:59:59Z", 1795183199000000},
+        {"2026-11-20T13:59:60Z", 1795183200000000}, /* the next minute's first */
+        {"2026-11-20T23:00:00.5Z", 1795215600500000},
+        {"2026-11-20T23:00:00.1234567Z", 1795215600123456},
+        {"2026-11-20T13:99:59Z", 0},
+        {"2026-11-20T13:60:00Z", 0},
+        {"2026-11-20T13:59:61Z", 0},
+        {"2026-11-20T13:59:75Z", 0},
+        {"2026-11-20T24:00:00Z", 0},
+        {"2026-00-20T13:00:00Z", 0},
+        {"2026-13-20T13:00:00Z", 0},
+        {"2026-11-00T13:00:00Z", 0},
+        {"2026-11-32T13:00:00Z", 0},
+        {"2026-11-20T1x:00:00Z", 0},
+        {"2026-11-20T13:-1:00Z", 0},
+        {"2026-11-20T13:00: 1Z", 0},
+        {"2026-11-20T13:00:00.Z", 0},
+        {"2026-11-20T13:00:00.5xZ", 0},
+        {"2026-11-20T13:00:00,5Z", 0},
+        {"2026-11-20 13:00:00Z", 0},
+        {"2026-11-20T13:00:00", 0},
+        {"2026-11-20T13:00:00+00:00", 0},
+        {"", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        int64_t unix_us = 1;
+        bool is_time = mw_utc_us(mw_str_of(rows[i].text), &unix_us);
+        if (is_time != (rows[i].unix_us != 0) || unix_us != rows[i].unix_us)
+            fail_msg("'%s' is %s: %ld", rows[i].text, is_time ? "a time" : "none", (long)unix_us);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p15_each_day_of_five_hundred_years_is_its_own),
         cmocka_unit_test(p15_each_digit_of_a_time_is_right),
+        cmocka_unit_test(p14_what_no_clock_shows_is_no_time),
     };
     mw_heap_arena(&arena, (size_t)1 << 16);
     int failed = cmocka_run_group_tests_name("test_time", tests, NULL, NULL);
