@@ -124,6 +124,69 @@ static void pq01_the_same_input_again_gives_the_same_commit(void **state)
     assert_string_equal(head, fresh_head);
 }
 
+/* P06: a task is asked again while something of its attempt before lives on, or was killed in the middle: it is committed once. */
+static void pq01_the_same_task_at_once_is_committed_once(void **state)
+{
+    enum { COUNT = 4, ROUNDS = 4 };
+    (void)state;
+    put_service("order");
+    for (int round = 0; round < ROUNDS; round++) {
+        pid_t children[COUNT];
+        mw_autofree char *words = mw_heap_format("round %d\n", round);
+        put("services/order/src/a.js", words);
+        mw_autofree char *payload = commit_payload("order", "trace-1");
+        for (int i = 0; i < COUNT; i++) {
+            children[i] = fork();
+            assert_true(children[i] >= 0);
+            if (children[i] == 0) {
+                struct mw_err err = {0};
+                struct mw_str event;
+                char *answer = run("CommitCode", payload, &event, &err);
+                if (answer == NULL)
+                    fprintf(stderr, "%s\n", err.text);
+                _exit(answer != NULL ? 0 : 1);
+            }
+        }
+        for (int i = 0; i < COUNT; i++) {
+            int status;
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            assert_int_equal(status, 0);
+        }
+        mw_autofree char *count = git("rev-list --count feature/order");
+        assert_int_equal(atoi(count), 1 + 2 * (round + 1));
+    }
+}
+
+static void pq01_a_lock_of_the_dead_holds_nobody_up(void **state)
+{
+    struct mw_err err = {0};
+    struct mw_str event;
+    (void)state;
+    put_service("order");
+    mw_autofree char *payload = commit_payload("order", "trace-1");
+    mw_autofree char *first = run("CommitCode", payload, &event, &err);
+    put("services/order/src/a.js", "two\n");
+    put("repos/b1/refs/heads/feature/order.lock", "");
+    mw_autofree char *second = run("CommitCode", payload, &event, &err);
+    if (second == NULL)
+        fail_msg("%s", err.text);
+    mw_autofree char *count = git("rev-list --count feature/order");
+    assert_string_equal(count, "5\n");
+    /* Killed while the pack got its name: those very objects make that very name again. */
+    mw_autofree char *keeps =
+        git("rev-parse --git-dir >/dev/null; for p in repos/b1/objects/pack/*.pack; do "
+            ": >\"${p%.pack}.keep\"; done; ls repos/b1/objects/pack | grep -c 'keep$'");
+    assert_true(atoi(keeps) > 0);
+    mw_autofree char *undone = git("update-ref -d refs/heads/feature/order");
+    mw_autofree char *third = run("CommitCode", payload, &event, &err);
+    if (third == NULL)
+        fail_msg("%s", err.text);
+    mw_autofree char *fourth = run("CommitCode", payload, &event, &err);
+    assert_string_equal(third, fourth);
+    mw_autofree char *fsck = git("fsck --strict --no-dangling 2>&1");
+    assert_string_equal(fsck, "");
+}
+
 static void pq01_many_services_commit_at_once(void **state)
 {
     (void)state;
@@ -309,6 +372,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(pq01_a_commit_per_output_with_the_trace_in_its_trailers),
         TEST(pq01_the_same_input_again_gives_the_same_commit),
+        TEST(pq01_the_same_task_at_once_is_committed_once),
+        TEST(pq01_a_lock_of_the_dead_holds_nobody_up),
         TEST(pq01_many_services_commit_at_once),
         TEST(pq01_configuration_and_hooks_of_the_user_have_no_say),
         TEST(pq01_paths_that_escape_are_refused),
