@@ -21,12 +21,11 @@
 
 static enum mw_rc take_lock(const struct mw_cli *cli, int *ret_fd, struct mw_err *err);
 static enum mw_rc spawn_host(struct mw_cli *cli, int ready_fd, pid_t *ret_pid, struct mw_err *err);
-static enum mw_rc wait_ready(int fd, pid_t pid, struct mw_err *err);
+static enum mw_rc start_once(struct mw_cli *cli, bool *ret_killed, struct mw_err *err);
+static enum mw_rc wait_ready(int fd, pid_t pid, bool *ret_killed, struct mw_err *err);
 
 enum mw_rc mw_host_start(struct mw_cli *cli, struct mw_err *err)
 {
-    int pipe_fds[2];
-    pid_t pid;
     mw_autofree char *log = mw_heap_format("%s/.millwright/log", cli->workspace);
     enum mw_rc rc = mw_mkdirs(AT_FDCWD, log, 0700, err);
     if (rc != MW_OK)
@@ -37,12 +36,22 @@ enum mw_rc mw_host_start(struct mw_cli *cli, struct mw_err *err)
         return rc;
     if (mw_link_running(cli, NULL)) /* another one won the race */
         return MW_OK;
+    bool killed = false;
+    rc = start_once(cli, &killed, err);
+    return killed ? start_once(cli, &killed, err) : rc;
+}
+
+/* *ret_killed: by somebody, before it was ready; of its own accord it would have said why, or crashed. */
+static enum mw_rc start_once(struct mw_cli *cli, bool *ret_killed, struct mw_err *err)
+{
+    int pipe_fds[2];
+    pid_t pid;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "make a pipe for the host");
-    rc = spawn_host(cli, pipe_fds[1], &pid, err);
+    enum mw_rc rc = spawn_host(cli, pipe_fds[1], &pid, err);
     (void)close(pipe_fds[1]); /* the host has its own */
     if (rc == MW_OK)
-        rc = wait_ready(pipe_fds[0], pid, err);
+        rc = wait_ready(pipe_fds[0], pid, ret_killed, err);
     (void)close(pipe_fds[0]); /* all was said */
     return rc;
 }
@@ -135,7 +144,7 @@ static enum mw_rc rc_of_exit(int code)
 }
 
 /* The host ended before it was ready: what it said, with the code it ended with. */
-static enum mw_rc not_ready(pid_t pid, struct mw_str said, struct mw_err *err)
+static enum mw_rc not_ready(pid_t pid, struct mw_str said, bool *ret_killed, struct mw_err *err)
 {
     int status = 0;
     pid_t got;
@@ -145,6 +154,7 @@ static enum mw_rc not_ready(pid_t pid, struct mw_str said, struct mw_err *err)
     enum mw_rc rc = got == pid && WIFEXITED(status) && WEXITSTATUS(status) != 0
                         ? rc_of_exit(WEXITSTATUS(status))
                         : MW_E_MISSING;
+    *ret_killed = got == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     said = mw_str_trim(said);
     /* "error 65 the journal is damaged": the code is the exit code that was just read. */
     if (mw_str_starts(said, MW_STR("error "))) {
@@ -158,7 +168,7 @@ static enum mw_rc not_ready(pid_t pid, struct mw_str said, struct mw_err *err)
     return MW_FAIL(err, rc, "%.*s", MW_STR_ARG(said));
 }
 
-static enum mw_rc wait_ready(int fd, pid_t pid, struct mw_err *err)
+static enum mw_rc wait_ready(int fd, pid_t pid, bool *ret_killed, struct mw_err *err)
 {
     char text[READY_TEXT_MAX];
     size_t len = 0;
@@ -180,7 +190,7 @@ static enum mw_rc wait_ready(int fd, pid_t pid, struct mw_err *err)
         if (len >= 6 && memcmp(text, "ready\n", 6) == 0)
             return MW_OK;
         if (got <= 0 || len == sizeof(text))
-            return not_ready(pid, (struct mw_str){text, len}, err);
+            return not_ready(pid, (struct mw_str){text, len}, ret_killed, err);
     }
 }
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, descendants, finish, is_fork_server, prove, result_of, stat_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, World, command_of, descendants, finish, is_fork_server, prove, result_of, stat_of, until, want
 
 
 def race(worlds):
@@ -185,6 +185,27 @@ def agent_file(world, number):
     return place
 
 
+def killed_at_its_start(worlds):
+    """Whoever asks for something hears of no host that somebody killed before it was ready: the next one does it."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    struck = 0
+    for number in range(12):
+        process = world.start("memory", "add", f"number {number}")
+        while process.poll() is None:
+            mine = [pid for pid in descendants(process.pid) if b"__host" in command_of(pid)]
+            if mine:
+                struck += 1
+                os.kill(mine[0], signal.SIGKILL)
+                break
+        code, _, err = world.ended(process)
+        want(code == 0, f"try {number + 1}: exit {code}: {err[-300:]}")
+        world.run("serve", "--stop")
+    want(struck > 0, "no host was seen before it was ready")
+    want(len(world.kinds("memory.added")) == 12, "each is recorded once")
+    world.verify()
+
+
 def said_by_hand(worlds):
     """What a person says of an agent stands over a new host, and over the file that said otherwise; a changed file is registered."""
     world = World(worlds)
@@ -234,5 +255,6 @@ prove("life_sigterm_in_a_gen_exits_0_and_goes_on", terminated)
 prove("life_cancel_at_any_moment", cancelled)
 prove("life_program_replaced_in_a_gen", replaced)
 prove("life_sigterm_under_load", terminated_under_load)
+prove("life_a_host_killed_at_its_start_is_started_again", killed_at_its_start)
 prove("life_an_agent_stays_what_a_person_said_of_it", said_by_hand)
 finish()
