@@ -4,12 +4,13 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import subprocess
 import time
 
-from crash_lib import PROGRAM, PROMPT, WORKFLOW, World, agent_text, alive, finish, prove, result_of, until, want
+from crash_lib import PROGRAM, PROMPT, WORKFLOW, Unix, World, agent_text, alive, finish, prove, result_of, until, want
 
 
 def disk_full(worlds):
@@ -81,6 +82,35 @@ def full_disk_story(world):
         want("space" in err + out, f"exit {code} without words: {failures} {err[-400:]}")
         code, out, err = world.run("gen", "Build a NoteService with File storage", "--json", limit_s=90)
     want(code == 0 and result_of(out)["state"] == "draft", f"exit {code}: {failures} {err[-400:]}")
+    world.verify()
+
+
+def file_limit(worlds):
+    """A limit on the size of files is a full disk: who meets it waits, who comes then hears it, and with the limit gone everything goes on."""
+    world = World(worlds)
+    host = world.serve()
+    status, answer = world.post("AddMemory", text="before")
+    want(status == 200, f"before: {status} {answer}")
+    segments = [world.path("journal", name) for name in os.listdir(world.path("journal")) if name.endswith(".jsonl")]
+    limits = resource.prlimit(host.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (max(os.path.getsize(place) for place in segments), limits[1]))
+    first = Unix(world.path("millwright.sock"))
+    first.request("POST", "/v1/requests/AddMemory", json.dumps({"text": "x" * 4000}), {"content-type": "application/json"})
+
+    def told():
+        with open(world.path("log", "host.log"), encoding="utf-8") as log:
+            return '"journal.full"' in log.read()
+
+    until(lambda: host.poll() is not None or told(), 20, "the host has met the limit")
+    want(host.poll() is None, f"the host has ended: {host.poll()}")
+    status, answer = world.post("AddMemory", text="more")
+    want(status == 507, f"at the limit: {status} {answer}")
+    resource.prlimit(host.pid, resource.RLIMIT_FSIZE, limits)
+    status = first.getresponse().status
+    want(status == 200, f"who met the limit heard {status}")
+    first.close()
+    status, answer = world.post("AddMemory", text="after")
+    want(status == 200, f"after: {status} {answer}")
     world.verify()
 
 
@@ -278,6 +308,7 @@ def loud_app(worlds):
 
 
 prove("life_disk_full_P10", disk_full)
+prove("life_file_size_limit_P10", file_limit)
 prove("life_an_app_that_talks_without_end", loud_app)
 prove("life_workspace_moved_while_its_host_works_P23", moved)
 prove("life_workspace_removed_under_its_host", removed)

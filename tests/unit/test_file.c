@@ -69,6 +69,23 @@ int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
     return fails() ? -1 : __real_renameat(from_fd, from, to_fd, to);
 }
 
+/* Somebody moves a folder while it is removed, just before the way back out of it. */
+static struct {
+    int fd;
+    const char *from, *to; /* NULL: nobody does */
+} move;
+
+int __real_openat(int fd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode)
+{
+    if (move.from != NULL && strcmp(path, "..") == 0) {
+        assert_int_equal(__real_renameat(move.fd, move.from, move.fd, move.to), 0);
+        move.from = NULL;
+    }
+    return __real_openat(fd, path, flags, mode);
+}
+
 /* ---- a folder ---- */
 
 static char top[32];
@@ -78,6 +95,7 @@ static int begin(void **state)
 {
     (void)state;
     memset(&disk, 0, sizeof disk);
+    memset(&move, 0, sizeof move);
     (void)strcpy(top, "/tmp/mw-file-XXXXXX");
     if (mkdtemp(top) == NULL)
         return 1;
@@ -209,6 +227,29 @@ static void p23_folders_as_deep_as_somebody_makes_them_are_removed(void **state)
     assert_int_equal(failed, 0);
 }
 
+/* Else what lies beside the place that it was moved to would be removed as well. */
+static void p17_p23_a_folder_that_is_moved_while_it_is_removed_takes_nothing_along(void **state)
+{
+    static const char *const folders[] = {"made", "made/in", "made/in/deep", "theirs"};
+    struct mw_err err = {0};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(folders); i++)
+        assert_int_equal(mkdirat(top_fd, folders[i], 0700), 0);
+    assert_int_equal(mw_file_replace(top_fd, "made/in/a", MW_STR("mine"), 0600, &err), MW_OK);
+    assert_int_equal(mw_file_replace(top_fd, "made/in/deep/a", MW_STR("mine"), 0600, &err), MW_OK);
+    assert_int_equal(mw_file_replace(top_fd, "theirs/words", MW_STR("theirs"), 0600, &err), MW_OK);
+    move.fd = top_fd;
+    move.to = "theirs/deep";
+    move.from = "made/in/deep";
+    assert_int_equal(mw_remove_tree(top_fd, "made", &err), MW_E_IO);
+    assert_non_null(strstr(err.text, "moved"));
+    assert_null(move.from);
+    expect_file("theirs/words", MW_STR("theirs"));
+    assert_int_equal(mw_remove_tree(top_fd, "made", &err), MW_OK); /* what is still in its place */
+    assert_false(mw_exists(top_fd, "made"));
+    expect_file("theirs/words", MW_STR("theirs"));
+}
+
 /* Root may read it all the same, so somebody else tries. */
 static void p23_a_folder_that_nobody_may_read_is_removed(void **state)
 {
@@ -235,6 +276,7 @@ int main(void)
         TEST(p12_p22_a_write_that_takes_a_part_is_gone_on_with),
         TEST(p23_folders_as_deep_as_somebody_makes_them_are_removed),
         TEST(p23_a_folder_that_nobody_may_read_is_removed),
+        TEST(p17_p23_a_folder_that_is_moved_while_it_is_removed_takes_nothing_along),
         TEST(p17_p23_nothing_is_put_through_a_link),
         TEST(p10_p12_a_file_that_cannot_be_replaced_stays_and_nothing_is_left_beside_it),
     };

@@ -8,8 +8,54 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+/* ---- somebody who exchanges a file when it has been looked at ---- */
+
+static void (*exchange)(const char *path); /* NULL: nobody does */
+
+int __real_fstatat(int fd, const char *restrict path, struct stat *restrict ret, int flags);
+int __wrap_fstatat(int fd, const char *restrict path, struct stat *restrict ret, int flags);
+int __wrap_fstatat(int fd, const char *restrict path, struct stat *restrict ret, int flags)
+{
+    int rc = __real_fstatat(fd, path, ret, flags);
+    if (exchange != NULL && strcmp(path, "swapped") == 0)
+        exchange("t/swapped");
+    return rc;
+}
+
+static void by_another_file(const char *path)
+{
+    put("o/other", "mine ");
+    assert_int_equal(rename("o/other", path), 0);
+}
+
+static void by_a_second_name(const char *path)
+{
+    assert_int_equal(link("o/outside", "o/other"), 0);
+    assert_int_equal(rename("o/other", path), 0);
+}
+
+static void by_getting_a_second_name(const char *path)
+{
+    assert_int_equal(link(path, "o/other"), 0);
+}
+
+static void by_a_pipe(const char *path)
+{
+    assert_int_equal(mkfifo("o/other", 0644), 0);
+    assert_int_equal(rename("o/other", path), 0);
+}
+
+static void by_a_link(const char *path)
+{
+    assert_int_equal(symlink("../o/outside", "o/other"), 0);
+    assert_int_equal(rename("o/other", path), 0);
+}
+
+/* ---- trees ---- */
+
 static int setup(void **state)
 {
+    exchange = NULL;
     (void)enter_own_folder(state);
     assert_int_equal(mkdir("t", 0755), 0);
     return 0;
@@ -121,6 +167,26 @@ static void p17_links_and_devices_are_refused_by_name(void **state)
     assert_int_equal(symlink("t", "link-to-t"), 0);
     struct mw_err err;
     assert_int_equal(mw_tree_scan(AT_FDCWD, "link-to-t", NULL, &tree, &err), MW_E_DENIED);
+}
+
+static void p17_a_file_that_is_exchanged_while_it_is_looked_at_is_refused(void **state)
+{
+    static void (*const ways[])(const char *path) = {
+        by_another_file, by_a_second_name, by_getting_a_second_name, by_a_pipe, by_a_link};
+    (void)state;
+    put("o/outside", "secret");
+    for (size_t i = 0; i < MW_COUNT(ways); i++) {
+        put("t/swapped", "mine");
+        exchange = ways[i];
+        refused(MW_E_DENIED, "swapped");
+        exchange = NULL;
+        (void)unlink("t/swapped");
+        (void)unlink("o/other");
+    }
+    put("t/swapped", "mine");
+    struct mw_tree tree = scan("t");
+    assert_int_equal(tree.count, 1);
+    mw_tree_free(&tree);
 }
 
 static void p17_hostile_names_are_refused(void **state)
@@ -755,6 +821,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_manifest_is_sorted_and_its_text_is_canonical),
         TEST(p17_links_and_devices_are_refused_by_name),
+        TEST(p17_a_file_that_is_exchanged_while_it_is_looked_at_is_refused),
         TEST(p17_hostile_names_are_refused),
         TEST(p17_hostile_paths_in_a_manifest_are_refused),
         TEST(p17_names_that_are_one_elsewhere_are_refused),
