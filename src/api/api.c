@@ -49,6 +49,7 @@ struct mw_api {
     size_t body_bytes; /* of all calls */
     bool resumed;      /* a connection goes on: run once more before sleeping */
     bool closed;       /* a connection has ended since this was put back */
+    int64_t looked_ns; /* when it was last looked who is gone of those who hold every place */
 };
 
 struct mw_api_call {
@@ -230,8 +231,11 @@ static bool is_full(const struct mw_api *api)
 void mw_api_run(struct mw_api *api)
 {
     api->resumed = false;
+    bool full = is_full(api);
     (void)end_late_heads(api);
-    for (struct follower *follower = is_full(api) ? api->followers : NULL; follower != NULL;
+    if (full)
+        api->looked_ns = mw_now_monotonic_ns();
+    for (struct follower *follower = full ? api->followers : NULL; follower != NULL;
          follower = follower->next)
         if (follower->suspended && has_left(follower->connection))
             go_on(follower);
@@ -250,8 +254,11 @@ int64_t mw_api_timeout_ms(const struct mw_api *api)
         return 0;
     int64_t next_ns = end_late_heads(api);
     int64_t next_ms = next_ns == INT64_MAX ? -1 : next_ns / 1000000 + 1;
-    if (is_full(api) && (next_ms < 0 || next_ms > FULL_LOOK_MS))
-        next_ms = FULL_LOOK_MS;
+    if (is_full(api)) { /* from the last look on, not from now: whoever is woken often asks often */
+        int64_t look_ms = FULL_LOOK_MS - (mw_now_monotonic_ns() - api->looked_ns) / 1000000;
+        if (next_ms < 0 || next_ms > look_ms)
+            next_ms = look_ms > 0 ? look_ms : 0;
+    }
     if (mhd.get_timeout(api->daemon, &timeout) != MHD_YES)
         return next_ms;
     return next_ms >= 0 && next_ms < (int64_t)timeout ? next_ms : (int64_t)timeout;

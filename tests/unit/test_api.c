@@ -216,6 +216,32 @@ static void p09_followers_that_have_left_hold_no_place(void **state)
     mw_api_stop(world.api);
 }
 
+/* The host asks again how long it may sleep whenever something else has woken it, and that may be all the time. */
+static void p09_followers_that_have_left_hold_no_place_however_often_the_host_is_woken(void **state)
+{
+    struct world world;
+    char text[512];
+    int held[3];
+    (void)state;
+    open_api(&world, 3, 0);
+    for (int i = 0; i < 3; i++) {
+        held[i] = come_in(&world, FOLLOW);
+        assert_true(hear(&world, held[i], text, sizeof(text), PATIENCE_S) > 0);
+    }
+    int late = come_in(&world, HELLO);
+    for (int i = 0; i < 3; i++)
+        close(held[i]);
+    time_t until = time(NULL) + PATIENCE_S;
+    while (recv(late, text, sizeof(text), MSG_DONTWAIT) <= 0) {
+        struct pollfd ready = {.fd = mw_api_fd(world.api), .events = POLLIN};
+        assert_true(time(NULL) <= until);
+        if (poll(&ready, 1, 10) > 0 || mw_api_timeout_ms(world.api) == 0)
+            mw_api_run(world.api);
+    }
+    close(late);
+    mw_api_stop(world.api);
+}
+
 /* Always a little behind, and never with nothing left to read: what it has read is not kept. */
 static void p09_a_follower_that_never_catches_up_holds_little_memory(void **state)
 {
@@ -260,6 +286,8 @@ int main(void)
         cmocka_unit_test(p14_an_address_of_too_many_arguments_is_answered),
         cmocka_unit_test(p14_an_address_with_a_nul_is_refused),
         cmocka_unit_test(p09_followers_that_have_left_hold_no_place),
+        cmocka_unit_test(
+            p09_followers_that_have_left_hold_no_place_however_often_the_host_is_woken),
         cmocka_unit_test(p09_a_follower_that_never_catches_up_holds_little_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
