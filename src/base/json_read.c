@@ -43,6 +43,8 @@ enum mw_rc mw_json_parse(struct mw_arena *arena, struct mw_str text, struct mw_t
     if (padding > arena->size_bytes - arena->used_bytes)
         padding = arena->size_bytes - arena->used_bytes;
     struct reader reader;
+    if (text.ptr == NULL) /* an empty file's: no arithmetic with that */
+        text = MW_STR("");
     reader.at = text.ptr;
     reader.end = text.ptr + text.len;
     reader.line_start = text.ptr;

@@ -24,6 +24,7 @@ struct lock_line {
 };
 
 static struct lock_line read_line(int fd);
+static void put_line(uint64_t pid, uint64_t epoch, char ret_text[LOCK_LINE_BYTES]);
 static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, uint64_t epoch);
 static uint64_t holder_of(int fd);
 static void wait_a_little(void);
@@ -94,26 +95,33 @@ enum mw_rc mw_journal_rc_of(int sys_errno)
     return MW_E_IO;
 }
 
+/* Of one spelling: sscanf would take a sign, which makes the next epoch smaller than any before it. */
 static struct lock_line read_line(int fd)
 {
-    char text[LOCK_LINE_BYTES + 1] = {0};
+    char text[LOCK_LINE_BYTES + 1] = {0}, again[LOCK_LINE_BYTES];
     struct lock_line line = {0};
     if (pread(fd, text, LOCK_LINE_BYTES, 0) != LOCK_LINE_BYTES ||
         sscanf(text, "{\"lock\":1,\"pid\":%18" SCNu64 ",\"epoch\":%18" SCNu64 "}", &line.pid,
                &line.epoch) != 2)
         return (struct lock_line){0};
-    return line;
+    put_line(line.pid, line.epoch, again);
+    return memcmp(text, again, sizeof again) == 0 ? line : (struct lock_line){0};
+}
+
+static void put_line(uint64_t pid, uint64_t epoch, char ret_text[LOCK_LINE_BYTES])
+{
+    int length = snprintf(ret_text, LOCK_LINE_BYTES,
+                          "{\"lock\":1,\"pid\":%" PRIu64 ",\"epoch\":%" PRIu64 "}", pid, epoch);
+    MW_ASSERT(length > 0 && length < LOCK_LINE_BYTES);
+    memset(ret_text + length, ' ', LOCK_LINE_BYTES - (size_t)length);
+    ret_text[LOCK_LINE_BYTES - 1] = '\n';
 }
 
 /* One line of a fixed length, so that it is replaced by one write. 0, or -1 with errno. */
 static int write_line(const struct mw_journal_sys *sys, int fd, uint64_t pid, uint64_t epoch)
 {
     char text[LOCK_LINE_BYTES];
-    int length = snprintf(text, sizeof text,
-                          "{\"lock\":1,\"pid\":%" PRIu64 ",\"epoch\":%" PRIu64 "}", pid, epoch);
-    MW_ASSERT(length > 0 && length < LOCK_LINE_BYTES);
-    memset(text + length, ' ', LOCK_LINE_BYTES - (size_t)length);
-    text[LOCK_LINE_BYTES - 1] = '\n';
+    put_line(pid, epoch, text);
     ssize_t wrote = sys->pwrite(fd, text, sizeof text, 0);
     if (wrote >= 0 && wrote != (ssize_t)sizeof text) {
         errno = ENOSPC;

@@ -62,15 +62,21 @@ static enum mw_rc note_parse(struct mw_str text, struct mw_promote_note *ret_not
     enum mw_rc rc = mw_json_parse(&arena, text, &tape, err);
     if (rc == MW_OK) {
         copy_digest(mw_node_get_text(&tape, 0, "sha256"), note.promoted.sha256);
-        copy_digest(mw_node_get_text(&tape, 0, "previous_sha256"), note.promoted.previous_sha256);
+        struct mw_str previous = mw_node_get_text(&tape, 0, "previous_sha256");
+        copy_digest(previous, note.promoted.previous_sha256);
         note.done = mw_str_is(mw_node_get_text(&tape, 0, "state"), "done");
         note.inode = (uint64_t)mw_node_int(&tape, mw_node_get(&tape, 0, "inode"), 0);
-        note.number = (uint32_t)mw_node_int(&tape, mw_node_get(&tape, 0, "version"), 0);
+        int64_t number = mw_node_int(&tape, mw_node_get(&tape, 0, "version"), 0);
+        note.number = (uint32_t)number;
         note.promoted.previous_version = note.promoted.previous_sha256[0] != '\0' ? note.number : 0;
         note.promoted.edited = mw_node_bool(&tape, mw_node_get(&tape, 0, "edited"), false);
         note.promoted.unchanged = mw_node_bool(&tape, mw_node_get(&tape, 0, "unchanged"), false);
         if (!mw_sha256_is_hex(note.promoted.sha256))
             rc = MW_FAIL(err, MW_E_CORRUPT, "a note of a promotion has no digest");
+        else if (previous.len > 0 && !mw_sha256_is_hex(note.promoted.previous_sha256))
+            rc = MW_FAIL(err, MW_E_CORRUPT, "what a note of a promotion replaced is no digest");
+        else if (number < 0 || number > UINT32_MAX)
+            rc = MW_FAIL(err, MW_E_CORRUPT, "a note of a promotion has no version's number");
     }
     mw_heap_arena_free(&arena);
     if (rc == MW_OK)

@@ -261,7 +261,9 @@ static enum mw_rc read_record(int workspace_fd, uint32_t number, struct mw_versi
         struct mw_str promotion = mw_node_get_text(&tape, 0, "promotion");
         if (sha256.len == sizeof(version.sha256) - 1)
             memcpy(version.sha256, sha256.ptr, sha256.len);
-        if (promotion.len < sizeof(version.promotion))
+        if (!mw_sha256_is_hex(version.sha256))
+            version.sha256[0] = '\0';
+        if (promotion.len > 0 && promotion.len < sizeof(version.promotion))
             memcpy(version.promotion, promotion.ptr, promotion.len);
         version.edited = mw_node_bool(&tape, mw_node_get(&tape, 0, "edited"), true);
         *ret_version = version;

@@ -93,16 +93,23 @@ static void begin(void)
     rig_empty_dir(dir);
 }
 
-/* As a process left it, or has it. */
-static void put_lock(int pid)
+static void put_line(const char *text)
 {
     char line[81];
-    int length = snprintf(line, sizeof line, "{\"lock\":1,\"pid\":%d,\"epoch\":7}", pid);
+    int length = snprintf(line, sizeof line, "%s", text);
     memset(line + length, ' ', sizeof line - (size_t)length);
     line[79] = '\n';
     int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(pwrite(fd, line, 80, 0), 80);
     (void)close(fd);
+}
+
+/* As a process left it, or has it. */
+static void put_lock(int pid)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "{\"lock\":1,\"pid\":%d,\"epoch\":7}", pid);
+    put_line(text);
 }
 
 static const struct world truth;
@@ -165,6 +172,35 @@ static void p11_who_does_not_get_the_lock_is_told_why(void **state)
             assert_int_equal(epoch, 7);
             mw_lock_release(&rig_quick, fd, 0);
         }
+    }
+}
+
+/* Damaged, it must not make the next epoch smaller than one before it. */
+static void p11_a_line_of_another_spelling_says_nothing(void **state)
+{
+    static const char *const lines[] = {
+        "{\"lock\":1,\"pid\":0,\"epoch\":-1}",
+        "{\"lock\":1,\"pid\":0,\"epoch\":+7}",
+        "{\"lock\":1,\"pid\":0,\"epoch\":07}",
+        "{\"lock\":1,\"pid\":0,\"epoch\": 7}",
+        "{\"lock\":1,\"pid\":-1,\"epoch\":7}",
+        "{\"lock\":1,\"pid\":0,\"epoch\":7",
+        "{\"lock\":1,\"pid\":0,\"epoch\":7}x",
+        "{\"lock\":1,\"pid\":0,\"epoch\":7.5}",
+        "{\"lock\":1,\"pid\":0,\"epoch\":7} 1",
+        "{\"lock\":1,\"pid\":0,\"epoch\":9999999999999999999}",
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(lines); i++) {
+        struct mw_err err = {.text = ""};
+        uint64_t epoch = 1;
+        int fd = -1;
+        begin();
+        put_line(lines[i]);
+        assert_int_equal(mw_lock_take(&rig_quick, dir_fd, &fd, &epoch, &err), MW_OK);
+        if (epoch != 0)
+            fail_msg("%s: epoch %lu", lines[i], (unsigned long)epoch);
+        mw_lock_release(&rig_quick, fd, 0);
     }
 }
 
@@ -262,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p11_who_does_not_get_the_lock_is_told_why),
+        cmocka_unit_test(p11_a_line_of_another_spelling_says_nothing),
         cmocka_unit_test(p11_the_holder_is_found_in_the_kernels_list),
         cmocka_unit_test(p11_a_lock_that_cannot_be_opened_or_noted_is_told_by_its_cause),
     };

@@ -404,6 +404,15 @@ static void p12_a_note_that_says_nothing_is_not_acted_upon(void **state)
     mw_autofree char *short_digest = mw_heap_format("{\"sha256\":\"%.63s\"}", v1);
     mw_autofree char *long_digest = mw_heap_format("{\"sha256\":\"%s0\"}", v1);
     mw_autofree char *no_hex = mw_heap_format("{\"sha256\":\"%.63sg\",\"state\":\"done\"}", v1);
+    mw_autofree char *no_old = mw_heap_format("{\"sha256\":\"%s\",\"state\":\"done\","
+                                              "\"previous_sha256\":\"%.63sg\",\"version\":1}",
+                                              v1, v1);
+    mw_autofree char *short_old =
+        mw_heap_format("{\"sha256\":\"%s\",\"previous_sha256\":\"%.63s\",\"version\":1}", v1, v1);
+    mw_autofree char *too_high = mw_heap_format(
+        "{\"sha256\":\"%s\",\"previous_sha256\":\"%s\",\"version\":4294967297}", v1, v2);
+    mw_autofree char *negative =
+        mw_heap_format("{\"sha256\":\"%s\",\"previous_sha256\":\"%s\",\"version\":-1}", v1, v2);
     const char *const notes[] = {"",
                                  "{",
                                  "[]",
@@ -412,6 +421,10 @@ static void p12_a_note_that_says_nothing_is_not_acted_upon(void **state)
                                  short_digest,
                                  no_hex,
                                  long_digest,
+                                 no_old,
+                                 short_old,
+                                 too_high,
+                                 negative,
                                  "{\"state\":\"done\"}",
                                  "\xff\xfe"};
     for (size_t i = 0; i < MW_COUNT(notes); i++) {
@@ -446,6 +459,7 @@ static void p12_versions_are_those_that_are_whole(void **state)
         mw_heap_format("{\"sha256\":\"%s\",\"promotion\":\"p1\",\"edited\":false}", v1);
     mw_autofree char *too_much =
         mw_heap_format("{\"sha256\":\"%s0\",\"promotion\":\"%0200d\"}", v1, 1);
+    mw_autofree char *no_hex = mw_heap_format("{\"sha256\":\"%.63sg\",\"edited\":false}", v1);
     assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
     assert_int_equal(list.count, 0);
     mw_versions_free(&list);
@@ -462,13 +476,15 @@ static void p12_versions_are_those_that_are_whole(void **state)
     put(".millwright/versions/7.json", record);
     put(".millwright/versions/8/a", "1");
     put(".millwright/versions/8.json", too_much);
+    put(".millwright/versions/9/a", "1");
+    put(".millwright/versions/9.json", no_hex);
     for (int i = 100; i < 180; i++) {
         char path[64];
         (void)snprintf(path, sizeof path, ".millwright/versions/%d/a", i);
         put(path, "1");
     }
     assert_int_equal(mw_versions_list(ws_fd, &list, &err), MW_OK);
-    assert_int_equal(list.count, 2);
+    assert_int_equal(list.count, 3);
     assert_int_equal(list.items[0].number, 7);
     assert_string_equal(list.items[0].sha256, v1);
     assert_string_equal(list.items[0].promotion, "p1");
@@ -477,6 +493,9 @@ static void p12_versions_are_those_that_are_whole(void **state)
                         ""); /* not a digest, and what is not said is an edit */
     assert_string_equal(list.items[1].promotion, "");
     assert_true(list.items[1].edited);
+    assert_string_equal(list.items[2].sha256, "");
+    assert_string_equal(list.items[2].promotion, "");
+    assert_false(list.items[2].edited);
     mw_versions_free(&list);
     promoted("p1", "v2", v2, v1, MW_EDITS_REFUSE);
     assert_int_equal(access(".millwright/versions/180/app.json", F_OK), 0);
