@@ -33,6 +33,7 @@ static enum mw_rc read_leftover(const char *path, struct leftover *ret_leftover,
                                 struct mw_err *err);
 static void folder_of(const char *path, char ret_folder[PATH_MAX]);
 static bool end_supervisor(const struct leftover *leftover, uint32_t grace_ms);
+static bool is_ancestor_of_ours(const struct mw_procs *procs, pid_t pid);
 static enum mw_rc end_strays(const struct leftover *leftover, bool *ret_found, struct mw_err *err);
 
 enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child,
@@ -187,11 +188,20 @@ static void kill_below(pid_t supervisor, int pidfd)
     }
 }
 
+/* Us, or what we run in: then somebody else wrote the file, or this host is what a task of the one before began. */
+static bool is_ours(pid_t pid)
+{
+    struct mw_procs procs = mw_procs_all();
+    bool ours = is_ancestor_of_ours(&procs, pid);
+    mw_procs_free(&procs);
+    return ours;
+}
+
 static bool end_supervisor(const struct leftover *leftover, uint32_t grace_ms)
 {
     struct mw_proc proc;
     if (!mw_proc_read(leftover->pid, &proc) || proc.start_ticks != leftover->start_ticks ||
-        proc.state == 'Z')
+        proc.state == 'Z' || is_ours(proc.pid))
         return false;
     mw_autoclose int pidfd = mw_proc_open(&proc);
     if (pidfd < 0)

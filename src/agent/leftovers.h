@@ -5,7 +5,8 @@
  * again. Usually there is none: the stubs notice the host's death themselves and are gone within a second.
  *
  * Owns:     the file's form, and ending exactly that tree.
- * Does not: remove the file or the folder (the caller's), nor touch a process that merely has the same number.
+ * Does not: remove the file or the folder (the caller's), nor touch a process that merely has the same number, this process, or one that
+ *           it runs in.
  * Limits:   when the stub itself was killed, what it ran is known by session number, or by MILLWRIGHT_WORK_DIR in the environment being
  *           the file's folder or one below. A daemon that left the session and cleared its environment is then beyond finding.
  */

@@ -236,6 +236,36 @@ static void we_ourselves_are_never_a_leftover(void **state)
     assert_int_equal(MW_LEFTOVER_NONE, WEXITSTATUS(status));
 }
 
+/* Not even when the file names us, or the process that we run in, with its own start time: whoever wrote it. */
+static void a_file_that_names_us_or_what_we_run_in_ends_nobody(void **state)
+{
+    struct task task = make_task(*state, "t-1");
+    for (int generations = 1; generations <= 2; generations++) {
+        int status;
+        pid_t named = fork();
+        if (named == 0) {
+            struct mw_proc proc;
+            struct mw_err err;
+            enum mw_leftover found = MW_LEFTOVER_ENDED;
+            struct mw_exec_child child = {.pid = getpid()};
+            bool noted = mw_proc_read(getpid(), &proc);
+            child.start_ticks = proc.start_ticks;
+            noted = noted && mw_leftover_write(task.pid_path, &child, &err) == MW_OK;
+            pid_t asking = generations == 2 ? fork() : 0;
+            if (asking == 0)
+                _exit(noted && mw_leftover_end(task.pid_path, 0, &found, &err) == MW_OK &&
+                              found == MW_LEFTOVER_NONE
+                          ? 0
+                          : 1);
+            _exit(waitpid(asking, &status, 0) == asking && WIFEXITED(status) ? WEXITSTATUS(status)
+                                                                             : 2);
+        }
+        assert_int_equal(named, waitpid(named, &status, 0));
+        assert_true(WIFEXITED(status));
+        assert_int_equal(0, WEXITSTATUS(status));
+    }
+}
+
 static void no_file_and_an_empty_file_mean_nothing_runs(void **state)
 {
     struct task task = make_task(*state, "t-1");
@@ -306,6 +336,7 @@ int main(int argc, char **argv)
         TEST(another_boot_is_left_alone),
         TEST(the_neighbour_whose_name_begins_the_same_is_left_alone),
         TEST(we_ourselves_are_never_a_leftover),
+        TEST(a_file_that_names_us_or_what_we_run_in_ends_nobody),
         TEST(no_file_and_an_empty_file_mean_nothing_runs),
         TEST(a_file_that_is_none_of_ours_is_refused),
         TEST(ending_while_it_ends_by_itself_is_no_error),
