@@ -144,12 +144,19 @@ enum mw_rc mw_jwt_key_private_pem(struct mw_arena *arena, const struct mw_jwt_ke
     return keep_pem(arena, bio, rc, ret_pem);
 }
 
+/* Else OpenSSL asks the terminal, or whatever stands on stdin. */
+static int say_no_password(char *text, int size, int writing, void *unused)
+{
+    (void)text, (void)size, (void)writing, (void)unused;
+    return -1;
+}
+
 bool mw_jwt_key_read_pem(struct mw_str pem, struct mw_jwt_key *key)
 {
     if (load(NULL) != MW_OK)
         return false;
     BIO *bio = lib.BIO_new_mem_buf(pem.ptr, (int)pem.len);
-    key->pair = bio != NULL ? lib.PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+    key->pair = bio != NULL ? lib.PEM_read_bio_PrivateKey(bio, NULL, say_no_password, NULL) : NULL;
     lib.BIO_free(bio);
     return key->pair != NULL;
 }
@@ -200,9 +207,12 @@ static enum mw_rc sign_pair(const struct mw_jwt_key *key, struct mw_str input,
     ECDSA_SIG *pair = lib.d2i_ECDSA_SIG(NULL, &cursor, (long)der_len);
     if (pair == NULL)
         return MW_FAIL(err, MW_E_FAILED, "could not sign a token");
-    (void)lib.BN_bn2binpad(lib.ECDSA_SIG_get0_r(pair), ret_bytes, ES256_HALF); /* fits: P-256 */
-    (void)lib.BN_bn2binpad(lib.ECDSA_SIG_get0_s(pair), ret_bytes + ES256_HALF, ES256_HALF);
+    bool fits = lib.BN_bn2binpad(lib.ECDSA_SIG_get0_r(pair), ret_bytes, ES256_HALF) == ES256_HALF &&
+                lib.BN_bn2binpad(lib.ECDSA_SIG_get0_s(pair), ret_bytes + ES256_HALF, ES256_HALF) ==
+                    ES256_HALF;
     lib.ECDSA_SIG_free(pair);
+    if (!fits)
+        return MW_FAIL(err, MW_E_FAILED, "the key is of another curve than P-256");
     *ret_len = (size_t)2 * ES256_HALF;
     return MW_OK;
 }

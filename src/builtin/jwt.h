@@ -37,7 +37,7 @@ void mw_jwt_key_free(struct mw_jwt_key *key);
 /* The public half as PEM (SubjectPublicKeyInfo); RS256 and ES256 only. */
 MW_MUST enum mw_rc mw_jwt_key_public_pem(struct mw_arena *arena, const struct mw_jwt_key *key,
                                          struct mw_str *ret_pem, struct mw_err *err);
-/* The private half as PEM, and back again: false when that is no key. */
+/* The private half as PEM, and back again: false when that is no key, or one behind a password, which nobody is asked for. */
 MW_MUST enum mw_rc mw_jwt_key_private_pem(struct mw_arena *arena, const struct mw_jwt_key *key,
                                           struct mw_str *ret_pem, struct mw_err *err);
 bool mw_jwt_key_read_pem(struct mw_str pem, struct mw_jwt_key *key);

@@ -6,12 +6,14 @@
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -131,6 +133,57 @@ static void tokens_of_key_pairs_verify_with_the_public_half(void **state)
         mw_jwt_key_free(&again);
         mw_jwt_key_free(&key);
     }
+}
+
+static struct mw_str pem_of(EVP_PKEY *pair, const char *password)
+{
+    char *bytes = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PrivateKey(
+                         bio, pair, password[0] != '\0' ? EVP_aes_128_cbc() : NULL,
+                         (const unsigned char *)password, (int)strlen(password), NULL, NULL),
+                     1);
+    size_t len = (size_t)BIO_get_mem_data(bio, &bytes);
+    struct mw_str pem = mw_arena_copy(&arena, (struct mw_str){bytes, len});
+    BIO_free(bio);
+    return pem;
+}
+
+static void a_key_behind_a_password_is_none_and_nobody_is_asked_for_it(void **state)
+{
+    int answers[2], status;
+    (void)state;
+    EVP_PKEY *pair = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+    struct mw_str pem = pem_of(pair, "pass");
+    EVP_PKEY_free(pair);
+    assert_int_equal(pipe(answers), 0);
+    assert_int_equal(write(answers[1], "pass\n", 5), 5);
+    pid_t child = fork();
+    if (child == 0) { /* without a terminal, stdin would be asked: and there the answer is */
+        struct mw_jwt_key key = {.algorithm = MW_JWT_ES256};
+        (void)setsid();
+        (void)dup2(answers[0], STDIN_FILENO);
+        _exit(mw_jwt_key_read_pem(pem, &key) ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    close(answers[0]);
+    close(answers[1]);
+}
+
+static void a_key_of_another_curve_signs_nothing(void **state)
+{
+    (void)state;
+    struct mw_jwt_key key = {.algorithm = MW_JWT_ES256};
+    struct mw_str token = MW_STR_NONE;
+    struct mw_err err = {0};
+    EVP_PKEY *pair = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-521");
+    assert_true(mw_jwt_key_read_pem(pem_of(pair, ""), &key));
+    EVP_PKEY_free(pair);
+    assert_int_equal(mw_jwt_mint(&arena, "ES256", &key, MW_STR("{}"), &token, &err), MW_E_FAILED);
+    assert_int_equal(token.len, 0);
+    mw_jwt_key_free(&key);
 }
 
 static void a_token_of_algorithm_none_ends_with_its_dot(void **state)
@@ -596,6 +649,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_carry_their_header_and_an_hmac_of_both_parts),
         cmocka_unit_test(tokens_of_key_pairs_verify_with_the_public_half),
+        cmocka_unit_test(a_key_behind_a_password_is_none_and_nobody_is_asked_for_it),
+        cmocka_unit_test(a_key_of_another_curve_signs_nothing),
         cmocka_unit_test(a_token_of_algorithm_none_ends_with_its_dot),
         cmocka_unit_test(values_stand_on_both_sides_of_every_bound),
         cmocka_unit_test(long_emails_are_254_and_255_characters),
