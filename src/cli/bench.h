@@ -12,7 +12,7 @@
 #include "cli/trial.h"
 
 #define MW_BENCH_RUNS_MAX 100u
-#define MW_BENCH_FIGURES_MAX 96u
+#define MW_BENCH_FIGURES_MAX 128u
 #define MW_BENCH_IN_FLIGHT_MAX 512u
 
 /* One number of one workload, a value for each run. */
@@ -27,6 +27,15 @@ struct mw_bench_figure {
     uint32_t limit_count;
 };
 
+/* What the machine does when nothing of ours is in between, measured again in each run. */
+struct mw_bench_limits {
+    double spawn_rate;   /* programs a second, as many at once as there are processors */
+    double spawn_ms;     /* one of them, from its start to its end */
+    double spawn_cpu_us; /* of one of them */
+    double trip_us;      /* one byte there and one back over a socket */
+    double trip_cpu_us;  /* of one end of that */
+};
+
 struct mw_bench {
     struct mw_cli *cli;  /* of the user's command line; borrowed */
     const char *folder;  /* absolute: where the disk is measured; borrowed */
@@ -35,6 +44,7 @@ struct mw_bench {
     uint32_t in_flight;  /* --concurrency; 0: each workload's own */
     double seconds;      /* of one measurement */
     uint32_t run, runs;
+    struct mw_bench_limits limits; /* of this run */
     struct mw_bench_figure figures[MW_BENCH_FIGURES_MAX];
     uint32_t figure_count;
 };
@@ -97,13 +107,30 @@ double mw_bench_part(const struct mw_bench *bench);
 MW_MUST enum mw_rc mw_bench_w5(struct mw_bench *bench, struct mw_err *err);
 
 /* bench_limits.c: the machine alone, in the same run. */
-/* Appends of so many bytes, each made durable, a second; a file in folder. */
+#define MW_BENCH_SYNCS_KEPT 16384u /* how long each took: of so many */
+struct mw_bench_syncs {
+    double rate;        /* a second */
+    double cpu_us;      /* of one of them */
+    double *latency_us; /* owned, in their order; mw_bench_syncs_free */
+    uint32_t kept_count;
+};
+/* Appends of so many bytes, each made durable; a file in folder. On failure there is nothing to free. */
 MW_MUST enum mw_rc mw_bench_syncs(const char *folder, size_t size_bytes, double seconds,
-                                  double *ret_rate, struct mw_err *err);
-/* `true` started and waited for, as many at once as there are processors, a second. */
-MW_MUST enum mw_rc mw_bench_spawns(double seconds, double *ret_rate, struct mw_err *err);
-/* One byte there and one back between two processes over a unix socket, microseconds. */
-MW_MUST enum mw_rc mw_bench_round_trip(double seconds, double *ret_us, struct mw_err *err);
+                                  struct mw_bench_syncs *ret_syncs, struct mw_err *err);
+/* So many of them after each other, microseconds: what percent of such rows take no longer. */
+double mw_bench_syncs_percentile_us(const struct mw_bench_syncs *syncs, uint32_t in_a_row,
+                                    double percent);
+void mw_bench_syncs_free(struct mw_bench_syncs *syncs);
+/* `true` started and waited for, as many at once as there are processors: fills spawn_…. */
+MW_MUST enum mw_rc mw_bench_spawns(double seconds, struct mw_bench_limits *limits,
+                                   struct mw_err *err);
+/* One byte there and one back between two processes over a unix socket: fills trip_…. */
+MW_MUST enum mw_rc mw_bench_round_trip(double seconds, struct mw_bench_limits *limits,
+                                       struct mw_err *err);
+/* The whole journal of this workspace read once, as it lies in the page cache, milliseconds. */
+MW_MUST enum mw_rc mw_bench_journal_read(const struct mw_trial *host, double *ret_ms,
+                                         struct mw_err *err);
+/* Sets bench->limits and notes them. Short when it is another workload that was asked for. */
 MW_MUST enum mw_rc mw_bench_machine(struct mw_bench *bench, struct mw_err *err);
 
 #endif

@@ -246,16 +246,53 @@ struct measured {
     struct mw_bench_flow flow;
     struct mw_bench_stats before, after;
     uint64_t disk_bytes;
-    double limit; /* what the machine does alone, a second */
+    struct mw_bench_limits limits; /* of this run; programs: anew, beside what starts some */
+    struct mw_bench_syncs group;   /* the workload's own frames, bare */
+    struct mw_bench_syncs single;  /* one of its records at a time, bare */
 };
 
 struct workload {
     const char *name, *coordinator;
     bool with_worker;
     uint32_t in_flight[3]; /* how many without --concurrency: a measurement for each up to a 0 */
-    enum mw_rc (*limit)(struct measured *measured, struct mw_err *err); /* sets measured->limit */
+    bool starts_programs;
     void (*note)(const struct measured *measured);
 };
+
+/* ---- what the machine does alone ---- */
+
+static double syncs_of(const struct measured *measured)
+{
+    int64_t syncs = measured->after.syncs - measured->before.syncs;
+    return syncs > 0 ? (double)syncs : 1;
+}
+
+static double records_of(const struct measured *measured)
+{
+    int64_t records = measured->after.durable - measured->before.durable;
+    return records > 0 ? (double)records : 1;
+}
+
+static double bytes_of(const struct measured *measured)
+{
+    return (double)(measured->after.journal_bytes - measured->before.journal_bytes);
+}
+
+/* By a loop that does nothing else: the same bytes with the same number of flushes, and each record with a flush of its own. */
+static enum mw_rc measure_machine(struct measured *measured, bool starts_programs,
+                                  struct mw_err *err)
+{
+    const struct mw_bench *bench = measured->bench;
+    double bytes = bytes_of(measured);
+    enum mw_rc rc = mw_bench_syncs(bench->folder, (size_t)(bytes / syncs_of(measured)),
+                                   bench->seconds / 2, &measured->group, err);
+    if (rc == MW_OK)
+        rc = mw_bench_syncs(bench->folder, (size_t)(bytes / records_of(measured)),
+                            bench->seconds / 8, &measured->single, err);
+    if (rc == MW_OK && starts_programs)
+        rc = mw_bench_spawns(bench->seconds / 2, &measured->limits, err);
+    return rc;
+}
 
 /* One measurement in a workspace of its own, after a few flows that nobody counts. */
 static enum mw_rc measure(struct measured *measured, struct mw_err *err)
@@ -294,6 +331,7 @@ static enum mw_rc run_at(struct mw_bench *bench, const struct workload *workload
 {
     struct measured measured = {.bench = bench,
                                 .work = workload->name,
+                                .limits = bench->limits,
                                 .flow = {.coordinator = workload->coordinator,
                                          .with_worker = workload->with_worker,
                                          .series = 'b',
@@ -301,9 +339,11 @@ static enum mw_rc run_at(struct mw_bench *bench, const struct workload *workload
                                          .seconds = bench->seconds}};
     enum mw_rc rc = measure(&measured, err);
     if (rc == MW_OK)
-        rc = workload->limit(&measured, err);
+        rc = measure_machine(&measured, workload->starts_programs, err);
     if (rc == MW_OK)
         workload->note(&measured);
+    mw_bench_syncs_free(&measured.group);
+    mw_bench_syncs_free(&measured.single);
     mw_bench_flow_free(&measured.flow);
     return rc;
 }
@@ -319,26 +359,6 @@ static enum mw_rc run(struct mw_bench *bench, const struct workload *workload, s
     return rc;
 }
 
-/* ---- what the machine does alone ---- */
-
-/* Flows a second: the same bytes with the same number of flushes, by a loop that does nothing else. */
-static enum mw_rc bare_loop(struct measured *measured, struct mw_err *err)
-{
-    double rate = 0, flows = (double)measured->flow.flows;
-    double syncs = (double)(measured->after.syncs - measured->before.syncs);
-    double bytes = (double)(measured->after.journal_bytes - measured->before.journal_bytes);
-    syncs = syncs > 0 ? syncs : 1;
-    enum mw_rc rc = mw_bench_syncs(measured->bench->folder, (size_t)(bytes / syncs),
-                                   measured->bench->seconds / 2, &rate, err);
-    measured->limit = rate * flows / syncs;
-    return rc;
-}
-
-static enum mw_rc programs_started(struct measured *measured, struct mw_err *err)
-{
-    return mw_bench_spawns(measured->bench->seconds / 2, &measured->limit, err);
-}
-
 /* ---- figures ---- */
 
 static struct mw_bench_figure *note(const struct measured *measured, const char *name,
@@ -348,103 +368,125 @@ static struct mw_bench_figure *note(const struct measured *measured, const char 
                          value);
 }
 
-/* What so many microseconds of CPU are for each of count, in milliseconds. */
-static void note_cpu(const struct measured *measured, const char *name, int64_t cpu_us,
-                     double count)
+/* What so many microseconds of CPU are for each of count, in milliseconds; and what they are without us. */
+static void note_cpu(const struct measured *measured, const char *name, double cpu_us, double count,
+                     const char *limit_name, double limit_us)
 {
-    (void)note(measured, name, "ms", (double)cpu_us / 1e3 / count);
+    mw_bench_beside(note(measured, name, "ms", cpu_us / 1e3 / count), limit_name, limit_us / 1e3);
 }
 
-static void note_percentile(const struct measured *measured, const char *name, double percent,
-                            const char *limit_name)
+static void note_host_cpu(const struct measured *measured, const char *name, double count)
 {
-    struct mw_bench_figure *figure =
-        note(measured, name, "ms", mw_bench_flow_percentile_us(&measured->flow, percent) / 1e3);
-    if (limit_name != NULL)
-        mw_bench_beside(figure, limit_name,
-                        1e3 * measured->flow.in_flight /
-                            (measured->limit > 0 ? measured->limit : 1));
+    note_cpu(measured, name, (double)(measured->after.cpu_us - measured->before.cpu_us), count,
+             "of its flushes, bare", measured->group.cpu_us * syncs_of(measured) / count);
+}
+
+/* A flow alone waits for its flushes one after the other, and for its words to come and go. */
+static void note_percentile(const struct measured *measured, const char *name, double percent)
+{
+    const struct mw_bench_flow *flow = &measured->flow;
+    uint32_t in_a_row =
+        (uint32_t)(syncs_of(measured) * flow->in_flight / (double)flow->flows + 0.5);
+    double limit_us =
+        mw_bench_syncs_percentile_us(&measured->group, in_a_row > 0 ? in_a_row : 1, percent) +
+        measured->limits.trip_us;
+    mw_bench_beside(note(measured, name, "ms", mw_bench_flow_percentile_us(flow, percent) / 1e3),
+                    "its flushes and a round trip, bare", limit_us / 1e3);
 }
 
 static void note_rate(const struct measured *measured)
 {
-    mw_bench_beside(
-        note(measured, "flows", "/s", (double)measured->flow.flows / measured->flow.elapsed_s),
-        "a bare loop with these bytes and flushes", measured->limit);
+    double flows = (double)measured->flow.flows;
+    mw_bench_beside(note(measured, "flows", "/s", flows / measured->flow.elapsed_s),
+                    "these bytes and flushes, bare",
+                    measured->group.rate * flows / syncs_of(measured));
+}
+
+/* What became durable: records, in groups as they came together; and groups. */
+static void note_records(const struct measured *measured)
+{
+    double records = records_of(measured), syncs = syncs_of(measured);
+    double elapsed_s = measured->flow.elapsed_s;
+    mw_bench_beside(note(measured, "records", "/s", records / elapsed_s),
+                    "group commit of such, bare", measured->group.rate * records / syncs);
+    (void)note(measured, "a record", "B", bytes_of(measured) / records);
+    mw_bench_beside(note(measured, "flushes", "/s", syncs / elapsed_s), "each of one record, bare",
+                    measured->single.rate);
 }
 
 static void note_steps(const struct measured *measured)
 {
-    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
     const struct mw_bench_flow *flow = &measured->flow;
-    double flows = (double)flow->flows;
+    double flows = (double)flow->flows, trip_cpu_us = measured->limits.trip_cpu_us;
     note_rate(measured);
-    note_cpu(measured, "host CPU a flow", after->cpu_us - before->cpu_us, flows);
-    (void)note(measured, "flushes a flow", "", (double)(after->syncs - before->syncs) / flows);
-    (void)note(measured, "records a flow", "", (double)(after->durable - before->durable) / flows);
-    (void)note(measured, "journal a flow", "KB",
-               (double)(after->journal_bytes - before->journal_bytes) / 1e3 / flows);
+    note_records(measured);
+    note_host_cpu(measured, "host CPU a flow", flows);
+    (void)note(measured, "flushes a flow", "", syncs_of(measured) / flows);
+    (void)note(measured, "records a flow", "", records_of(measured) / flows);
+    (void)note(measured, "journal a flow", "KB", bytes_of(measured) / 1e3 / flows);
     (void)note(measured, "disk a flow", "KB", (double)measured->disk_bytes / 1e3 / flows);
-    (void)note(measured, "client CPU a flow", "ms", flow->client_cpu_s * 1e3 / flows);
+    note_cpu(measured, "client CPU a flow", flow->client_cpu_s * 1e6, flows,
+             "of a round trip, bare", trip_cpu_us);
     if (flow->with_worker)
-        (void)note(measured, "worker CPU a flow", "ms", flow->worker_cpu_s * 1e3 / flows);
+        note_cpu(measured, "worker CPU a flow", flow->worker_cpu_s * 1e6, flows,
+                 "of a round trip, bare", trip_cpu_us);
 }
 
 static void note_fan(const struct measured *measured)
 {
-    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
     double flows = (double)measured->flow.flows;
     note_rate(measured);
-    note_percentile(measured, "a flow, p50", 50, "the flushes of one flow, bare");
-    (void)note(measured, "flushes a flow", "", (double)(after->syncs - before->syncs) / flows);
-    note_cpu(measured, "host CPU a flow", after->cpu_us - before->cpu_us, flows);
+    note_records(measured);
+    note_percentile(measured, "a flow, p50", 50);
+    (void)note(measured, "flushes a flow", "", syncs_of(measured) / flows);
+    note_host_cpu(measured, "host CPU a flow", flows);
 }
 
 static void note_one(const struct measured *measured)
 {
-    note_percentile(measured, "submit to recorded, p50", 50, "its flushes, bare");
-    note_percentile(measured, "submit to recorded, p99", 99, NULL);
+    note_percentile(measured, "submit to recorded, p50", 50);
+    note_percentile(measured, "submit to recorded, p99", 99);
 }
 
 static void note_commands(const struct measured *measured)
 {
     static const double tasks_a_flow = 100;
-    const struct mw_bench_stats *before = &measured->before, *after = &measured->after;
     double tasks = (double)measured->flow.flows * tasks_a_flow;
     mw_bench_beside(note(measured, "tasks", "/s", tasks / measured->flow.elapsed_s),
-                    "programs started", measured->limit);
-    note_cpu(measured, "host CPU a task", after->cpu_us - before->cpu_us, tasks);
-    note_cpu(measured, "children's CPU a task", after->children_cpu_us - before->children_cpu_us,
-             tasks);
+                    "programs started", measured->limits.spawn_rate);
+    note_records(measured);
+    note_host_cpu(measured, "host CPU a task", tasks);
+    note_cpu(measured, "children's CPU a task",
+             (double)(measured->after.children_cpu_us - measured->before.children_cpu_us), tasks,
+             "of a program, bare", measured->limits.spawn_cpu_us);
 }
 
 enum mw_rc mw_bench_w1(struct mw_bench *bench, struct mw_err *err)
 {
-    static const struct workload w1 = {"W1", "BenchSteps", false, {64, 1}, bare_loop, note_steps};
+    static const struct workload w1 = {"W1", "BenchSteps", false, {64, 1}, false, note_steps};
     return run(bench, &w1, err);
 }
 
 enum mw_rc mw_bench_w1x(struct mw_bench *bench, struct mw_err *err)
 {
-    static const struct workload w1x = {"W1x", "BenchRemote", true, {64}, bare_loop, note_steps};
+    static const struct workload w1x = {"W1x", "BenchRemote", true, {64}, false, note_steps};
     return run(bench, &w1x, err);
 }
 
 enum mw_rc mw_bench_w2(struct mw_bench *bench, struct mw_err *err)
 {
-    static const struct workload w2 = {"W2", "BenchFan", false, {1, 8}, bare_loop, note_fan};
+    static const struct workload w2 = {"W2", "BenchFan", false, {1, 8}, false, note_fan};
     return run(bench, &w2, err);
 }
 
 enum mw_rc mw_bench_w3(struct mw_bench *bench, struct mw_err *err)
 {
-    static const struct workload w3 = {"W3", "BenchOne", false, {1}, bare_loop, note_one};
+    static const struct workload w3 = {"W3", "BenchOne", false, {1}, false, note_one};
     return run(bench, &w3, err);
 }
 
 enum mw_rc mw_bench_w6(struct mw_bench *bench, struct mw_err *err)
 {
-    static const struct workload w6 = {"W6", "BenchCommands",  false,
-                                       {1},  programs_started, note_commands};
+    static const struct workload w6 = {"W6", "BenchCommands", false, {1}, true, note_commands};
     return run(bench, &w6, err);
 }
