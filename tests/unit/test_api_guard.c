@@ -70,7 +70,20 @@ static void post(void *host, enum mw_request_kind kind, struct mw_str body,
     mw_api_answer(call, mw_api_status_of(refusal), MW_STR("{}"));
 }
 
-static const struct mw_api_ops ops = {.hello = hello, .post = post};
+static enum mw_rc records(void *host, uint64_t after, const struct mw_api_wanted *wanted,
+                          size_t bytes_max, struct mw_buf *out, uint64_t *ret_after,
+                          struct mw_err *err)
+{
+    (void)host;
+    (void)wanted;
+    (void)bytes_max;
+    (void)out;
+    (void)err;
+    *ret_after = after; /* there are none */
+    return MW_OK;
+}
+
+static const struct mw_api_ops ops = {.hello = hello, .post = post, .records = records};
 
 static void begin(bool guarded)
 {
@@ -138,6 +151,32 @@ static void get_is(int expected, const char *headers)
     int status = ask((struct mw_str){request, (size_t)length}, answer);
     if (status != expected)
         fail_msg("%d, not %d, for:\n%s", status, expected, headers);
+}
+
+/* P21: what is told to who has the token is not kept on its way for who has none. */
+static void p21_no_answer_may_be_kept_by_others(void **state)
+{
+    static const struct {
+        const char *line;
+        bool has_token;
+        int status;
+    } rows[] = {{"GET /v1/hello", true, 200},           {"GET /v1/hello", false, 401},
+                {"GET /v1/nothing", true, 404},         {"PUT /v1/hello", true, 405},
+                {"GET /v1/journal?after=x", true, 400}, {"GET /v1/journal", true, 200}};
+    char request[512], answer[4096];
+    (void)state;
+    begin(true);
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        int length =
+            snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: localhost:7000\r\n%s%s%s\r\n",
+                     rows[i].line, rows[i].has_token ? "Authorization: Bearer " : "",
+                     rows[i].has_token ? token : "", rows[i].has_token ? "\r\n" : "");
+        int status = ask((struct mw_str){request, (size_t)length}, answer);
+        if (status != rows[i].status ||
+            strcasestr(answer, "\r\ncache-control: no-store\r\n") == NULL)
+            fail_msg("%s: %s", rows[i].line, answer);
+    }
+    end();
 }
 
 static void with_token(int expected, const char *scheme, const char *said)
@@ -700,6 +739,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p21_every_byte_of_the_token_counts),
+        cmocka_unit_test(p21_no_answer_may_be_kept_by_others),
         cmocka_unit_test(p21_the_token_counts_however_many_are_connected),
         cmocka_unit_test(p21_host_and_origin_are_compared_exactly),
         cmocka_unit_test(p21_a_body_is_json_and_says_its_length_once),

@@ -254,11 +254,38 @@ static void p09_what_a_slow_follower_does_not_read_stays_on_the_disk(void **stat
     mw_heap_buf_free(&got);
 }
 
+/* A record is of the trace and the kind that its head says, whatever it tells of others. */
+static void p15_who_follows_one_trace_hears_what_is_of_it(void **state)
+{
+    static const char mine[] = "{\"kind\":\"x\",\"seq\":1,\"traceId\":\"a\",\"payload\":{}}\n";
+    static const struct {
+        const char *start, *member, *line;
+        bool wanted;
+    } rows[] = {
+        {"", "", mine, true},
+        {"", "\"traceId\":\"a\"", mine, true},
+        {"", "\"traceId\":\"b\"", mine, false},
+        {"{\"kind\":\"x\"", "", mine, true},
+        {"{\"kind\":\"y\"", "", mine, false},
+        {"{\"kind\":\"x\"", "\"traceId\":\"a\"", mine, true},
+        {"", "\"traceId\":\"b\"",
+         "{\"kind\":\"x\",\"seq\":1,\"traceId\":\"a\",\"payload\":{\"traceId\":\"b\"}}\n", false},
+        {"", "\"traceId\":\"b\"", "{\"kind\":\"x\",\"seq\":1,\"traceId\":\"b\"}\n", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_api_wanted wanted = {mw_str_of(rows[i].start), mw_str_of(rows[i].member)};
+        if (mw_api_wants(&wanted, mw_str_of(rows[i].line)) != rows[i].wanted)
+            fail_msg("row %zu: %s", i, rows[i].line);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(p15_who_follows_hears_each_record_once_and_in_order),
         cmocka_unit_test(p15_who_begins_behind_hears_what_is_between),
+        cmocka_unit_test(p15_who_follows_one_trace_hears_what_is_of_it),
         cmocka_unit_test(p09_what_a_slow_follower_does_not_read_stays_on_the_disk),
     };
     return cmocka_run_group_tests_name("test_follow", tests, NULL, NULL);

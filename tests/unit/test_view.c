@@ -139,6 +139,31 @@ static void review_counts_what_the_tree_holds(void **state)
     done(&answer);
 }
 
+/* P18 P20: the same bytes as a program are something else. */
+static void a_file_that_only_became_a_program_is_a_change(void **state)
+{
+    (void)state;
+    for (unsigned runs = 0; runs < 2; runs++) {
+        struct story story;
+        struct story_plot plot = {
+            .prompt = "notes", .storage = "File", .pin_code = "pin()\n", .keeps_manifest = true};
+        story_open(&story);
+        story_begin(&story);
+        story_build(&story, &plot, 0);
+        story_accept(&story);
+        plot.pin_is_program = runs == 1;
+        story_build(&story, &plot, 1);
+        struct answer answer = ask(&story, "review");
+        assert_number(&answer, "/changes/against/version", 1);
+        assert_number(&answer, "/changes/changed", runs);
+        assert_count(&answer, "/changes/list", runs);
+        if (runs == 1)
+            assert_text(&answer, "/changes/list/0/path", "services/note/src/handlers/pin-note.js");
+        done(&answer);
+        story_close(&story);
+    }
+}
+
 /* Without the bundle's own list of files the tasks' lists say the same. */
 static void review_falls_back_on_what_the_tasks_wrote(void **state)
 {
@@ -300,6 +325,48 @@ static void a_failed_task_is_told_with_its_evidence(void **state)
     assert_true(mw_str_starts(kept, MW_STR(".millwright/work/t-ab12cd-")));
     assert_true(mw_str_ends(kept, MW_STR(".2")));
     assert_count(&answer, "/next", 1); /* the prompt is nothing to paste into a shell */
+    done(&answer);
+    story_close(&story);
+}
+
+/* P06 P08: all that became of its attempts, in order, also what came when it was over. */
+static void P08_a_letter_tells_every_attempt(void **state)
+{
+    static const char *const rows[][2] = {{"asked", "vision-architect"},
+                                          {"timed out", "vision-architect"},
+                                          {"given to a person", ""},
+                                          {"asked", "human-reviewer"},
+                                          {"answered too late", "vision-architect"},
+                                          {"failed", "human-reviewer"},
+                                          {"nobody has the skill", ""}};
+    (void)state;
+    struct story story;
+    story_open(&story);
+    story_begin(&story);
+    mw_seq item = escalate(&story);
+    TELL(&story, TASK_LATE, .trace = story.trace, .item = item, .attempt = 1,
+         .agent_id = MW_STR("vision-architect"), .task_type = MW_STR("GenerateVisionBlueprint"),
+         .files_sha256 = MW_STR("bb22"));
+    TELL(&story, TASK_FAILED, .trace = story.trace, .item = item, .attempt = 2,
+         .agent_id = MW_STR("human-reviewer"), .task_type = MW_STR("GenerateVisionBlueprint"),
+         .error_class = MW_STR("refused"));
+    TELL(&story, AGENT_NOT_FOUND, .trace = story.trace, .item = item,
+         .task_type = MW_STR("GenerateVisionBlueprint"));
+    TELL(&story, TASK_DEAD, .trace = story.trace, .item = item, .attempt = 2,
+         .agent_id = MW_STR("human-reviewer"), .task_type = MW_STR("GenerateVisionBlueprint"),
+         .error_class = MW_STR("refused"), .task_payload = MW_STR("{\"a\":1}"));
+    struct answer answer = ask(&story, "letter");
+    assert_text(&answer, "/letter/class", "refused");
+    assert_number(&answer, "/payload/a", 1);
+    assert_count(&answer, "/history", MW_COUNT(rows));
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        char pointer[40];
+        (void)snprintf(pointer, sizeof pointer, "/history/%zu/what", i);
+        assert_text(&answer, pointer, rows[i][0]);
+        (void)snprintf(pointer, sizeof pointer, "/history/%zu/agent", i);
+        assert_text(&answer, pointer, rows[i][1]);
+    }
+    assert_text(&answer, "/history/4/filesSha256", "bb22");
     done(&answer);
     story_close(&story);
 }
@@ -606,12 +673,14 @@ int main(void)
         cmocka_unit_test(an_empty_journal_answers_lists_and_refuses_the_rest),
         cmocka_unit_test(show_knows_what_an_id_is),
         cmocka_unit_test(review_counts_what_the_tree_holds),
+        cmocka_unit_test(a_file_that_only_became_a_program_is_a_change),
         cmocka_unit_test(review_falls_back_on_what_the_tasks_wrote),
         cmocka_unit_test(mongodb_is_labelled_until_its_tests_ran),
         cmocka_unit_test(review_prefers_the_draft),
         cmocka_unit_test(an_answered_question_waits_no_more),
         cmocka_unit_test(an_escalated_task_waits_with_its_reason),
         cmocka_unit_test(a_failed_task_is_told_with_its_evidence),
+        cmocka_unit_test(P08_a_letter_tells_every_attempt),
         cmocka_unit_test(P14_no_answer_is_deeper_than_can_be_read),
         cmocka_unit_test(a_coordinator_tells_its_states_and_what_is_done),
         cmocka_unit_test(a_group_in_the_middle_is_open),

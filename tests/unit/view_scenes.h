@@ -247,6 +247,7 @@ struct story_plot {
     const char *prompt;
     const char *storage;
     const char *pin_code;    /* the bytes of the second handler */
+    bool pin_is_program;     /* it may be executed */
     const char *test_report; /* NULL: passed */
     bool retries;            /* the second handler fails once */
     bool stops_in_group;     /* nothing after the first handler */
@@ -509,6 +510,8 @@ static inline void story_build(struct story *story, const struct story_plot *plo
     written.files[1] =
         story_file(story, "services/note/src/handlers/create-note.js", "create()\nreturn 201\n");
     written.files[2] = story_file(story, "services/note/src/handlers/pin-note.js", plot->pin_code);
+    if (plot->pin_is_program)
+        memcpy(strstr((char *)(uintptr_t)written.files[2], "0644"), "0755", 4);
     mw_seq system = story_plan(story);
     if (!story_assemble(story, plot, system, &written))
         return;
