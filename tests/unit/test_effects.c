@@ -8,6 +8,7 @@
 #include "stage/bundle.h"
 #include "stage/promote.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 static struct mw_host host;
@@ -20,6 +21,7 @@ static bool fails_behind;     /* the exchange took place all the same */
 static char told[1024];       /* the body of the request that ends the ask */
 static enum mw_request_kind told_as = MW_REQ_RECORD_PROMOTION;
 static uint32_t bundles_tried, tries_without_room, files_in_bundle;
+static int no_room_errno; /* what is said of it; 0: MW_E_FULL */
 
 enum mw_rc __real_mw_promote_run(const struct mw_promote *promote, struct mw_promoted *ret_promoted,
                                  struct mw_err *err);
@@ -76,7 +78,12 @@ enum mw_rc __wrap_mw_bundle_assemble(int workspace_fd, const char *app_id, const
     (void)blobs;
     files_in_bundle = tree->count;
     (void)snprintf(ret_path, MW_BUNDLE_PATH_MAX, "%s/%s", app_id, build_id);
-    return ++bundles_tried <= tries_without_room ? MW_FAIL(err, MW_E_FULL, "no room") : MW_OK;
+    if (++bundles_tried > tries_without_room)
+        return MW_OK;
+    if (no_room_errno == 0)
+        return MW_FAIL(err, MW_E_FULL, "no room");
+    errno = no_room_errno;
+    return MW_FAIL_SYS(err, MW_E_IO, "write");
 }
 
 /* Nobody waits here. */
@@ -299,13 +306,19 @@ static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **stat
         uint32_t without_room;
         bool cancelled;
         uint32_t tries;
-    } rows[] = {{0, false, 1}, {3, false, 4}, {5000, false, 5001}, {0, true, 1}, {3, true, 1}};
+        int sys_errno;
+        bool failed;
+    } rows[] = {
+        {0, false, 1, 0, false},      {3, false, 4, 0, false},     {5000, false, 5001, 0, false},
+        {0, true, 1, 0, false},       {3, true, 1, 0, false},      {3, false, 4, ENOSPC, false},
+        {3, false, 4, EDQUOT, false}, {3, true, 1, EDQUOT, false}, {3, false, 1, EIO, true}};
     struct mw_err err;
     (void)state;
     told_as = MW_REQ_RECORD_STAGE;
     assert_int_equal(mw_blobs_open(AT_FDCWD, ".millwright", &host.blobs, &err), MW_OK);
     for (size_t i = 0; i < MW_COUNT(rows); i++) {
         tries_without_room = rows[i].without_room;
+        no_room_errno = rows[i].sys_errno;
         ask_for_bundle(0);
         if (rows[i].cancelled) {
             mw_table_remove(&host.core.world.asks, number);
@@ -314,9 +327,11 @@ static void p10_a_bundle_waits_for_room_until_its_build_is_cancelled(void **stat
         (void)uv_run(&host.loop, UV_RUN_DEFAULT);
         if (bundles_tried != rows[i].tries || (told[0] == '\0') != rows[i].cancelled)
             fail_msg("row %zu: tried %u times, and told: '%s'", i, bundles_tried, told);
+        assert_true((strstr(told, "\"error\"") != NULL) == rows[i].failed);
         assert_int_equal(host.attempts_running, 0);
         assert_true((mw_host_ask_find(&host, number) == NULL) == rows[i].cancelled);
     }
+    no_room_errno = 0;
     mw_blobs_close(&host.blobs);
 }
 

@@ -1,11 +1,12 @@
 /*
  * test_leases.c - P06: what is in workers' hands is noted, however many tasks went through them before, and the host after this one reads it:
- * all of it, and nothing that was over.
+ * all of it, and nothing that was over. P10: it has its room before it is used.
  */
 #include "host/leases.h"
 
 #include "own_folder.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,14 @@
 #define HELD 300u
 
 static uint32_t slots[MW_LEASES_MAX];
+static bool no_room;
+
+int __real_posix_fallocate(int fd, off_t offset, off_t size);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t size);
+int __wrap_posix_fallocate(int fd, off_t offset, off_t size)
+{
+    return no_room ? ENOSPC : __real_posix_fallocate(fd, offset, size);
+}
 
 static void open_leases(struct mw_leases *leases)
 {
@@ -106,6 +115,19 @@ static int begin(void **state)
                : -1;
 }
 
+/* Its blocks are there before it is used: where there is no room for them it is not used at all, instead of a death by SIGBUS later. */
+static void p10_without_room_there_is_no_note(void **state)
+{
+    struct mw_leases leases = {0};
+    (void)state;
+    no_room = true;
+    mw_leases_open(&leases, AT_FDCWD);
+    no_room = false;
+    assert_null(leases.fences);
+    assert_int_equal(mw_leases_note(&leases, 7), 0);
+    free(leases.before);
+}
+
 /* What somebody else put there is not ours to empty; the host works without the note. */
 static void p17_p23_a_link_in_the_place_of_the_note_is_not_followed(void **state)
 {
@@ -133,6 +155,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over, begin,
             leave_own_folder),
+        cmocka_unit_test_setup_teardown(p10_without_room_there_is_no_note, begin, leave_own_folder),
         cmocka_unit_test_setup_teardown(p17_p23_a_link_in_the_place_of_the_note_is_not_followed,
                                         begin, leave_own_folder),
     };

@@ -370,6 +370,38 @@ static void a_sound_file_that_is_not_of_this_journal_and_build_and_state_is_not_
     end_workspace();
 }
 
+/* What only the second digest sees is decided by as well: whether an app was edited, by the tree that was promoted; what goes by a path, by the path. */
+static void p16_p23_a_snapshot_with_another_promotion_or_build_is_not_used(void **state)
+{
+    static const struct {
+        const char *kind, *member;
+    } rows[] = {{"\"kind\":\"app.promoted\"", "\"sha256\":\""},
+                {"\"kind\":\"build.staged\"", "\"path\":\"generated/apps/"}};
+    (void)state;
+    begin_workspace("0.1.0");
+    uint64_t seq = ends[end_count - 1];
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_snapshot snapshot;
+        struct mw_err err = {0};
+        empty_cache();
+        make_at(seq);
+        struct mw_buf file = read_snapshot(seq, &snapshot);
+        char *at = memmem(file.ptr, file.len, rows[i].kind, strlen(rows[i].kind));
+        assert_non_null(at);
+        at = memmem(at, (size_t)(file.ptr + file.len - at), rows[i].member, strlen(rows[i].member));
+        assert_non_null(at);
+        at += strlen(rows[i].member);
+        *at = *at == 'a' ? 'b' : 'a';
+        empty_cache();
+        write_with_header(&snapshot, mw_buf_str(&file));
+        enum mw_rc rc = use(&err);
+        if (rc != MW_E_CORRUPT)
+            fail_msg("another %s%s: %d", rows[i].kind, rows[i].member, (int)rc);
+        mw_heap_buf_free(&file);
+    }
+    end_workspace();
+}
+
 static void a_snapshot_ahead_of_a_journal_that_was_cut_is_not_used(void **state)
 {
     struct mw_journal_position at;
@@ -560,6 +592,7 @@ int main(void)
         cmocka_unit_test(a_position_is_the_last_whole_frame_before_a_record),
         cmocka_unit_test(a_snapshot_with_one_byte_changed_or_missing_is_not_used),
         cmocka_unit_test(a_sound_file_that_is_not_of_this_journal_and_build_and_state_is_not_used),
+        cmocka_unit_test(p16_p23_a_snapshot_with_another_promotion_or_build_is_not_used),
         cmocka_unit_test(a_snapshot_ahead_of_a_journal_that_was_cut_is_not_used),
         cmocka_unit_test(a_disk_that_fails_leaves_the_snapshot_before_or_the_new_one),
         cmocka_unit_test(

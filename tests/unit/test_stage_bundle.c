@@ -333,6 +333,37 @@ static void p17_a_diff_waits_for_no_pipe(void **state)
     }
 }
 
+/* P17 P23: what a scaffold lists is made in the app and nowhere else, and where it cannot be, nothing is. */
+static void p17_p23_a_scaffold_does_not_lead_out_of_the_app(void **state)
+{
+    static const struct {
+        const char *folder;
+        const char *made; /* in the workspace */
+        enum mw_rc rc;
+    } rows[] = {{"data/kept", "app/data/kept", MW_OK},
+                {"../out", "out", MW_E_CONFIG},
+                {"data/../../out", "out", MW_E_CONFIG},
+                {"/tmp", "app/tmp", MW_E_CONFIG},
+                {".", "app", MW_E_CONFIG},
+                {"", "app", MW_E_CONFIG}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        char list[120];
+        struct mw_err err = {0};
+        bool made = false;
+        (void)snprintf(list, sizeof list, "{\"empty_folders\":[\"%s\"]}", rows[i].folder);
+        put("factory/scaffold/own/scaffold.json", list);
+        put("factory/scaffold/own/app/a.txt", "a\n");
+        mw_autofree char *factory = mw_heap_format("%s/factory", own_folder);
+        enum mw_rc rc = mw_scaffold_make(ws_fd, factory, "own", &made, &err);
+        if (rc != rows[i].rc || made != (rc == MW_OK))
+            fail_msg("'%s' is %s", rows[i].folder, mw_rc_name(rc));
+        assert_true(mw_exists(ws_fd, rows[i].made) == (rc == MW_OK));
+        assert_true(mw_exists(ws_fd, "app") == (rc == MW_OK));
+        assert_int_equal(mw_remove_tree(ws_fd, "app", &err), MW_OK);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -347,6 +378,7 @@ int main(void)
         TEST(ar03_a_link_on_one_side_alone_is_told),
         TEST(bl02_init_makes_exactly_these_and_a_rerun_changes_nothing),
         TEST(bl02_a_scaffold_that_is_not_there_is_told),
+        TEST(p17_p23_a_scaffold_does_not_lead_out_of_the_app),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
