@@ -307,6 +307,54 @@ def evidence_is_kept(worlds):
     shown = evidence.get("violations", [])
     want(shown and shown[0]["change"] == "added" and len(shown) + evidence["violationsLeftOut"] == 404, f"{failure}")
     want(len(evidence["stderr"]) > 2000 and set(evidence["stderr"]) == {'"'}, f"{evidence['stderr'][:80]}")
+    ran_in = evidence.get("sandbox", {})
+    want({"landlock", "seccomp", "network"} <= set(ran_in), f"in which sandbox it ran is not said: {evidence}")
+    world.verify()
+
+
+MORE = """mkdir stone
+for n in 1 2 3 4; do echo $n >stone/$n.txt; done
+echo '{"type":"StonesMade","payload":{}}'
+"""
+
+
+def too_many_files(worlds):
+    """How many files it may make is what its definition says: one more is refused, just as many are taken."""
+    for files in (3, 4):
+        world = World(worlds)
+        want(world.run("init")[0] == 0, "init")
+        world.write("workflows/Stones.yaml", STONES)
+        world.agent("maker", agent_text("maker", "MakeStones", more=f"limits: {{files: {files}}}\n"), HEAD + MORE)
+        world.agent("thief", agent_text("thief", "PaintStones"), HEAD + 'echo \'{"type":"StonesPainted","payload":{}}\'\n')
+        want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+        status, answer = world.post("StartRun", messageId="m-stones", workflow="Stones", prompt="stones")
+        want(status == 200, f"{status} {answer}")
+        made = until(lambda: [r for r in world.kinds("task.failed") + world.kinds("task.result") if r["taskType"] == "MakeStones"], 20, "the maker's end")[0]
+        if files == 4:
+            want(made["kind"] == "task.result", f"as many as it may: {made}")
+        else:
+            want(made["kind"] == "task.failed" and "more than 3 files" in made["reason"], f"one more than it may: {made}")
+        world.verify()
+
+
+TALKER = """for n in 1 2 3 4 5; do sleep 1; echo '{"progress":"'$n'"}'; done
+echo '{"type":"StonesMade","payload":{}}'
+"""
+
+
+def talker(worlds):
+    """What is heard of an agent begins its time anew: it works for longer than it may be silent."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    world.write("workflows/Deep.yaml", DEEP)
+    world.agent("maker", agent_text("maker", "MakeStones", more="limits: {idle: 3s}\n"), HEAD + TALKER)
+    world.agent("next", agent_text("next", "PaintStones"), HEAD + 'echo \'{"type":"StonesPainted","payload":{}}\'\n')
+    want(world.run("memory", "add", "wakes the host")[0] == 0, "no host")
+    status, answer = world.post("StartRun", messageId="m-talk", workflow="Deep", prompt="talk")
+    want(status == 200, f"{status} {answer}")
+    until(lambda: world.kinds("trace.ended"), 40, "the end of the flow")
+    want(not world.kinds("task.failed") and not world.kinds("task.timed_out"), f"{world.kinds('task.failed')}")
+    want([r["attempt"] for r in world.kinds("task.result")] == [1, 1], f"{world.kinds('task.result')}")
     world.verify()
 
 
@@ -430,6 +478,8 @@ prove("agents_more_context_than_is_given_P14", more_context_than_is_given, "comm
 prove("agents_more_context_than_a_worker_is_given_P14", more_context_than_is_given, "worker")
 prove("agents_remove_what_they_were_given_P17", removed)
 prove("agents_evidence_is_kept_however_much_P22", evidence_is_kept)
+prove("agents_more_files_than_the_definition_says_P09", too_many_files)
+prove("agents_who_is_heard_is_not_idle_FH01", talker)
 prove("agents_example_liar_nothing", example_liar, "nothing", ["changed nothing"], True)
 prove("agents_example_liar_edit", example_liar, "edit", ["all-is-well.test.js", "not its own"], True)
 prove("agents_example_liar_wrong_fails_the_gen", example_liar, "wrong", ["RunTests"], False)
