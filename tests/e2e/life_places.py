@@ -135,12 +135,40 @@ def read_only(worlds):
         for verb in ("status", "review", "events", "verify", "doctor"):
             code, out, err = world.run(verb, limit_s=20)
             want(code == 0 or verb == "doctor", f"{verb}: exit {code}: {err}")
+        want(not doctor_finds(world, "workspace")["well"], "doctor says that all is well where nothing can be written")
     finally:
         host = world.host()
         if host:
             os.kill(host, 9)
         until(lambda: subprocess.run(["umount", world.folder], stderr=subprocess.DEVNULL, check=False).returncode == 0, 10, "unmounted")
     return None
+
+
+def doctor_finds(world, what):
+    """What doctor says of it; None: nothing."""
+    code, out, err = world.run("doctor", "--json", limit_s=30)
+    rows = json.loads(out)["findings"]
+    want((code == 0) == all(row["well"] for row in rows), f"doctor: exit {code}: {rows} {err}")
+    found = [row for row in rows if row["what"] == what]
+    want(len(found) <= 1, f"{what} is said twice: {rows}")
+    return found[0] if found else None
+
+
+def doctor_looks_at_the_workspace(worlds):
+    """Definitions that cannot be read begin no new work: doctor says so, and which file. So it does where nothing can be written."""
+    world = World(worlds)
+    want(world.run("init")[0] == 0, "init")
+    want(doctor_finds(world, "workspace")["well"] and doctor_finds(world, "definitions") is None, "of one that is sound")
+    world.write("workflows/Wrong.yaml", "workflow: Wrong\nstart: [\n")
+    found = doctor_finds(world, "definitions")
+    want(found and not found["well"] and "Wrong.yaml" in found["text"], f"of a wrong definition: {found}")
+    os.unlink(os.path.join(world.folder, "workflows/Wrong.yaml"))
+    want(doctor_finds(world, "definitions") is None, "of one that was corrected")
+    if os.geteuid() != 0:  # root may write everywhere but on a disk that is read-only
+        os.chmod(world.folder, 0o555)
+        found = doctor_finds(world, "workspace")
+        os.chmod(world.folder, 0o755)
+        want(not found["well"], f"of one that cannot be written to: {found}")
 
 
 def place(worlds, name):
@@ -313,6 +341,7 @@ prove("life_an_app_that_talks_without_end", loud_app)
 prove("life_workspace_moved_while_its_host_works_P23", moved)
 prove("life_workspace_removed_under_its_host", removed)
 prove("life_read_only_workspace", read_only)
+prove("life_doctor_looks_at_the_workspace", doctor_looks_at_the_workspace)
 prove("life_path_with_spaces_and_umlauts", place, "Mein Büro – “Äpfel & Birnen” $HOME 'x'")
 prove("life_path_of_more_than_150_bytes", place, "/".join(["a-rather-long-name-of-a-folder-that-somebody-made"] * 4))
 prove("life_path_with_a_newline_in_it", place, "two\nlines")
