@@ -72,6 +72,13 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
         result->refusal = MW_STR("this messageId says that it is older than 7 days: not run again");
         return true;
     }
+    if (mw_message_id_is_behind(core, request->message_id, request->now_us)) {
+        result->rc = MW_E_TIMEOUT;
+        result->pointer = MW_STR("/messageId");
+        result->refusal =
+            MW_STR("this messageId says that it is older than the last 65,536: not run again");
+        return true;
+    }
     return false;
 }
 

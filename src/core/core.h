@@ -27,6 +27,8 @@
 #define MW_REMEMBERED_MAX 65536u
 #define MW_REMEMBERED_PART 128u /* are made room for at once */
 #define MW_REMEMBERED_US (7ll * 24 * 3600 * 1000000)
+/* So far may a caller's clock be from the host's when the window begins in a future that the host's clock was set back from. */
+#define MW_REMEMBERED_SLACK_US (5ll * 60 * 1000000)
 
 struct mw_core_config {
     void *region; /* borrowed; state lives here */
@@ -50,6 +52,7 @@ struct mw_remembered {
     uint64_t body_hash;
     mw_seq seq;
     mw_seq trace;
+    int64_t made_ms; /* as its id says, at most as its record does; 0: the id says nothing */
     struct mw_shared *trace_id; /* held; NULL: the one that is made of the trace's number */
 };
 
@@ -76,7 +79,10 @@ struct mw_core {
     struct mw_remembered
         *remembered[MW_REMEMBERED_MAX / MW_REMEMBERED_PART]; /* KEEP; a ring, in parts as needed */
     uint32_t remembered_at;
-    struct mw_table remembered_index;  /* id hash -> entry */
+    struct mw_table remembered_index; /* id hash -> entry */
+    int64_t
+        forgotten_ms; /* made_ms of the newest that had to make room; 0: none has, that says it */
+    mw_seq forgotten_seq;              /* its record */
     struct mw_ask_change *ask_changes; /* KEEP; of the last step or replayed record */
     uint32_t ask_change_count, ask_change_cap;
     uint64_t traces_ended;

@@ -93,6 +93,8 @@ void mw_core_dump(const struct mw_core *core, struct mw_buf *buf)
                   (unsigned long)world->last_seq, MW_STR_ARG(world->journal_id),
                   MW_STR_ARG(core->catalogue_sha256), core->remembered_index.count,
                   (unsigned long)core->traces_ended);
+    if (core->forgotten_ms > 0)
+        mw_buf_printf(buf, "remembered after %ld\n", (long)core->forgotten_ms);
     mw_session_dump(&core->session, buf);
     mw_memory_dump(&core->memory, buf);
     mw_work_dump(world, &core->work, buf);
@@ -118,6 +120,8 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
     }
     mw_buf_printf(buf, "names %u %lx %lx\n", core->trace_names.count, (unsigned long)sum,
                   (unsigned long)mixed);
+    mw_buf_printf(buf, "forgotten %lu %ld\n", (unsigned long)core->forgotten_seq,
+                  (long)core->forgotten_ms);
     /* From the oldest on: where in the ring it lies says nothing. */
     for (uint32_t i = 0; i < MW_REMEMBERED_MAX; i++) {
         uint32_t index = (core->remembered_at + i) % MW_REMEMBERED_MAX;
@@ -125,9 +129,10 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
         if (entry == NULL) /* nor is any other in its part */
             i += MW_REMEMBERED_PART - 1 - index % MW_REMEMBERED_PART;
         else if (entry->id_hash != 0)
-            mw_buf_printf(buf, "remembered %lx %lx %lu %lu %.*s\n", (unsigned long)entry->id_hash,
-                          (unsigned long)entry->body_hash, (unsigned long)entry->seq,
-                          (unsigned long)entry->trace, MW_STR_ARG(mw_shared_str(entry->trace_id)));
+            mw_buf_printf(buf, "remembered %lx %lx %lu %lu %ld %.*s\n",
+                          (unsigned long)entry->id_hash, (unsigned long)entry->body_hash,
+                          (unsigned long)entry->seq, (unsigned long)entry->trace,
+                          (long)entry->made_ms, MW_STR_ARG(mw_shared_str(entry->trace_id)));
     }
     mw_work_dump_left(&core->work, buf);
     mw_session_dump_left(&core->session, buf);

@@ -24,7 +24,9 @@ struct mw_remembered *mw_remembered_at(const struct mw_core *core, uint32_t inde
 /* What the caller was told, also when the trace has ended since. */
 struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remembered *known);
 void mw_remember(struct mw_core *core, const struct mw_event *event);
-/* A UUIDv7 that says it is older than the window. */
+/* A UUIDv7 that says it is older than the window's seven days. */
 bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us);
+/* A UUIDv7, not remembered, that says it is not newer than one that had to make room: nobody knows whether it was done. */
+bool mw_message_id_is_behind(const struct mw_core *core, struct mw_str message_id, int64_t now_us);
 
 #endif

@@ -15,8 +15,10 @@ enum mw_kept mw_core_keeps(const struct mw_core *core, const struct mw_event *ev
         return MW_KEPT_WHOLE;
     const struct mw_remembered *known =
         event->request_hash.len > 0 ? mw_remembered_find(core, event->causation_id) : NULL;
-    return first_of_queue || (known != NULL && known->seq == event->seq) ? MW_KEPT_LEFT
-                                                                         : MW_KEPT_NOT;
+    bool tells_window = event->seq == core->forgotten_seq; /* it has to make room once more */
+    return first_of_queue || tells_window || (known != NULL && known->seq == event->seq)
+               ? MW_KEPT_LEFT
+               : MW_KEPT_NOT;
 }
 
 enum mw_rc mw_core_replay_kept(struct mw_core *core, struct mw_str line, enum mw_kept kept,

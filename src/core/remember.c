@@ -1,8 +1,12 @@
+#include "base/time.h"
 #include "core/internal.h"
 
 #include <string.h>
 
-/* Requests of callers, so that one asked twice is done once (P05). The ring forgets the oldest; ids and bodies are kept as hashes. */
+/* Requests of callers, so that one asked twice is done once (P05). The ring forgets the oldest, and keeps how new the newest of those was: what
+ * says it is no newer is not done, for it may have been. Ids and bodies are kept as hashes. */
+
+static int64_t millis_of(struct mw_str message_id);
 
 static uint64_t id_hash(struct mw_str message_id)
 {
@@ -56,33 +60,71 @@ struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remem
                                      : mw_wire_id(&core->world, &core->arena, "tr", known->trace);
 }
 
+/* A clock that was ahead, the caller's, does not move the window ahead of what was done. */
+static int64_t made_ms(const struct mw_event *event)
+{
+    int64_t millis = millis_of(event->causation_id), recorded_us = 0;
+    if (millis < 0 || !mw_utc_us(event->timestamp, &recorded_us))
+        return 0;
+    return millis < recorded_us / 1000 ? millis : recorded_us / 1000;
+}
+
+static void forget(struct mw_core *core, const struct mw_remembered *entry)
+{
+    if (mw_table_get(&core->remembered_index, entry->id_hash) == entry)
+        mw_table_remove(&core->remembered_index, entry->id_hash);
+    if (entry->made_ms > core->forgotten_ms) {
+        core->forgotten_ms = entry->made_ms;
+        core->forgotten_seq = entry->seq;
+    }
+}
+
 void mw_remember(struct mw_core *core, const struct mw_event *event)
 {
     struct mw_remembered *entry = next_place(core);
     if (entry->id_hash != 0)
-        mw_table_remove(&core->remembered_index, entry->id_hash);
+        forget(core, entry);
     mw_shared_drop(&core->world.mem, entry->trace_id);
     *entry = (struct mw_remembered){.id_hash = id_hash(event->causation_id),
                                     .body_hash = mw_str_hash(event->request_hash),
                                     .seq = event->seq,
                                     .trace = event->trace,
+                                    .made_ms = made_ms(event),
                                     .trace_id = own_name(core, event)};
     mw_table_put(&core->remembered_index, &core->world.mem, entry);
 }
 
-/* RFC 9562: 48 bits of Unix milliseconds, then version 7. */
-bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us)
+/* RFC 9562: 48 bits of Unix milliseconds, then version 7. -1: it does not say when it was made. */
+static int64_t millis_of(struct mw_str message_id)
 {
     int64_t millis = 0;
     if (message_id.len != 36 || message_id.ptr[14] != '7')
-        return false;
+        return -1;
     for (size_t i = 0; i < 13; i++) {
         if (i == 8)
             continue;
         int digit = mw_hex_value(message_id.ptr[i]);
         if (digit < 0)
-            return false;
+            return -1;
         millis = millis * 16 + digit;
     }
-    return millis < (now_us - MW_REMEMBERED_US) / 1000;
+    return millis;
+}
+
+bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us)
+{
+    int64_t millis = millis_of(message_id);
+    return millis >= 0 && millis < (now_us - MW_REMEMBERED_US) / 1000;
+}
+
+bool mw_message_id_is_behind(const struct mw_core *core, struct mw_str message_id, int64_t now_us)
+{
+    const int64_t now_ms = now_us / 1000, slack_ms = MW_REMEMBERED_SLACK_US / 1000;
+    int64_t millis = millis_of(message_id);
+    if (millis < 0 || millis > core->forgotten_ms)
+        return false;
+    if (core->forgotten_ms <= now_ms + slack_ms)
+        return true;
+    /* The clock was set back since: with nothing made now would anything be done until it is there again. */
+    return millis < now_ms - slack_ms || millis > now_ms + slack_ms;
 }
