@@ -14,6 +14,7 @@ struct step {
     struct mw_str timestamp;
     const struct mw_event *freed; /* what made something ready: the cause of a dispatch */
     uint32_t record_count;
+    size_t asked_bytes; /* of the first line, when it is a caller's that is remembered */
     mw_seq first;
     mw_seq trace;
     struct mw_str trace_id; /* it may have ended in this step */
@@ -55,7 +56,7 @@ static bool answer_at_once(struct mw_core *core, const struct mw_request *reques
     if (known != NULL && known->body_hash == mw_str_hash(request->body_hash)) {
         result->duplicate = true;
         result->first = known->seq;
-        result->last = known->seq;
+        result->last = known->seq + known->record_count - 1;
         result->trace = known->trace;
         result->trace_wire_id = mw_remembered_trace_id(core, known);
         return true;
@@ -232,6 +233,31 @@ static void run(struct step *step)
     }
 }
 
+/* How many records a request made is known when they are made: then its first line is written once more and says it, so that a repeat hears the
+ * same after any restart (P05). From that line, for what it was made of may have gone since. */
+static void tell_records(struct step *step)
+{
+    struct mw_arena *arena = &step->core->arena;
+    struct mw_buf *frame = step->frame;
+    struct mw_buf line;
+    struct mw_event event;
+    const size_t was = step->asked_bytes, room = was + sizeof(",\"requestRecords\":") + 20;
+    struct mw_str text =
+        mw_arena_copy(arena, (struct mw_str){frame->ptr + step->frame_start, was - 1});
+    enum mw_rc rc = mw_event_read(arena, text, &event, NULL);
+    MW_ASSERT(rc == MW_OK && event.seq == step->first);
+    event.request_records = step->record_count;
+    mw_buf_init(&line, mw_arena_alloc_unset(arena, room), arena->exhausted ? 0 : room);
+    mw_event_write(&event, &line);
+    MW_ASSERT(!line.overflowed && line.len > was);
+    mw_buf_put(frame, mw_str_sub(mw_buf_str(&line), was, line.len)); /* makes the room */
+    MW_ASSERT(!frame->overflowed);
+    char *first = frame->ptr + step->frame_start;
+    memmove(first + line.len, first + was, frame->len - step->frame_start - line.len);
+    memcpy(first, line.ptr, line.len);
+    mw_remember_records(step->core, event.causation_id, step->record_count);
+}
+
 static void finish(struct step *step, struct mw_step_result *ret_result)
 {
     if (step->continues) {
@@ -240,6 +266,8 @@ static void finish(struct step *step, struct mw_step_result *ret_result)
         event->kind = MW_EVT_STEP_CONTINUES;
         emit(step, step->outside, event, false);
     }
+    if (step->asked_bytes > 0 && step->record_count > 1)
+        tell_records(step);
     MW_ASSERT(!step->frame->overflowed);
     MW_ASSERT(!step->core->arena.exhausted);
     const struct mw_trace *trace = mw_world_trace(&step->core->world, step->trace);
@@ -393,6 +421,8 @@ static void emit(struct step *step, const struct mw_request *request, struct mw_
     step->record_count++;
     if (step->first == 0)
         step->first = event->seq;
+    if (event->request_hash.len > 0)
+        step->asked_bytes = step->frame->len - step->frame_start;
     /* What the caller asked about, not what became free beside it: the same as replay remembers. */
     if (event->seq == step->first) {
         step->trace = event->trace;

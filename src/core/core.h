@@ -52,7 +52,8 @@ struct mw_remembered {
     uint64_t body_hash;
     mw_seq seq;
     mw_seq trace;
-    int64_t made_ms; /* as its id says, at most as its record does; 0: the id says nothing */
+    uint64_t made_ms : 48; /* as its id says, at most as its record does; 0: the id says nothing */
+    uint64_t record_count : 16; /* from seq on, what it made */
     struct mw_shared *trace_id; /* held; NULL: the one that is made of the trace's number */
 };
 
@@ -62,7 +63,7 @@ struct mw_step_result {
     struct mw_str pointer;
     bool duplicate; /* a remembered request: nothing was done again */
     bool noted;     /* it was so already: the only record says that it was asked */
-    mw_seq first;   /* records of this step; 0: none */
+    mw_seq first;   /* records of this step, or of the one that a duplicate repeats; 0: none */
     mw_seq last;
     mw_seq trace;                /* what the request opened or was about; 0: nothing */
     struct mw_str trace_wire_id; /* arena */

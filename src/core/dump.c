@@ -129,10 +129,11 @@ void mw_core_dump_left(const struct mw_core *core, struct mw_buf *buf)
         if (entry == NULL) /* nor is any other in its part */
             i += MW_REMEMBERED_PART - 1 - index % MW_REMEMBERED_PART;
         else if (entry->id_hash != 0)
-            mw_buf_printf(buf, "remembered %lx %lx %lu %lu %ld %.*s\n",
+            mw_buf_printf(buf, "remembered %lx %lx %lu %u %lu %ld %.*s\n",
                           (unsigned long)entry->id_hash, (unsigned long)entry->body_hash,
-                          (unsigned long)entry->seq, (unsigned long)entry->trace,
-                          (long)entry->made_ms, MW_STR_ARG(mw_shared_str(entry->trace_id)));
+                          (unsigned long)entry->seq, (unsigned)entry->record_count,
+                          (unsigned long)entry->trace, (long)entry->made_ms,
+                          MW_STR_ARG(mw_shared_str(entry->trace_id)));
     }
     mw_work_dump_left(&core->work, buf);
     mw_session_dump_left(&core->session, buf);

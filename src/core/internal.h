@@ -24,6 +24,8 @@ struct mw_remembered *mw_remembered_at(const struct mw_core *core, uint32_t inde
 /* What the caller was told, also when the trace has ended since. */
 struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remembered *known);
 void mw_remember(struct mw_core *core, const struct mw_event *event);
+/* Its step is over: how many records it made. Replay takes that from the first of them. */
+void mw_remember_records(struct mw_core *core, struct mw_str message_id, uint32_t count);
 /* A UUIDv7 that says it is older than the window's seven days. */
 bool mw_message_id_is_old(struct mw_str message_id, int64_t now_us);
 /* A UUIDv7, not remembered, that says it is not newer than one that had to make room: nobody knows whether it was done. */

@@ -61,20 +61,27 @@ struct mw_str mw_remembered_trace_id(struct mw_core *core, const struct mw_remem
 }
 
 /* A clock that was ahead, the caller's, does not move the window ahead of what was done. */
-static int64_t made_ms(const struct mw_event *event)
+static uint64_t made_ms(const struct mw_event *event)
 {
     int64_t millis = millis_of(event->causation_id), recorded_us = 0;
-    if (millis < 0 || !mw_utc_us(event->timestamp, &recorded_us))
+    if (millis < 0 || !mw_utc_us(event->timestamp, &recorded_us) || recorded_us < 0)
         return 0;
-    return millis < recorded_us / 1000 ? millis : recorded_us / 1000;
+    return (uint64_t)(millis < recorded_us / 1000 ? millis : recorded_us / 1000);
+}
+
+/* One that does not say it made one record, or is of a release that did not say it and answered so. */
+static uint16_t record_count(const struct mw_event *event)
+{
+    uint64_t count = event->request_records;
+    return count == 0 ? 1 : count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
 }
 
 static void forget(struct mw_core *core, const struct mw_remembered *entry)
 {
     if (mw_table_get(&core->remembered_index, entry->id_hash) == entry)
         mw_table_remove(&core->remembered_index, entry->id_hash);
-    if (entry->made_ms > core->forgotten_ms) {
-        core->forgotten_ms = entry->made_ms;
+    if ((int64_t)entry->made_ms > core->forgotten_ms) {
+        core->forgotten_ms = (int64_t)entry->made_ms;
         core->forgotten_seq = entry->seq;
     }
 }
@@ -90,8 +97,17 @@ void mw_remember(struct mw_core *core, const struct mw_event *event)
                                     .seq = event->seq,
                                     .trace = event->trace,
                                     .made_ms = made_ms(event),
+                                    .record_count = record_count(event),
                                     .trace_id = own_name(core, event)};
     mw_table_put(&core->remembered_index, &core->world.mem, entry);
+}
+
+void mw_remember_records(struct mw_core *core, struct mw_str message_id, uint32_t count)
+{
+    struct mw_remembered *entry = mw_table_get(&core->remembered_index, id_hash(message_id));
+    MW_ASSERT(entry != NULL && entry->id_hash == id_hash(message_id));
+    MW_ASSERT(count > 1 && count <= UINT16_MAX);
+    entry->record_count = count & UINT16_MAX;
 }
 
 /* RFC 9562: 48 bits of Unix milliseconds, then version 7. -1: it does not say when it was made. */

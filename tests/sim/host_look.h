@@ -501,6 +501,8 @@ static void look_at_answer(const struct mw_api_call *call, unsigned status,
                     first == call->first,
                 "P05: %s said again is done again: record %lu in place of %lu", kind,
                 (unsigned long)first, (unsigned long)call->first);
+    WORLD_CHECK(last == call->last, "P05: %s said again ends at record %lu in place of %lu", kind,
+                (unsigned long)last, (unsigned long)call->last);
     WORLD_CHECK(mw_str_is(mw_node_get_text(tape, 0, "traceId"), call->trace_id),
                 "P05: %s said again tells another trace", kind);
 }

@@ -27,7 +27,7 @@ struct call {
     char body[600];
     mw_seq item;
     enum mw_rc rc;
-    mw_seq first;
+    mw_seq first, last;
     mw_seq trace;
     char trace_id[96];
     bool acknowledged;
@@ -107,6 +107,7 @@ static struct call *ask(struct sim *sim, enum mw_request_kind kind, const char *
     (void)rig_step(rig, kind, body, call->id, item, 0);
     call->rc = rig->result.rc;
     call->first = rig->result.first;
+    call->last = rig->result.last;
     call->trace = rig->result.trace;
     snprintf(call->trace_id, sizeof call->trace_id, "%.*s", MW_STR_ARG(rig->result.trace_wire_id));
     return call;
@@ -134,6 +135,8 @@ static void ask_again(struct sim *sim)
     RIG_CHECK(rig, rig->result.first == call->first && rig->result.trace == call->trace,
               "%s said again: %lu in place of %lu", mw_request_info(call->kind)->name,
               rig->result.first, call->first);
+    RIG_CHECK(rig, rig->result.last == call->last, "P05: %s said again ends at %lu, not at %lu",
+              mw_request_info(call->kind)->name, rig->result.last, call->last);
     RIG_CHECK(rig, mw_str_is(rig->result.trace_wire_id, call->trace_id), "'%.*s' in place of '%s'",
               MW_STR_ARG(rig->result.trace_wire_id), call->trace_id);
 }
@@ -149,7 +152,9 @@ static bool acknowledged_calls_stand(struct sim *sim)
             continue; /* it may ask again with the same id; here it gives up */
         if (call->first > 0) {
             (void)rig_step(rig, call->kind, call->body, call->id, call->item, 0);
-            RIG_CHECK(rig, rig->result.duplicate && rig->result.first == call->first,
+            RIG_CHECK(rig,
+                      rig->result.duplicate && rig->result.first == call->first &&
+                          rig->result.last == call->last,
                       "%s %s was acknowledged and is gone", mw_request_info(call->kind)->name,
                       call->id);
         }

@@ -17,12 +17,14 @@ static void P05_a_request_is_done_once_over_restarts(void **state)
     static const char *const body = "{\"workflow\":\"BakeOnce\",\"traceId\":\"mine\"}";
     (void)rig_step(rig, MW_REQ_START_LONE_RUN, body, id, 0, 0);
     rig_sync(rig);
-    mw_seq first = rig->result.first;
+    mw_seq first = rig->result.first, last = rig->result.last;
     assert_int_equal(rig->result.rc, MW_OK);
+    assert_true(last > first);
     for (unsigned time = 0; time < 3; time++) {
         (void)rig_step(rig, MW_REQ_START_LONE_RUN, body, id, 0, 0);
         assert_true(rig->result.duplicate);
         assert_int_equal(rig->result.first, first);
+        assert_int_equal(rig->result.last, last);
         assert_true(mw_str_is(rig->result.trace_wire_id, "mine"));
         if (time == 1) /* the trace ends; the answer stays */
             (void)rig_do(rig, MW_REQ_CANCEL_TRACE, "{\"traceId\":\"mine\"}", 0, 0);
