@@ -375,7 +375,7 @@ static void take_task_failed(struct record *record)
     task->state = MW_TRAIL_TASK_RETRYING; /* task.ended says when it is over */
     task->reason = keep(record, text_of(record, 0, "reason"));
     task->error_class = keep(record, text_of(record, 0, "errorClass"));
-    if (mw_str_is(record->kind, "task.timed_out"))
+    if (mw_str_is(record->kind, "task.timed_out") && task->error_class.len == 0)
         task->error_class = MW_STR("timeout");
     task->ended_us = record->at_us;
     record->trail->last_failed = (int32_t)(task - record->trail->tasks);

@@ -48,6 +48,8 @@ struct mw_task_def {
     bool
         reads_repository; /* the build's git repository is writable for it (CommitCode, CreatePullRequest) */
     bool scope_wide; /* its facts are seen by the whole trace, not only by the scope that asked */
+    bool
+        no_retry; /* P06: an agent is asked at most once; what came of it unknown, a person decides */
     uint32_t policy; /* index into policies */
     uint32_t line;
 };

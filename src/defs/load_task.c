@@ -4,7 +4,9 @@
 #include "msg/msg.h"
 
 #define TASK_KEYS                                                                                  \
-    "skill expects subject domain key payload context files owns writes repository shared policy"
+    "skill expects subject domain key payload context files owns writes repository shared "        \
+    "no_retry "                                                                                    \
+    "policy"
 
 static bool read_expects(struct loader *l, uint32_t node, struct mw_task_def *task)
 {
@@ -98,6 +100,7 @@ bool load_task(struct loader *l, uint32_t node, unsigned roots, struct mw_str ro
         !load_bool(l, node, "writes", task->owns_count > 0, &task->writes_files) ||
         !load_bool(l, node, "repository", false, &task->reads_repository) ||
         !load_bool(l, node, "shared", false, &task->scope_wide) ||
+        !load_bool(l, node, "no_retry", false, &task->no_retry) ||
         !load_policy_for(l, node, task->skill, &task->policy))
         return false;
     if (task->writes_files && task->owns_count == 0)

@@ -104,7 +104,7 @@ static void name_cause(struct cause *cause)
             cause->words = attempt->reason;
         if (attempt != NULL && attempt->error_class.len > 0)
             cause->error_class = attempt->error_class;
-        if (attempt != NULL && mw_str_is(attempt->outcome, "timed_out"))
+        else if (attempt != NULL && mw_str_is(attempt->outcome, "timed_out"))
             cause->error_class = MW_STR("timeout");
         return;
     }

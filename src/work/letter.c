@@ -120,10 +120,10 @@ void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
     event->attempt = task->attempt;
     event->fence = task->fence;
     event->agent_id = task->agent > 0 ? work->agents[task->agent - 1].id : MW_STR_NONE;
-    event->error_class = request->cause->kind == MW_EVT_TASK_TIMED_OUT ? MW_STR("timeout")
-                         : request->cause->kind == MW_EVT_ROUTING_FAILED
-                             ? MW_STR("routing")
-                             : request->cause->error_class;
+    event->error_class = request->cause->error_class.len > 0 ? request->cause->error_class
+                         : request->cause->kind == MW_EVT_TASK_TIMED_OUT ? MW_STR("timeout")
+                         : request->cause->kind == MW_EVT_ROUTING_FAILED ? MW_STR("routing")
+                                                                         : MW_STR_NONE;
     event->reason = request->cause->reason;
     event->evidence = request->cause->evidence;
     event->task_def = task->def;

@@ -26,6 +26,16 @@ bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, str
     return true;
 }
 
+bool mw_work_asks_once(const struct mw_world *world, mw_seq task_id)
+{
+    const struct mw_item *item = mw_world_item(world, task_id);
+    if (item == NULL || item->kind != MW_ITEM_TASK)
+        return false;
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(world, mw_world_trace_of(world, item));
+    return catalogue != NULL && catalogue->tasks[((const struct mw_task *)item)->def]->no_retry;
+}
+
 struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task_id)
 {
     const struct mw_item *item = mw_world_item(world, task_id);

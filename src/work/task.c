@@ -16,6 +16,8 @@ static void decide_result(const struct mw_world *world, const struct mw_work *wo
                           const struct mw_request *request, struct mw_out *out);
 static void decide_failure(const struct mw_world *world, const struct mw_request *request,
                            struct mw_out *out);
+static void decide_interrupted(const struct mw_world *world, const struct mw_request *request,
+                               struct mw_out *out);
 static void decide_timeout(const struct mw_world *world, const struct mw_work *work,
                            const struct mw_request *request, struct mw_out *out);
 static void decide_settle(const struct mw_world *world, const struct mw_work *work,
@@ -33,6 +35,9 @@ void mw_task_decide(const struct mw_world *world, const struct mw_work *work,
     case MW_REQ_RECORD_FAILURE:
     case MW_REQ_EXPIRE_LEASE: /* the attempt failed; what the host observed is in the body, as always */
         decide_failure(world, request, out);
+        return;
+    case MW_REQ_NOTE_INTERRUPTED:
+        decide_interrupted(world, request, out);
         return;
     case MW_REQ_NOTE_TIMEOUT:
         decide_timeout(world, work, request, out);
@@ -312,6 +317,22 @@ static struct mw_event *attempt_event(const struct mw_world *world, const struct
     return event;
 }
 
+/* P06: an agent has it, or had it until now, and no second one may; what a person sends back, the person has decided. */
+static bool is_asked_once(const struct mw_world *world, const struct mw_task *task)
+{
+    return !task->with_person && mw_work_asks_once(world, task->item.id);
+}
+
+/* Nobody said what came of it, and it may have been done. */
+static void end_unknown(const struct mw_world *world, const struct mw_task *task,
+                        struct mw_event *event)
+{
+    if (!is_asked_once(world, task))
+        return;
+    event->error_class = MW_STR("unknown");
+    event->no_retry = true;
+}
+
 static void fail_attempt(const struct mw_world *world, const struct mw_task *task,
                          const char *error_class, struct mw_str reason,
                          const struct mw_request *request, struct mw_out *out)
@@ -319,6 +340,7 @@ static void fail_attempt(const struct mw_world *world, const struct mw_task *tas
     struct mw_event *event = attempt_event(world, task, MW_EVT_TASK_FAILED, request, out);
     event->error_class = mw_str_of(error_class);
     event->reason = reason;
+    end_unknown(world, task, event);
 }
 
 static bool is_expected(const struct mw_task_def *def, struct mw_str type)
@@ -486,6 +508,27 @@ static void decide_failure(const struct mw_world *world, const struct mw_request
     if (mw_node_type(body, usage) == MW_NODE_OBJECT &&
         body->nodes[usage].text.len <= MW_RESULT_INLINE_MAX)
         event->usage = body->nodes[usage].text;
+    if (!is_asked_once(world, task))
+        return;
+    event->not_begun = mw_node_bool(body, mw_node_get(body, request->body_node, "notBegun"), false);
+    /* The agent's own word is definite: it has failed, and nobody is asked again without a person. */
+    if (mw_node_bool(body, mw_node_get(body, request->body_node, "said"), false))
+        event->no_retry = true;
+    else if (!event->not_begun)
+        end_unknown(world, task, event);
+}
+
+/* The host that asked has ended; this one did not start it again. For what may be asked again nothing changes: the host starts it. */
+static void decide_interrupted(const struct mw_world *world, const struct mw_request *request,
+                               struct mw_out *out)
+{
+    const struct mw_item *item = mw_world_item(world, request->item);
+    const struct mw_task *task = (const struct mw_task *)item;
+    if (item == NULL || item->kind != MW_ITEM_TASK || task->state != MW_TASK_RUNNING ||
+        task->fence != request->fence || !is_asked_once(world, task))
+        return; /* it was answered, or ended, in the meantime */
+    fail_attempt(world, task, "unknown",
+                 MW_STR("the host that asked ended before an answer was recorded"), request, out);
 }
 
 /* ---- time, failure, people ---- */
@@ -505,6 +548,7 @@ static void decide_timeout(const struct mw_world *world, const struct mw_work *w
             event->limit_ms = work->agents[task->agent - 1].def.deadline_ms;
         else if (catalogue != NULL)
             event->limit_ms = catalogue->policies[catalogue->tasks[task->def]->policy].timeout_ms;
+        end_unknown(world, task, event);
         return;
     }
     if (task->state != MW_TASK_WAITING)
@@ -574,6 +618,12 @@ static void reroute(const struct mw_world *world, const struct mw_work *work,
     event->reason = MW_STR("another agent with the skill");
 }
 
+/* No agent can say so: it is what is left when none has said anything. */
+static bool is_unknown(const struct mw_event *cause)
+{
+    return cause->no_retry && mw_str_is(cause->error_class, "unknown");
+}
+
 /* FH-05: a person gets what no agent could do. */
 static bool escalate(const struct mw_world *world, const struct mw_work *work,
                      const struct mw_task *task, const struct mw_request *request,
@@ -600,6 +650,11 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
                             ? mw_arena_format(out->arena, "nothing came within %lu ms",
                                               (unsigned long)request->cause->limit_ms)
                             : MW_STR("no agent could do it");
+    if (is_unknown(request->cause)) {
+        event->error_class = request->cause->error_class;
+        event->reason = mw_arena_format(out->arena, "what came of it is unknown: %.*s",
+                                        MW_STR_ARG(event->reason));
+    }
     event->payload_task_type = event->task_type;
     event->payload_reason = event->reason;
     event->escalation_target = work->agents[choice.agent].def.type;
@@ -624,6 +679,14 @@ static bool is_within(const struct mw_task *task, const struct mw_policy *policy
     return task->escalated || task->attempt < policy->attempts_max * (task->excluded_count + 1u);
 }
 
+/* No agent is asked any more: it is a task for one, who was asked. */
+static bool is_over(const struct mw_world *world, const struct mw_task *task,
+                    const struct mw_event *cause)
+{
+    return is_asked_once(world, task) && !cause->not_begun &&
+           (cause->kind == MW_EVT_TASK_TIMED_OUT || cause->fence != 0);
+}
+
 static void decide_settle(const struct mw_world *world, const struct mw_work *work,
                           const struct mw_request *request, struct mw_out *out)
 {
@@ -642,10 +705,11 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     }
     const struct mw_policy *policy = &catalogue->policies[def->policy];
     bool routing_failed = request->cause->kind == MW_EVT_ROUTING_FAILED;
-    bool same_again = !routing_failed && !request->cause->no_retry;
+    bool over = routing_failed || is_over(world, task, request->cause);
+    bool same_again = !over && !request->cause->no_retry;
     /* Who says "not me" may be right; what is wrong with the task itself is wrong for everybody. */
     bool other_next =
-        !routing_failed && (same_again || !mw_str_is(request->cause->error_class, "invalid_input"));
+        !over && (same_again || !mw_str_is(request->cause->error_class, "invalid_input"));
     if (same_again && task->attempts_with_agent < policy->attempts_max && is_within(task, policy)) {
         retry(world, task, policy, request, out);
         return;
@@ -661,7 +725,7 @@ static void decide_settle(const struct mw_world *world, const struct mw_work *wo
     }
     /* What was never asked because its payload cannot be had, nobody can be given. */
     bool unasked = request->cause->kind == MW_EVT_TASK_FAILED && request->cause->fence == 0;
-    if (!unasked && (routing_failed || policy->escalates) &&
+    if (!unasked && (routing_failed || is_unknown(request->cause) || policy->escalates) &&
         escalate(world, work, task, request, out))
         return;
     mw_letter_write(world, work, task, request, out);

@@ -199,6 +199,9 @@ struct mw_task_needs {
 };
 bool mw_work_needs(const struct mw_world *world, const struct mw_work *work, struct mw_arena *arena,
                    mw_seq task, struct mw_task_needs *ret_needs, struct mw_str *ret_why);
+/* P06: an agent that may have begun this task is not asked again; whoever asked it has to say what is known of it. False: gone, or asked as
+ * often as its policy says. */
+bool mw_work_asks_once(const struct mw_world *world, mw_seq task);
 /* The event type that is an answer to this task: the first one, when its definition lets it answer differently. Empty: gone. */
 struct mw_str mw_work_expects(const struct mw_world *world, mw_seq task);
 #define MW_SCOPE_TRACE UINT64_MAX

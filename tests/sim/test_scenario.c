@@ -10,7 +10,9 @@
  *   person SKILL {json}        AnswerItem for the oldest task of that skill that a person holds
  *   intrude SKILL {json}       AnswerItem for one that an agent holds
  *   fail SKILL {json}          RecordFailure
- *   late SKILL TYPE {json}     an answer for an attempt that is over
+ *   expire SKILL {json}        ExpireLease
+ *   interrupted SKILL          NoteInterrupted: the host that asked has ended
+ *   late SKILL TYPE {json}     an answer for an attempt that is over, of a task that an agent holds, or else a person
  *   putback [{json}]           ReplayTask for the newest dead letter, with the payload of its record or this one
  *   ring                       the clock goes to the next due time and the timer rings
  *   stage {json} | promoted {json}   the answer to the open ask for staging or promotion
@@ -86,7 +88,8 @@ static void tell(struct story *story, size_t first)
     }
 }
 
-static struct rig_run *find_run(struct story *story, struct mw_str skill, bool person)
+/* The oldest; NULL: none. */
+static struct rig_run *look_for_run(struct story *story, struct mw_str skill, bool person)
 {
     struct rig *rig = story->rig;
     struct rig_run *found = NULL;
@@ -99,6 +102,13 @@ static struct rig_run *find_run(struct story *story, struct mw_str skill, bool p
             (found == NULL || run->seq < found->seq))
             found = run;
     }
+    return found;
+}
+
+static struct rig_run *find_run(struct story *story, struct mw_str skill, bool person)
+{
+    struct rig *rig = story->rig;
+    struct rig_run *found = look_for_run(story, skill, person);
     if (found == NULL && skill.len > 0)
         rig_tell_tail(rig);
     if (found == NULL && skill.len > 0)
@@ -233,7 +243,8 @@ static void set_shape(struct story *story, struct mw_str line)
 static void answer(struct story *story, struct mw_str skill, struct mw_str line, bool late)
 {
     struct rig *rig = story->rig;
-    struct rig_run *run = find_run(story, skill, false);
+    bool with_person = late && look_for_run(story, skill, false) == NULL;
+    struct rig_run *run = find_run(story, skill, with_person);
     mw_seq item = run->item, fence = late ? run->seq - 1 : run->seq;
     if (line.len == 0) {
         act(story, MW_REQ_RECORD_RESULT, rig_good_body(rig, rig_task(rig, item), &story->shape),
@@ -294,6 +305,12 @@ static void play_line(struct story *story, struct mw_str line)
     } else if (mw_str_is(verb, "fail")) {
         run = find_run(story, word(&line), false);
         act(story, MW_REQ_RECORD_FAILURE, filled(story, line), run->item, run->seq);
+    } else if (mw_str_is(verb, "expire")) {
+        run = find_run(story, word(&line), false);
+        act(story, MW_REQ_EXPIRE_LEASE, filled(story, line), run->item, run->seq);
+    } else if (mw_str_is(verb, "interrupted")) {
+        run = find_run(story, word(&line), false);
+        act(story, MW_REQ_NOTE_INTERRUPTED, NULL, run->item, run->seq);
     } else if (mw_str_is(verb, "putback")) {
         mw_seq task = 0;
         const char *body = letter_body(story, line, &task);

@@ -25,8 +25,13 @@ void mw_refine_decide(const struct mw_world *world, const struct mw_request *req
         return;
     bool ended = request->kind == MW_REQ_NOTE_ENDED;
     bool completed = ended && mw_str_is(request->cause->outcome, "completed");
-    bool can_try = mw_world_catalogue(world, mw_world_trace_of(world, &unit->item)) != NULL;
-    if (!completed && can_try && unit->tries < limit_tries_max) {
+    const struct mw_catalogue *catalogue =
+        mw_world_catalogue(world, mw_world_trace_of(world, &unit->item));
+    bool can_try = catalogue != NULL;
+    /* P06: a task that is asked at most once is not asked under another number either. */
+    uint32_t tries_max =
+        can_try && catalogue->tasks[unit->task_def]->no_retry ? 1 : limit_tries_max;
+    if (!completed && can_try && unit->tries < tries_max) {
         try_once(world, unit, out);
         return;
     }
