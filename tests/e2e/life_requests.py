@@ -2,6 +2,7 @@
 """What callers may send: the same request three times has one effect (P05); hostile ones are refused and change nothing (P21, P14)."""
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -10,7 +11,7 @@ import sys
 import time
 import uuid
 
-from crash_lib import ONLY, WORKFLOW, Unix, World, agent_text, alive, finish, prove, until, want
+from crash_lib import ONLY, TOP, WORKFLOW, Unix, World, agent_text, alive, finish, prove, until, want
 
 AGENT = {"agent_id": "extra", "agent_type": "Extra", "skills": ["Nothing"], "backend": {"kind": "command", "argv": ["true"]}}
 
@@ -29,8 +30,18 @@ def restarted(world):
     world.serve()
 
 
+def of_callers():
+    """What callers may ask for, from the table that the program is made of."""
+    with open(TOP / "src/msg/requests.def", encoding="utf-8") as table:
+        return set(re.findall(r'^MW_REQUEST\(\w+, "(\w+)", CALLER,', table.read(), re.MULTILINE))
+
+
+tried = set()  # what `thrice` has asked for
+
+
 def thrice(world, request, body):
-    """Twice at one host, once at the next. All three say the same."""
+    """Twice at one host, once at the next. All three say the same, but for `duplicate`. What the first one heard."""
+    tried.add(request)
     body = {"messageId": uuid7(), "actor": "user:tester", **body}
     status, first = world.post(request, **body)
     want(status == 200, f"{request}: {status} {first}")
@@ -39,7 +50,7 @@ def thrice(world, request, body):
         return [r["seq"] for r in world.records() if r.get("causationId") == body["messageId"]]
 
     records = made()
-    want(records, f"{request}: no record names it as its cause")
+    want(records and records[0] == first["first"] and records[-1] <= first["last"], f"{request}: {records} name it as their cause, it said {first}")
     answers = [first, world.post(request, **body)[1]]
     want(made() == records, f"{request}: the second time made records")
     restarted(world)
@@ -48,13 +59,60 @@ def thrice(world, request, body):
     answers.append(third)
     want(made() == records, f"{request}: after the restart it made records")
     want(answers[1]["duplicate"] and answers[2]["duplicate"], f"{request}: not known as a repeat: {answers}")
-    want(len({answer["traceId"] for answer in answers}) == 1, f"{request}: {answers}")
+    want(len({json.dumps(dict(answer, duplicate=None)) for answer in answers}) == 1, f"{request}: {answers}")
     other = dict(body, somethingElse=1)
     status, answer = world.post(request, **other)
     want(status == 409 and answer["error"]["pointer"] == "/messageId", f"{request}, same id, other body: {status} {answer}")
+    return first
 
 
-def repeated(worlds):
+TALK = """\
+workflow: Talk
+purpose: A person is asked.
+roles:
+  person: {task: {skill: AskSomebody, expects: SomebodyAnswered}}
+start:
+  - role: person
+handoffs:
+  - {on: SomebodyAnswered, complete: true}
+limits: {iterations: 2, timeout: 1h}
+"""
+PERSON = "agent_id: somebody\nagent_type: Somebody\nskills: [AskSomebody]\ndomains: [\"*\"]\ncapacity: 100\nbackend: {kind: human}\n"
+PARKED = """\
+coordinator: Parked
+version: "1.0.0"
+command: StartParked
+completes_with: ParkedCompleted
+key: scope.traceId
+initial: Working
+states:
+  Working:
+    timeout: 1h
+    enter:
+      - group: {id: tasks, members: [{id: t1, task: {skill: AskSomebody, expects: SomebodyAnswered, payload: {step: 1}}}]}
+    on:
+      - {group: tasks, go: Done}
+  Done: {final: true}
+"""
+ONCE = """\
+policies:
+  - {name: once, skills: [MakeThing], attempts: 1, reroutes: 0, timeout: 5s, backoff: {base: 10ms, factor: 1, cap: 10ms}, routing_attempts: 1, escalate: false}
+"""
+
+
+def draft(world, count, more=None):
+    """The workspace's draft number `count`."""
+    if more:
+        want(world.post("SubmitIntent", prompt=more, source="cli")[0] == 200, "another intent")
+    until(lambda: len(world.kinds("build.completed")) == count, 60, f"draft {count}")
+
+
+def promoted(world, count):
+    until(lambda: len(world.kinds("app.promoted")) == count, 30, f"promotion {count}")
+
+
+def repeated_builds(worlds):
+    """What is asked about an app, from the intent to the way back."""
     world = World(worlds)
     world.quick_tests()
     world.serve()
@@ -65,17 +123,60 @@ def repeated(worlds):
     thrice(world, "Pause", {"traceId": trace})
     thrice(world, "Resume", {"traceId": trace})
     thrice(world, "AnswerItem", {"item": item, "action": "answer", "payload": {"field": "storage", "answer": "File"}})
-    until(lambda: world.kinds("build.completed"), 60, "a draft")
+    draft(world, 1)
     thrice(world, "AcceptDraft", {})
     thrice(world, "Promote", {})
-    until(lambda: world.kinds("app.promoted"), 30, "promoted")
+    promoted(world, 1)
     thrice(world, "RemoveAgent", {"agentId": "extra"})
     thrice(world, "SubmitIntent", {"prompt": "Build a TaskService with PostgreSQL storage", "source": "cli", "traceId": "tr-mine"})
     thrice(world, "Cancel", {"traceId": "tr-mine"})
-    for kind, count in (("intent.submitted", 2), ("artifact.accepted", None), ("app.promoted", 1), ("trace.paused", 1), ("agent.removed", 1)):
+    draft(world, 2, "Build a TaskService with File storage and titles")
+    want(world.post("AcceptDraft")[0] == 200 and world.post("Promote")[0] == 200, "the second version")
+    promoted(world, 2)
+    thrice(world, "Rollback", {})
+    promoted(world, 3)
+    draft(world, 3, "Build a TaskService with File storage and due dates")
+    thrice(world, "RejectDraft", {"why": "it is not what was meant"})
+    for kind, count in (("intent.submitted", 4), ("artifact.accepted", None), ("app.promoted", 3), ("trace.paused", 1), ("agent.removed", 1),
+                        ("artifact.rejected", 1)):
         found = world.kinds(kind)
         want(count is None and found or len(found) == count, f"{len(found)} times {kind}")
     world.verify()
+
+
+def repeated_alone(worlds):
+    """What is started on its own, said from outside, remembered and put back."""
+    world = World(worlds)
+    world.write("workflows/Talk.yaml", TALK)
+    world.write("workflows/Lone.yaml", WORKFLOW.format(name="Lone", skill="MakeThing"))
+    world.write("coordinators/parked.yaml", PARKED)
+    world.write("policies/policy.yaml", ONCE)
+    world.write("agents/somebody.yaml", PERSON)
+    world.agent("maker", agent_text("maker", "MakeThing", argv=["false"]))
+    world.serve()
+    trace = thrice(world, "StartRun", {"workflow": "Talk", "prompt": "x"})["traceId"]
+    thrice(world, "StartCoordinator", {"coordinator": "Parked", "payload": {}})
+    thrice(world, "StartUnit", {"skill": "AskSomebody", "payload": {}})
+    thrice(world, "StartChain", {"workflows": ["Talk", "Talk"], "prompt": "x"})
+    thrice(world, "PublishMessage", {"type": "RainSeen", "traceId": trace, "sessionId": trace, "componentTag": "Tester:Outside",
+                                     "timestamp": "2025-06-15T15:00:00Z", "emittedBy": "tester", "payload": {}})
+    noted = thrice(world, "AddMemory", {"text": "clay is heavy"})["first"]
+    thrice(world, "RemoveMemory", {"id": noted})
+    want(world.post("StartRun", workflow="Lone", prompt="x")[0] == 200, "a run that comes to nothing")
+    until(lambda: json.loads(world.run("dlq", "list", "--json")[1])["waiting"] == 1, 20, "a dead letter")
+    until(lambda: {r["traceId"] for r in world.kinds("task.dead")} <= {r["traceId"] for r in world.kinds("trace.ended")}, 20, "its trace's end")
+    letter = json.loads(world.run("dlq", "show", "--json")[1])
+    thrice(world, "ReplayTask", {"item": letter["letter"]["task"], "payload": letter["payload"]})
+    for kind, count in (("trace.opened", 6), ("message.published", 1), ("memory.added", 1), ("memory.removed", 1), ("task.put_back", 1)):
+        found = world.kinds(kind)
+        want(len(found) == count, f"{len(found)} times {kind}")
+    world.verify()
+
+
+def repeated(worlds):
+    repeated_builds(worlds)
+    repeated_alone(worlds)
+    want(tried == of_callers(), f"without a case, or without a row in requests.def: {sorted(tried ^ of_callers())}")
 
 
 def full_registry(worlds):
@@ -98,20 +199,6 @@ def full_registry(worlds):
     with open(world.path("log", "host.log"), encoding="utf-8") as log:
         refused = [line for line in log if '"agent.refused"' in line and "late.yaml" in line and "registry" in line]
     want(refused, "nothing is said of the agent that is not there")
-
-
-TALK = """\
-workflow: Talk
-purpose: A person is asked.
-roles:
-  person: {task: {skill: AskSomebody, expects: SomebodyAnswered}}
-start:
-  - role: person
-handoffs:
-  - {on: SomebodyAnswered, complete: true}
-limits: {iterations: 2, timeout: 1h}
-"""
-PERSON = "agent_id: somebody\nagent_type: Somebody\nskills: [AskSomebody]\ndomains: [\"*\"]\ncapacity: 100\nbackend: {kind: human}\n"
 
 
 def depth_of(value):
