@@ -526,6 +526,28 @@ static inline void rig_come_up_shortened(struct rig *rig, size_t first, size_t s
               (int)rig->dump_a.len, rig->dump_a.ptr, (int)rig->dump_b.len, rig->dump_b.ptr);
 }
 
+/* Of what is in a table, that with the next number after `after`; NULL: none. Where in a table something lies tells how the core came up: what is
+ * chosen by it would differ between two worlds that are the same. */
+static inline void *rig_next(const struct mw_table *table, uint64_t after)
+{
+    void *next = NULL;
+    uint64_t least = UINT64_MAX;
+    for (uint32_t i = 0; i < table->cap; i++) {
+        uint64_t *number = mw_table_at(table, i);
+        if (number != NULL && *number > after && *number < least) {
+            least = *number;
+            next = number;
+        }
+    }
+    return next;
+}
+
+static inline int rig_by_seq(const void *a, const void *b)
+{
+    const struct rig_run *one = a, *other = b;
+    return one->seq < other->seq ? -1 : one->seq > other->seq;
+}
+
 /* The process dies with only `keep` lines on the disk, and comes up again from them: from all of them, or from a shortened journal. */
 static inline void rig_crash(struct rig *rig, size_t keep)
 {
@@ -543,12 +565,14 @@ static inline void rig_crash(struct rig *rig, size_t keep)
     for (size_t i = 0; i < keep; i++)
         if (mw_core_replay(&rig->shadow, rig_line(rig, i), &err) != MW_OK)
             fail_msg("record %zu: %s", i + 1, err.text);
+    uint64_t random = rig->random; /* how it is looked at changes nothing of what happens */
     if (rig->seldom_shortened && rig_below(rig, 4) > 0) {
         rig_load_kept(rig, NULL, 0, keep);
     } else {
         size_t first = rig_below(rig, (uint32_t)keep + 1);
         rig_come_up_shortened(rig, first, first + rig_below(rig, (uint32_t)(keep - first) + 1));
     }
+    rig->random = random;
     for (uint32_t i = 0; i < rig->core.world.asks.cap; i++) {
         const struct mw_ask *ask = mw_table_at(&rig->core.world.asks, i);
         if (ask == NULL)
@@ -563,6 +587,7 @@ static inline void rig_crash(struct rig *rig, size_t keep)
             .opens = ask->opens,
             .agent_kind = ask->agent_kind};
     }
+    qsort(rig->runs, rig->run_count, sizeof *rig->runs, rig_by_seq); /* as they were opened */
     oracle_same(rig, "after a restart");
 }
 

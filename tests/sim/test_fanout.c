@@ -79,10 +79,9 @@ static void nothing_is_left(struct rig *rig)
     oracle_same(rig, "at the end");
 }
 
-static void ten_thousand_end_through_pause_and_kill(void **state)
+static struct rig *end_through_pause_and_kill(void)
 {
     struct rig *rig = begin();
-    (void)state;
     assert_int_equal(rig->kind_count[MW_EVT_STEP_CONTINUES],
                      1); /* 1,024 dispatches are no one step */
     assert_true(go_on(rig) >= 1);
@@ -104,7 +103,18 @@ static void ten_thousand_end_through_pause_and_kill(void **state)
     assert_int_equal(rig->kind_count[MW_EVT_COORDINATOR_ENDED], 1);
     assert_int_equal(rig->kind_count[MW_EVT_GROUP_ENDED], 1);
     nothing_is_left(rig);
+    return rig;
+}
+
+/* P16: done once more, it writes the same journal, byte by byte. */
+static void p16_ten_thousand_end_through_pause_and_kill(void **state)
+{
+    struct rig *rig = end_through_pause_and_kill(), *again = end_through_pause_and_kill();
+    (void)state;
+    RIG_CHECK(rig, mw_str_eq(mw_buf_str(&rig->journal), mw_buf_str(&again->journal)),
+              "P16: the same fan-out wrote another journal");
     rig_free(rig);
+    rig_free(again);
 }
 
 static void ten_thousand_are_cancelled_in_bounded_steps(void **state)
@@ -501,7 +511,7 @@ static void at_the_memory_ceiling_what_is_on_its_way_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_thousand_end_through_pause_and_kill),
+        cmocka_unit_test(p16_ten_thousand_end_through_pause_and_kill),
         cmocka_unit_test(ten_thousand_are_cancelled_in_bounded_steps),
         cmocka_unit_test(ten_thousand_stop_with_their_coordinator),
         cmocka_unit_test(more_than_a_step_changes_is_cancelled_at_once),

@@ -9,6 +9,7 @@
 
 #define CALLS_MAX 512
 #define ACTIONS 140
+#define TWICE 50 /* one of so many seeds is played twice */
 
 enum plan {
     ANSWER_WELL,
@@ -368,12 +369,12 @@ static void some_trace(struct sim *sim, char *ret_name, size_t size)
 {
     const struct mw_table *traces = &sim->rig->core.world.traces;
     snprintf(ret_name, size, "nobody");
-    for (uint32_t i = 0, skip = traces->count > 0 ? rig_below(sim->rig, traces->count) : 0;
-         i < traces->cap; i++) {
-        const struct mw_trace *trace = mw_table_at(traces, i);
-        if (trace != NULL && skip-- == 0)
-            snprintf(ret_name, size, "%.*s", MW_STR_ARG(trace->wire_id));
-    }
+    const struct mw_trace *trace = rig_next(traces, 0);
+    for (uint32_t skip = traces->count > 0 ? rig_below(sim->rig, traces->count) : 0; skip > 0;
+         skip--)
+        trace = rig_next(traces, trace->id);
+    if (trace != NULL)
+        snprintf(ret_name, size, "%.*s", MW_STR_ARG(trace->wire_id));
 }
 
 static void start_something(struct sim *sim)
@@ -464,9 +465,9 @@ static void publish(struct sim *sim)
     struct rig *rig = sim->rig;
     char session[96];
     snprintf(session, sizeof session, "%s", trace);
-    for (uint32_t i = 0; i < rig->core.world.items.cap; i++) {
-        const struct mw_item *item = mw_table_at(&rig->core.world.items, i);
-        if (item == NULL || item->kind != MW_ITEM_COORDINATOR || !chance(sim, 30))
+    for (const struct mw_item *item = rig_next(&rig->core.world.items, 0); item != NULL;
+         item = rig_next(&rig->core.world.items, item->id)) {
+        if (item->kind != MW_ITEM_COORDINATOR || !chance(sim, 30))
             continue;
         snprintf(session, sizeof session, "svc-%.*s-%lu", MW_STR_ARG(rig->core.world.journal_id),
                  (unsigned long)item->id);
@@ -599,13 +600,12 @@ static void drain(struct sim *sim)
                  MW_STR_ARG(catalogue->agents[i].id));
         (void)rig_do(rig, MW_REQ_SET_HEALTH, body, 0, 0);
     }
-    for (uint32_t i = 0; i < rig->core.world.traces.cap; i++) {
-        const struct mw_trace *trace = mw_table_at(&rig->core.world.traces, i);
-        if (trace == NULL || !trace->paused)
-            continue;
+    const struct mw_trace *trace = rig_next(&rig->core.world.traces, 0);
+    for (mw_seq id = 0; trace != NULL; trace = rig_next(&rig->core.world.traces, id)) {
+        id = trace->id; /* it may be gone by then */
         snprintf(body, sizeof body, "{\"traceId\":\"%.*s\"}", MW_STR_ARG(trace->wire_id));
-        (void)rig_do(rig, MW_REQ_RESUME_TRACE, body, 0, 0);
-        i = UINT32_MAX; /* the table may have changed */
+        if (trace->paused)
+            (void)rig_do(rig, MW_REQ_RESUME_TRACE, body, 0, 0);
     }
     for (uint32_t turn = 0; rig->core.world.traces.count > 0 || rig->core.world.asks.count > 0;
          turn++) {
@@ -651,6 +651,19 @@ static void play(struct rig *rig, uint64_t seed)
     rig_crash(rig, rig->durable);
 }
 
+/* P16: one seed, one journal, byte by byte; also when more or less of it is looked at, as when it is played alone. */
+static void play_again(struct rig *rig, uint64_t seed)
+{
+    struct mw_buf first = mw_heap_buf();
+    mw_buf_put(&first, mw_buf_str(&rig->journal));
+    rig->quiet_dump = !rig->quiet_dump;
+    rig->seldom_shortened = rig->quiet_dump;
+    play(rig, seed);
+    RIG_CHECK(rig, mw_str_eq(mw_buf_str(&first), mw_buf_str(&rig->journal)),
+              "P16: the same seed wrote another journal");
+    mw_heap_buf_free(&first);
+}
+
 static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worker, uint64_t *totals)
 {
     struct rig *rig = rig_new();
@@ -660,7 +673,10 @@ static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worke
     for (uint64_t seed = from; seed < end; seed += step) {
         rig->quiet_dump = many && seed % 8 != 0;
         rig->seldom_shortened = rig->quiet_dump;
+        seeds_begin(seed);
         play(rig, seed);
+        if (seed % TWICE == 1)
+            play_again(rig, seed);
         for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)
             totals[kind] += rig->kind_count[kind];
         for (uint32_t d = 256; d < rig->document_count; d++)

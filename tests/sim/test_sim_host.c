@@ -398,18 +398,31 @@ static void world_make(bool is_worker)
 
 static enum theme playing;
 
+#define TWICE 50u /* one of so many seeds is played twice */
+
+/* P16: one seed, one way, and one journal, byte by byte. */
+static void world_play_again(uint64_t seed)
+{
+    uint64_t trace = world.trace;
+    struct mw_buf first = mw_heap_buf();
+    mw_buf_put(&first, mw_buf_str(&world.sure));
+    world_play(seed);
+    WORLD_CHECK(world.trace == trace, "the same seed went another way");
+    WORLD_CHECK(mw_str_eq(mw_buf_str(&first), mw_buf_str(&world.sure)),
+                "P16: the same seed wrote another journal");
+    mw_heap_buf_free(&first);
+}
+
 /* The numbers are those of the theme's seeds; or there is one, which is a seed. */
 static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worker, uint64_t *totals)
 {
     world_make(is_worker);
     for (uint64_t number = from; number < end; number += step) {
         uint64_t seed = is_worker ? number * THEMES + playing : number;
+        seeds_begin(seed);
         world_play(seed);
-        uint64_t trace = world.trace;
-        if (number % 50 == 1) {
-            world_play(seed);
-            WORLD_CHECK(world.trace == trace, "the same seed went another way");
-        }
+        if (seed / THEMES % TWICE == 1)
+            world_play_again(seed);
         totals[TOTAL_RECORDS] += world.sure_seq;
         totals[TOTAL_LIVES] += world.lives;
         for (unsigned kind = 0; kind < MW_EVENT_COUNT; kind++)
