@@ -150,17 +150,17 @@ static bool open_trace(const struct mw_core *core, const struct mw_request *requ
                       MW_STR("a traceId has 1 to 64 letters, digits, '-', '_' or '.'"));
         return false;
     }
+    if (wanted.len > 0 && mw_set_has(&core->trace_names, name_key(wanted))) {
+        mw_out_refuse(out, MW_E_CONFLICT, "/traceId",
+                      mw_arena_format(out->arena, "traceId '%.*s' is in use", MW_STR_ARG(wanted)));
+        return false;
+    }
     if (wanted.len > 0 && is_given_here(&core->world, wanted)) {
         mw_out_refuse(out, MW_E_INPUT, "/traceId",
                       mw_arena_format(out->arena,
                                       "'%.*s' is of the form of the ids that are given here; take "
                                       "another",
                                       MW_STR_ARG(wanted)));
-        return false;
-    }
-    if (wanted.len > 0 && mw_set_has(&core->trace_names, name_key(wanted))) {
-        mw_out_refuse(out, MW_E_CONFLICT, "/traceId",
-                      mw_arena_format(out->arena, "traceId '%.*s' is in use", MW_STR_ARG(wanted)));
         return false;
     }
     if (parent.len > 128) {

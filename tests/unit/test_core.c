@@ -663,6 +663,12 @@ static void P15_a_name_of_the_journals_own_form_is_refused(void **state)
     (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\",\"traceId\":\"40\"}", 0,
                  0);
     assert_int_equal(rig->result.rc, MW_OK);
+    /* One that it has given is in use, as any other would be. */
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, "{\"workflow\":\"BakeOnce\"}", 0, 0);
+    snprintf(body, sizeof body, "{\"workflow\":\"BakeOnce\",\"traceId\":\"%.*s\"}",
+             MW_STR_ARG(rig->result.trace_wire_id));
+    (void)rig_do(rig, MW_REQ_START_LONE_RUN, body, 0, 0);
+    assert_int_equal(rig->result.rc, MW_E_CONFLICT);
     rig_free(rig);
 }
 
