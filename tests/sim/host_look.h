@@ -308,8 +308,10 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
                     unfinished != NULL ? unfinished->count : 0);
         world.compared = true;
     }
-    /* A frame is tried twice, the second time without the reserve; a third time only after the host has heard of it. */
-    WORLD_CHECK(look.fulls < 3 || !mw_request_begins(request->kind),
+    /* A frame is tried twice, the second time without the reserve; a third time only after the host has heard of it. What is said again is not
+     * decided: its answer is known. */
+    WORLD_CHECK(look.fulls < 3 || !mw_request_begins(request->kind) ||
+                    mw_core_knows(core, request->message_id),
                 "P10: %s is decided, and for what was decided before it there is no room",
                 mw_request_info(request->kind)->name);
     if (request->kind == MW_REQ_RING_TIMER)
