@@ -216,7 +216,7 @@ bool mw_agents_are_free(const struct mw_work *work, struct mw_str skill)
 }
 
 static void tell_candidate(struct mw_json *json, const struct mw_route_candidate *candidate,
-                           bool excluded)
+                           bool excluded, bool has_time)
 {
     mw_json_object(json);
     mw_json_kstr(json, "agentId", candidate->id);
@@ -229,14 +229,14 @@ static void tell_candidate(struct mw_json *json, const struct mw_route_candidate
         mw_json_kstr(json, "filtered", MW_STR("unhealthy"));
     else if (excluded)
         mw_json_kstr(json, "filtered", MW_STR("failed before"));
-    else if (candidate->running >= candidate->capacity)
+    else if (!has_time && candidate->running >= candidate->capacity)
         mw_json_kstr(json, "filtered", MW_STR("busy"));
     mw_json_object_end(json);
 }
 
 struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *arena,
                                   struct mw_str skill, struct mw_str domain,
-                                  const struct mw_task *task, bool person_only)
+                                  const struct mw_task *task, enum mw_choosing among)
 {
     struct mw_choice choice = {.agent = MW_AGENT_NONE};
     struct mw_route_candidate best = {0};
@@ -255,13 +255,14 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
     for (uint32_t i = 0; i < work->agent_count; i++) {
         const struct mw_agent *agent = &work->agents[i];
         bool is_person = agent->def.kind == MW_AGENT_HUMAN;
-        if (agent->removed || (!person_only && !mw_agent_has_skill(&agent->def, skill)) ||
-            (person_only && !is_person))
+        if (agent->removed ||
+            (among == MW_AMONG_PEOPLE ? !is_person : !mw_agent_has_skill(&agent->def, skill)))
             continue;
         struct mw_route_candidate candidate = candidate_of(agent, domain);
         bool excluded = is_excluded(task, i);
+        bool has_time = is_person && among != MW_AMONG_FREE;
         if (told++ < TRAIL_CANDIDATES_MAX)
-            tell_candidate(&json, &candidate, excluded);
+            tell_candidate(&json, &candidate, excluded, has_time);
         left.skill++;
         left.domain += candidate.domain != MW_DOMAIN_NONE ? 1 : 0;
         if (excluded || !agent->healthy)
@@ -269,7 +270,7 @@ struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *a
         left.healthy++;
         choice.exists = true;
         in_domain = in_domain || candidate.domain != MW_DOMAIN_NONE;
-        bool busy = is_busy(work, agent);
+        bool busy = !has_time && is_busy(work, agent);
         left.free += busy ? 0 : 1;
         if (busy || (choice.agent != MW_AGENT_NONE && !mw_route_better(&candidate, &best)))
             continue;

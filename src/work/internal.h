@@ -29,6 +29,13 @@ struct mw_order {
     uint64_t entropy;
 };
 
+/* Who comes into question. A person who is asked in the end is never too busy for it: it waits in the inbox. */
+enum mw_choosing {
+    MW_AMONG_FREE,      /* with the skill, and a free place */
+    MW_AMONG_REVIEWERS, /* with the skill; people however many wait for them */
+    MW_AMONG_PEOPLE     /* people, whatever their skills and however much waits for them */
+};
+
 struct mw_choice {
     uint32_t agent;      /* index; MW_AGENT_NONE */
     bool exists;         /* somebody registered has the skill and may be asked */
@@ -42,7 +49,7 @@ void mw_agents_decide(const struct mw_world *world, const struct mw_work *work,
 void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct mw_event *event);
 struct mw_choice mw_agents_choose(const struct mw_work *work, struct mw_arena *arena,
                                   struct mw_str skill, struct mw_str domain,
-                                  const struct mw_task *task, bool person_only);
+                                  const struct mw_task *task, enum mw_choosing among);
 /* Whether somebody with the skill, of whatever domain, has room for one task more. */
 bool mw_agents_are_free(const struct mw_work *work, struct mw_str skill);
 uint32_t mw_agents_index(const struct mw_work *work, struct mw_str id); /* MW_AGENT_NONE */

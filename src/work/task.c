@@ -128,7 +128,7 @@ bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
         return true;
     struct mw_str domain = eval_or(world, order, order->def->domain, MW_STR("*"), out);
     struct mw_choice choice =
-        mw_agents_choose(work, out->arena, order->def->skill, domain, order->task, false);
+        mw_agents_choose(work, out->arena, order->def->skill, domain, order->task, MW_AMONG_FREE);
     if (choice.agent != MW_AGENT_NONE && !order->trace->paused) {
         dispatch(world, work, order, &choice, out);
         return true;
@@ -632,10 +632,11 @@ static bool escalate(const struct mw_world *world, const struct mw_work *work,
     struct mw_order order = mw_task_order(world, task, request);
     /* Somebody who reviews what others could not do; any other person only when nobody has said so. */
     struct mw_str skill = MW_STR("ReviewTask");
-    struct mw_choice choice = mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, false);
+    struct mw_choice choice =
+        mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, MW_AMONG_REVIEWERS);
     if (choice.agent == MW_AGENT_NONE || work->agents[choice.agent].def.kind != MW_AGENT_HUMAN) {
         skill = order.def->skill;
-        choice = mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, true);
+        choice = mw_agents_choose(work, out->arena, skill, MW_STR("*"), NULL, MW_AMONG_PEOPLE);
     }
     if (choice.agent == MW_AGENT_NONE)
         return false;
@@ -669,7 +670,7 @@ static bool other_agent_exists(const struct mw_work *work, const struct mw_task 
     if (task->agent == 0 || task->excluded_count >= MW_EXCLUDED_MAX)
         return false;
     tried.excluded[tried.excluded_count++] = (uint16_t)(task->agent - 1);
-    return mw_agents_choose(work, out->arena, skill, MW_STR("*"), &tried, false).exists;
+    return mw_agents_choose(work, out->arena, skill, MW_STR("*"), &tried, MW_AMONG_FREE).exists;
 }
 
 /* A retry goes to whoever is free, and an agent's count begins anew with each change: between two who are busy in turns it would never reach

@@ -310,7 +310,8 @@ static inline void oracle_limits(struct rig *rig)
     for (uint32_t i = 0; i < work->agent_count; i++)
         RIG_CHECK(rig,
                   by_agent[i] == work->agents[i].running &&
-                      (by_agent[i] <= work->agents[i].def.capacity || rig->relaxed_limits),
+                      (by_agent[i] <= work->agents[i].def.capacity || rig->relaxed_limits ||
+                       work->agents[i].def.kind == MW_AGENT_HUMAN),
                   "agent %u: %u run, %u counted, capacity %u", i, by_agent[i],
                   work->agents[i].running, work->agents[i].def.capacity);
     mw_heap_free(by_agent);

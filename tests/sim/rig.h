@@ -30,7 +30,7 @@
 #define RIG_DOCUMENTS_MAX 8192
 #define RIG_RUNS_MAX 65536
 #define RIG_IN_RECORD_BYTES_MAX 4096
-#define RIG_CATALOGUES_MAX 8
+#define RIG_CATALOGUES_MAX 16
 
 struct rig_document {
     char sha256[MW_SHA256_HEX];
