@@ -110,6 +110,7 @@ DETECTORS = [
     unit("test_admits", 1, "src/host/commit", "src/host/api_server"),
     unit("test_effects", 1, "src/host/effects", "src/stage/promote"),
     unit("test_pins", 2, "src/host/pins"),
+    unit("test_promises", 3, "src/host/promises"),
     unit("test_clean", 1, "src/cli/cmd_clean"),
     unit("test_follow", 1, "src/api"),
     unit("test_api", 1, "src/api"),

@@ -38,21 +38,21 @@ enum mw_rc __wrap_mw_blob_put(const struct mw_blobs *blobs, struct mw_str bytes,
 /* ---- what is found ---- */
 
 struct found {
-    const char *broken;
+    const char *broken; /* the one that does not hold; "": both do */
     const char *words;
     uint32_t told;
 };
 
+/* Of these two: what a checker or a loaded machine makes of the others is theirs. */
 static void look(void *context, const struct mw_promise_finding *finding)
 {
     struct found *found = context;
-    bool is_broken = strcmp(finding->id, found->broken) == 0;
-    if (found->broken[0] == '\0' && finding->verdict == MW_PROMISE_BROKEN)
-        fail_msg("%s does not hold: %s", finding->id, finding->detail);
-    if (!is_broken)
+    if (strcmp(finding->id, "P21") != 0 && strcmp(finding->id, "P22") != 0)
         return;
+    bool is_broken = strcmp(finding->id, found->broken) == 0;
     found->told++;
-    if (finding->verdict != MW_PROMISE_BROKEN || strstr(finding->detail, found->words) == NULL)
+    if (finding->verdict != (is_broken ? MW_PROMISE_BROKEN : MW_PROMISE_HOLDS) ||
+        (is_broken && strstr(finding->detail, found->words) == NULL))
         fail_msg("%s: %d, %s", finding->id, (int)finding->verdict, finding->detail);
 }
 
@@ -74,7 +74,7 @@ static void p21_p22_what_does_not_hold_here_is_said(void **state)
         loses_modes = loses_bodies = false;
         if (rc != MW_OK)
             fail_msg("%s", err.text);
-        assert_int_equal(found.told, rows[i].broken[0] != '\0');
+        assert_int_equal(found.told, 2);
     }
 }
 
