@@ -704,10 +704,8 @@ def main():
         short, long_ = pathlib.Path(place) / "short", pathlib.Path(place) / "long"
         short.mkdir(), long_.mkdir()
         slow = (serves, long_poll, one_holder, left, shares, host_killed, host_killed_twice, of_another, answered_twice, failed, forgot, cancelled, removed, hostile,
-                over_lines, large, document, heavy)
-        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, frozen, heartbeats, waited_long, never_back, ever_new, health))):
                 over_lines, large, document, heavy, too_many_names, remembers)
-        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, heartbeats, waited_long, never_back, ever_new, health))):
+        for lease, folder, rows in (("30s", long_, slow), ("4s", short, (killed, frozen, heartbeats, waited_long, never_back, ever_new, health))):
             used = factory(folder, lease)
             for row in rows:
                 with Workspace("work", used) as w:
