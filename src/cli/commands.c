@@ -138,7 +138,10 @@ const struct mw_command mw_commands[] = {
      port_option, 0, 0, mw_cmd_up, NULL, NULL, NULL},
     {"cancel", MW_CLI_EVERYDAY, "[ID]", "end a build or a run", NULL, why_option, 0, 1, mw_cmd_post,
      "Cancel", "traceId", "open"},
-    {"pause", MW_CLI_EVERYDAY, "[ID]", "start nothing new of a build or a run", NULL, NO_OPTIONS, 0,
+    {"pause", MW_CLI_EVERYDAY, "[ID]", "start nothing new of a build or a run",
+     "What agents are at goes on and is recorded, and time goes on as well: a state or a run whose "
+     "time is over fails, paused or not.",
+     NO_OPTIONS, 0,
      1, mw_cmd_post, "Pause", "traceId", "open"},
     {"resume", MW_CLI_EVERYDAY, "[ID]", "go on with a paused build or run", NULL, NO_OPTIONS, 0, 1,
      mw_cmd_post, "Resume", "traceId", "open"},

@@ -454,8 +454,7 @@ static struct mw_post *make_post(struct mw_host *host, enum mw_request_kind kind
     return made;
 }
 
-/* True: answered. */
-static bool refuse_closed(struct mw_host *host, struct mw_api_call *call)
+bool mw_host_refuse_closed(struct mw_host *host, struct mw_api_call *call)
 {
     struct mw_err err = {0};
     if (mw_host_leaves(host) || host->replaying) {
@@ -483,7 +482,7 @@ static void post_files(struct mw_host *host, struct mw_str body, const char *sha
                        const struct mw_err *failed, struct mw_api_call *call)
 {
     struct mw_err err = {0};
-    if (refuse_closed(host, call))
+    if (mw_host_refuse_closed(host, call))
         return;
     const char *pointer = "";
     struct mw_post *made = make_post(host, MW_REQ_ANSWER_ITEM, body, &pointer, &err);
@@ -543,7 +542,7 @@ static void post(void *self, enum mw_request_kind kind, struct mw_str body,
 {
     struct mw_host *host = self;
     struct mw_err err = {0};
-    if (refuse_closed(host, call))
+    if (mw_host_refuse_closed(host, call))
         return;
     if (admits(host, kind, body, &err) != MW_OK) {
         refuse(call, &err, "");

@@ -230,6 +230,9 @@ struct mw_post *mw_post_make(struct mw_host *host, enum mw_request_kind kind,
                              struct mw_str body_text, struct mw_str message_id, struct mw_str actor,
                              struct mw_err *err);
 void mw_post_discard(struct mw_host *host, struct mw_post *post);
+struct mw_api_call;
+/* Whether nothing can be asked now: it starts, leaves (503) or is read-only (423). True: that was answered. */
+bool mw_host_refuse_closed(struct mw_host *host, struct mw_api_call *call);
 /* Before anything is made or written for it: MW_E_LIMIT, MW_E_FULL when a request of a caller cannot be taken now (P09, P10). said_before: its
  * messageId is known, so nothing will be done. */
 MW_MUST enum mw_rc mw_host_admits(struct mw_host *host, enum mw_request_kind kind, bool said_before,
@@ -283,7 +286,6 @@ const struct mw_fact **mw_host_facts(const struct mw_trace *trace, mw_seq scope,
 struct mw_str mw_attempt_memory(const struct mw_host *host, struct mw_arena *arena);
 /* answer_files.c: takes the folder that an answer to `item` names, on a thread; `taken` is called later, err NULL when all is well, with an
  * empty digest when nothing waits there. body is copied. */
-struct mw_api_call;
 typedef void mw_files_taken(struct mw_host *host, struct mw_str body, const char *sha256,
                             const struct mw_err *err, struct mw_api_call *call);
 void mw_answer_files_begin(struct mw_host *host, mw_seq item, struct mw_str folder,

@@ -519,14 +519,8 @@ void mw_workers_asked(void *self, struct mw_str agent_id, struct mw_str verb, st
     struct mw_host *host = self;
     struct mw_tape tape;
     struct mw_err err = {0};
-    if (mw_host_leaves(host) || host->replaying) {
-        struct mw_buf words = mw_heap_buf();
-        mw_api_error_body(&words, MW_E_CONFLICT,
-                          MW_STR("the host is starting or leaving: ask again"), MW_STR_NONE);
-        mw_api_answer(call, 503, mw_buf_str(&words));
-        mw_heap_buf_free(&words);
+    if (mw_host_refuse_closed(host, call))
         return;
-    }
     struct mw_worker_agent *agent = mw_worker_agent_of(host, agent_id);
     if (!is_one_of(verb, verbs) || agent == NULL) {
         (void)refuse(call, MW_E_MISSING, "",

@@ -324,6 +324,8 @@ def poison_record(worlds):
     hello = json.loads(world.ask("GET", "/v1/hello")[1])
     pill = [r["seq"] for r in world.kinds("memory.added")][0]
     want(hello["state"] == "read-only" and hello["readOnlyFor"] == pill, f"{hello}")
+    status, answer = world.ask("POST", "/v1/agents/anybody/lease", {"worker": "one"})
+    want(status == 423 and "read-only" in answer, f"a worker hears {status}: {answer}")
     code, out, err = world.run("memory", "list", "--json")
     want(code == 0 and "PILL-TO-REPLAY" in out and "after it" in out, f"views work: exit {code}: {err}")
     code, out, err = world.run("journal", "show", "--json")
