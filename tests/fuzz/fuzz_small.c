@@ -4,6 +4,7 @@
  */
 #include "builtin/http_client.h"
 #include "builtin/jwt.h"
+#include "builtin/probe_internal.h"
 #include "fuzz.h"
 #include "journal/archive_folder.h"
 #include "journal/frame.h"
@@ -28,6 +29,7 @@
 #define INPUT_BYTES_MAX 16384
 #define UNPACKED_BYTES_MAX ((size_t)1 << 20)
 #define REQUEST_MS 5000
+#define RAW_ANSWER_BYTES_MAX 4095 /* a longer head is none */
 
 static json_t *other_reader(struct mw_str text)
 {
@@ -65,7 +67,7 @@ static bool other_time(const char *text, int64_t *ret_us)
     const char *at = text + 19;
     if (*at == '.' && !is_like(++at, "0"))
         return false;
-    for (; *at >= '0' && *at <= '9'; at++, unit /= 10)
+    for (; at > text + 19 && *at >= '0' && *at <= '9'; at++, unit /= 10)
         micros += (*at - '0') * unit;
     if (strcmp(at, "Z") != 0 || tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
         tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
@@ -318,6 +320,41 @@ static void start_server(void)
     MW_ASSERT(pthread_create(&thread, NULL, serve, NULL) == 0);
 }
 
+/* The same by the reader of requests that no polite client sends: it waits for "100 Continue". */
+static void try_raw_answer(struct mw_str text)
+{
+    static struct mw_arena scratch;
+    static struct mw_probe_report report;
+    struct probe_entity entity = {.creatable = true};
+    struct probe_use_case create = {.path = MW_STR("/things"), .effect = PROBE_CREATE};
+    struct probe *p = mw_heap_alloc(sizeof *p);
+    struct mw_str rest;
+    int status = 0;
+    fuzz_arena(&scratch, (size_t)1 << 20);
+    p->scratch = scratch;
+    p->report = &report;
+    p->entities = &entity;
+    p->use_cases = &create;
+    p->entity_count = p->use_case_count = 1;
+    p->service.out_fd = p->service.err_fd = -1;
+    p->service.out = p->service.err = mw_heap_buf();
+    p->service.port = server.port;
+    say_from_now_on(text);
+    char *first = mw_heap_copy(mw_str_sub(text, 0, RAW_ANSWER_BYTES_MAX));
+    bool goes_on = strstr(first, "\r\n\r\n") != NULL &&
+                   sscanf(first, "HTTP/1.%*d %d", &status) == 1 && status == 100;
+    int fd = probe_raw_begin(p, &rest);
+    if (goes_on && fd < 0) /* it waits a second, which a busy machine may need */
+        fd = probe_raw_begin(p, &rest);
+    MW_ASSERT((fd >= 0) == goes_on);
+    if (fd >= 0)
+        (void)close(fd);
+    mw_heap_free(first);
+    mw_probe_report_free(&report);
+    memset(&report, 0, sizeof report);
+    mw_heap_free(p);
+}
+
 /* As it stands; and as the body of an answer that says its length. */
 static void try_answer(struct mw_str text)
 {
@@ -328,8 +365,10 @@ static void try_answer(struct mw_str text)
         start_server();
         MW_ASSERT(mw_client_open(&client, NULL) == MW_OK);
     }
-    say_from_now_on(text);
+    /* Whoever is served is served alone: the connection before goes first. */
     MW_ASSERT(mw_client_target(&client, server.port, NULL) == MW_OK);
+    try_raw_answer(text);
+    say_from_now_on(text);
     if (mw_client_send(&client, &request, &answer, NULL) == MW_OK)
         MW_ASSERT(answer.status >= 0 && answer.status <= 999 && answer.body.len <= text.len &&
                   strlen(answer.content_type) < MW_HTTP_HEADER_MAX &&
