@@ -182,13 +182,19 @@ static size_t disk_weight(const struct disk_node *node)
     return node->now.size > node->blocks_bytes ? node->now.size : node->blocks_bytes;
 }
 
+/* What a full disk says, and what it says when only the user's quota is: by where it happens, so that no draw of the dice is added. */
+static int disk_full_errno(void)
+{
+    return disk.room_bytes % 2 == 0 ? ENOSPC : EDQUOT;
+}
+
 /* False, with errno: there is no room for so much more. */
 static bool disk_takes(struct disk_node *node, size_t end)
 {
     size_t was = disk_weight(node);
     size_t more = end > was ? end - was : 0;
     if (more > 0 && disk.room_bytes != SIZE_MAX && disk.written_bytes + more > disk.room_bytes) {
-        errno = ENOSPC;
+        errno = disk_full_errno();
         return false;
     }
     disk.written_bytes += more;
@@ -551,7 +557,7 @@ static int disk_open(struct disk_node *start, const char *path, int flags, mode_
     if (node == NULL) {
         world_point();
         if (disk.room_bytes != SIZE_MAX && disk.written_bytes >= disk.room_bytes) {
-            errno = ENOSPC;
+            errno = disk_full_errno();
             return -1;
         }
         node = disk_node_make(false, mode);
