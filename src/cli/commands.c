@@ -141,8 +141,7 @@ const struct mw_command mw_commands[] = {
     {"pause", MW_CLI_EVERYDAY, "[ID]", "start nothing new of a build or a run",
      "What agents are at goes on and is recorded, and time goes on as well: a state or a run whose "
      "time is over fails, paused or not.",
-     NO_OPTIONS, 0,
-     1, mw_cmd_post, "Pause", "traceId", "open"},
+     NO_OPTIONS, 0, 1, mw_cmd_post, "Pause", "traceId", "open"},
     {"resume", MW_CLI_EVERYDAY, "[ID]", "go on with a paused build or run", NULL, NO_OPTIONS, 0, 1,
      mw_cmd_post, "Resume", "traceId", "open"},
     {"status", MW_CLI_EVERYDAY, "", "what exists, what runs, what waits", NULL, NO_OPTIONS, 0, 0,
