@@ -16,7 +16,6 @@
 
 #define FILE_BYTES_MAX 4096
 #define ENVIRONMENT_BYTES_MAX (1u << 20)
-#define BOOT_TEXT 64
 #define END_MS 10000 /* for KILL to take effect everywhere */
 #define MARK "MILLWRIGHT_WORK_DIR="
 
@@ -24,11 +23,10 @@
 struct leftover {
     pid_t pid;
     uint64_t start_ticks;
-    char boot[BOOT_TEXT];
+    char boot[MW_BOOT_TEXT];
     char folder[PATH_MAX]; /* of the file; no links; empty when it has gone */
 };
 
-static enum mw_rc read_boot(char ret_boot[BOOT_TEXT], struct mw_err *err);
 static enum mw_rc read_leftover(const char *path, struct leftover *ret_leftover, bool *ret_there,
                                 struct mw_err *err);
 static void folder_of(const char *path, char ret_folder[PATH_MAX]);
@@ -39,8 +37,8 @@ static enum mw_rc end_strays(const struct leftover *leftover, bool *ret_found, s
 enum mw_rc mw_leftover_write(const char *path, const struct mw_exec_child *child,
                              struct mw_err *err)
 {
-    char boot[BOOT_TEXT];
-    enum mw_rc rc = read_boot(boot, err);
+    char boot[MW_BOOT_TEXT];
+    enum mw_rc rc = mw_boot_id(boot, err);
     if (rc != MW_OK)
         return rc;
     char text[FILE_BYTES_MAX];
@@ -62,9 +60,9 @@ enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover
                            struct mw_err *err)
 {
     struct leftover leftover;
-    char boot[BOOT_TEXT];
+    char boot[MW_BOOT_TEXT];
     bool there;
-    enum mw_rc rc = read_boot(boot, err);
+    enum mw_rc rc = mw_boot_id(boot, err);
     if (rc == MW_OK)
         rc = read_leftover(path, &leftover, &there, err);
     if (rc != MW_OK)
@@ -82,26 +80,6 @@ enum mw_rc mw_leftover_end(const char *path, uint32_t grace_ms, enum mw_leftover
     return rc;
 }
 
-/* The same as long as the process lives: read once. */
-static enum mw_rc read_boot(char ret_boot[BOOT_TEXT], struct mw_err *err)
-{
-    static _Thread_local char known[BOOT_TEXT];
-    if (known[0] == '\0') {
-        struct mw_buf text = mw_heap_buf();
-        enum mw_rc rc =
-            mw_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_TEXT - 1, &text, err);
-        if (rc == MW_OK) {
-            struct mw_str boot = mw_str_trim(mw_buf_str(&text));
-            (void)snprintf(known, BOOT_TEXT, "%.*s", MW_STR_ARG(boot));
-        }
-        mw_heap_buf_free(&text);
-        if (rc != MW_OK)
-            return rc;
-    }
-    memcpy(ret_boot, known, BOOT_TEXT);
-    return MW_OK;
-}
-
 static enum mw_rc parse_leftover(struct mw_arena *arena, const char *path, struct mw_str text,
                                  struct leftover *ret_leftover, struct mw_err *err)
 {
@@ -111,7 +89,7 @@ static enum mw_rc parse_leftover(struct mw_arena *arena, const char *path, struc
     int64_t pid = mw_node_int(&tape, mw_node_get(&tape, 0, "pid"), 0);
     int64_t start = mw_node_int(&tape, mw_node_get(&tape, 0, "start"), -1);
     struct mw_str boot = mw_node_get_text(&tape, 0, "boot");
-    if (pid <= 1 || pid > INT_MAX || start < 0 || boot.len == 0 || boot.len >= BOOT_TEXT)
+    if (pid <= 1 || pid > INT_MAX || start < 0 || boot.len == 0 || boot.len >= MW_BOOT_TEXT)
         return MW_FAIL(err, MW_E_CORRUPT, "'%s' is no pid file of a child", path);
     *ret_leftover = (struct leftover){.pid = (pid_t)pid, .start_ticks = (uint64_t)start};
     memcpy(ret_leftover->boot, boot.ptr, boot.len);

@@ -140,6 +140,19 @@ void mw_host_ask_start(struct mw_host *host, mw_seq seq)
         mw_attempt_begin(host, ask);
 }
 
+/* P06: what may have begun under the host before and must not begin twice is core's to settle. A person has it still, nobody here has; a worker
+ * is waited for when it is known to have it; the echo does nothing that could be done twice. */
+static bool tell_interrupted(struct mw_host *host, const struct mw_host_ask *ask)
+{
+    const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+    if (open == NULL || open->opens != MW_OPENS_AGENT || open->agent_kind == MW_AGENT_ECHO ||
+        !mw_work_asks_once(&host->core.world, open->item) ||
+        (open->agent_kind == MW_AGENT_WORKER && !mw_worker_may_have_begun(host, ask)))
+        return false;
+    mw_host_tell(host, MW_REQ_NOTE_INTERRUPTED, open->item, open->seq, MW_STR_NONE);
+    return true;
+}
+
 /* What the journal asks for, oldest first. What is asked meanwhile starts when it is durable, as always. */
 void mw_host_asks_start_all(struct mw_host *host)
 {
@@ -153,9 +166,11 @@ void mw_host_asks_start_all(struct mw_host *host)
     struct mw_host_ask *ask = host->asks.oldest;
     while (ask != NULL && ask->seq <= durable) {
         struct mw_host_ask *newer = ask->newer;
-        mw_host_ask_start(host, ask->seq);
+        if (!tell_interrupted(host, ask))
+            mw_host_ask_start(host, ask->seq);
         ask = newer;
     }
+    mw_workers_taken_over(host);
     mw_workers_serve(host);
 }
 

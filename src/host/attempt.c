@@ -357,8 +357,10 @@ static void start_child(struct mw_run_attempt *attempt)
                     .drop = host->is_root && host->owner_uid != 0,
                     .uid = host->owner_uid,
                     .gid = host->owner_gid}};
+    attempt->tried = true;
     attempt->rc = mw_exec_start(&spec, &attempt->child, &attempt->err);
     if (lacks_space(attempt)) { /* for its log */
+        attempt->tried = false;
         try_again(attempt);
         return;
     }

@@ -40,6 +40,7 @@ struct mw_run_attempt {
     char input_sha256[MW_SHA256_HEX]; /* of task.json */
     /* running */
     struct mw_exec_child child;
+    bool tried; /* whoever starts programs was asked for this one */
     bool started, cancelled, exited, stdout_ended;
     bool
         over; /* cancelled before its program ended: nothing is collected, but its log is looked through */

@@ -110,6 +110,20 @@ static void write_evidence(struct mw_run_attempt *attempt, struct mw_json *json)
     mw_json_object_end(json);
 }
 
+/* The agent's own word, whole: what went wrong here says nothing of what it did. */
+static bool has_said_so(const struct mw_run_attempt *attempt)
+{
+    return attempt->rc == MW_OK && attempt->started && !attempt->agent.answers_by_diff &&
+           attempt->outcome.verdict == MW_ANSWER_FAILURE;
+}
+
+/* Its program was certainly not run; where that cannot be told, it may have been. */
+static bool has_not_begun(const struct mw_run_attempt *attempt)
+{
+    return !attempt->tried || (attempt->started && attempt->report.error != MW_EXEC_NO_ERROR &&
+                               attempt->report.error != MW_EXEC_NO_REPORT);
+}
+
 static void tell_failure(struct mw_run_attempt *attempt, const char *error_class, bool retryable,
                          const char *message)
 {
@@ -122,6 +136,10 @@ static void tell_failure(struct mw_run_attempt *attempt, const char *error_class
     mw_json_kstr(&json, "class", mw_str_of(error_class));
     mw_json_kstr(&json, "message", mw_str_of(message));
     mw_json_kbool(&json, "retryable", retryable);
+    if (has_said_so(attempt))
+        mw_json_kbool(&json, "said", true);
+    if (has_not_begun(attempt))
+        mw_json_kbool(&json, "notBegun", true);
     mw_json_kstr(&json, "inputSha256", mw_str_of(attempt->input_sha256));
     write_evidence(attempt, &json);
     mw_json_object_end(&json);

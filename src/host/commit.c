@@ -80,7 +80,7 @@ void mw_host_commit_stop(struct mw_host *host)
 static bool is_known_by_fence(enum mw_request_kind kind)
 {
     return kind == MW_REQ_RECORD_RESULT || kind == MW_REQ_RECORD_FAILURE ||
-           kind == MW_REQ_RING_TIMER || kind == MW_REQ_CONTINUE;
+           kind == MW_REQ_NOTE_INTERRUPTED || kind == MW_REQ_RING_TIMER || kind == MW_REQ_CONTINUE;
 }
 
 static void hash_body(struct mw_post *post, enum mw_request_kind kind, struct mw_str text)

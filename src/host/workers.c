@@ -20,6 +20,8 @@ struct mw_workers *mw_workers_of(struct mw_host *host)
     mw_heap_arena(&workers->arena, ARENA_BYTES);
     mw_heap_arena(&workers->text_arena, ARENA_BYTES);
     mw_leases_open(&workers->leases, host->workspace_fd);
+    if (!host->replaying) /* else when all that was asked before has been taken up */
+        mw_leases_taken_over(&workers->leases);
     (void)uv_timer_init(&host->loop, &workers->timer);
     workers->timer.data = host;
     host->workers = workers;
@@ -94,8 +96,16 @@ static void give_lease(struct mw_host *host, struct mw_offer *offer, struct mw_w
         offer->slot = mw_leases_note(&host->workers->leases, offer->ask->seq);
 }
 
+/* What is observed of an attempt that no worker has answered. */
+struct lost {
+    const char *error_class, *message;
+    const char *worker; /* who had it; NULL: nobody, or nobody knows who */
+    bool retryable;
+    bool not_begun; /* no worker has ever had it */
+};
+
 static void fail(struct mw_host *host, const struct mw_host_ask *ask, enum mw_request_kind kind,
-                 const char *error_class, bool retryable, const char *message, const char *worker)
+                 const struct lost *lost)
 {
     const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
     struct mw_buf body = mw_heap_buf();
@@ -104,12 +114,14 @@ static void fail(struct mw_host *host, const struct mw_host_ask *ask, enum mw_re
         return; /* closed: its end is on its way */
     mw_json_init(&json, &body);
     mw_json_object(&json);
-    mw_json_kstr(&json, "class", mw_str_of(error_class));
-    mw_json_kstr(&json, "message", mw_str_of(message));
-    mw_json_kbool(&json, "retryable", retryable);
-    if (worker != NULL) {
+    mw_json_kstr(&json, "class", mw_str_of(lost->error_class));
+    mw_json_kstr(&json, "message", mw_str_of(lost->message));
+    mw_json_kbool(&json, "retryable", lost->retryable);
+    if (lost->not_begun)
+        mw_json_kbool(&json, "notBegun", true);
+    if (lost->worker != NULL) {
         mw_json_kobject(&json, "evidence");
-        mw_json_kstr(&json, "worker", mw_str_of(worker));
+        mw_json_kstr(&json, "worker", mw_str_of(lost->worker));
         mw_json_object_end(&json);
     }
     mw_json_object_end(&json);
@@ -132,20 +144,23 @@ void mw_worker_begin(struct mw_host *host, struct mw_host_ask *ask)
         mw_world_catalogue(&host->core.world, mw_world_trace_of(&host->core.world, &task->item));
     struct mw_worker_agent *agent =
         mw_worker_agent_of(host, host->core.work.agents[task->agent - 1].id);
+    bool was_held = mw_leases_was_held(&mw_workers_of(host)->leases, ask->seq);
+    struct lost lost = {.error_class = "unsupported", .not_begun = !was_held};
     if (agent == NULL) { /* it was removed, or is registered as another kind now */
-        fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false, TAKES_NO_WORK, NULL);
+        lost.message = TAKES_NO_WORK;
+        fail(host, ask, MW_REQ_RECORD_FAILURE, &lost);
         return;
     }
     if (catalogue != NULL && catalogue->tasks[task->def]->writes_files) {
-        fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false,
-             "this task writes files, and a worker has no folder here", NULL);
+        lost.message = "this task writes files, and a worker has no folder here";
+        fail(host, ask, MW_REQ_RECORD_FAILURE, &lost);
         return;
     }
     struct mw_offer *offer = mw_heap_alloc(sizeof(*offer));
     offer->ask = ask;
     offer->agent = agent;
     ask->offer = offer;
-    if (!mw_leases_was_held(&host->workers->leases, ask->seq)) {
+    if (!was_held) {
         put_in_queue(offer);
         if (uv_is_active((const uv_handle_t *)&host->workers->timer) == 0)
             mw_workers_arm(host);
@@ -164,6 +179,18 @@ static void stop_returning(struct mw_offer *offer)
         return;
     offer->waits_for_holder = false;
     offer->agent->returning_count--;
+}
+
+bool mw_worker_may_have_begun(struct mw_host *host, const struct mw_host_ask *ask)
+{
+    const struct mw_leases *leases = &mw_workers_of(host)->leases;
+    return !leases->before_was_whole && !mw_leases_was_held(leases, ask->seq);
+}
+
+void mw_workers_taken_over(struct mw_host *host)
+{
+    if (host->workers != NULL)
+        mw_leases_taken_over(&host->workers->leases);
 }
 
 void mw_worker_closed(struct mw_host *host, struct mw_host_ask *ask)
@@ -238,7 +265,11 @@ static void expire(struct mw_host *host, struct mw_offer *offer, const char *why
     if (offer->expired)
         return;
     offer->expired = true;
-    fail(host, offer->ask, MW_REQ_EXPIRE_LEASE, "timeout", true, why, offer->holder->name);
+    fail(host, offer->ask, MW_REQ_EXPIRE_LEASE,
+         &(struct lost){.error_class = "timeout",
+                        .message = why,
+                        .worker = offer->holder != NULL ? offer->holder->name : NULL,
+                        .retryable = true});
 }
 
 static bool is_in(const mw_seq *fences, uint32_t count, mw_seq fence)
@@ -276,8 +307,11 @@ static void dismiss(struct mw_host *host, struct mw_worker_agent *agent)
         struct mw_offer *offer = ask->offer;
         if (offer != NULL && offer->agent == agent && !offer->expired) {
             offer->expired = true;
-            fail(host, ask, MW_REQ_RECORD_FAILURE, "unsupported", false, TAKES_NO_WORK,
-                 offer->holder != NULL ? offer->holder->name : NULL);
+            fail(host, ask, MW_REQ_RECORD_FAILURE,
+                 &(struct lost){.error_class = "unsupported",
+                                .message = TAKES_NO_WORK,
+                                .worker = offer->holder != NULL ? offer->holder->name : NULL,
+                                .not_begun = offer->holder == NULL && !offer->waits_for_holder});
         }
         ask = newer;
     }
@@ -303,7 +337,8 @@ uint32_t mw_worker_lease(struct mw_worker_call *call, uint32_t count, struct mw_
             break;
         struct mw_err err;
         if (mw_worker_task_text(host, offer->ask, json, &err) != MW_OK) {
-            fail(host, offer->ask, MW_REQ_RECORD_FAILURE, "internal", false, err.text, NULL);
+            fail(host, offer->ask, MW_REQ_RECORD_FAILURE,
+                 &(struct lost){.error_class = "internal", .message = err.text, .not_begun = true});
             continue;
         }
         give_lease(host, offer, call->worker);
@@ -398,12 +433,17 @@ static void end_waits(struct mw_worker_agent *agent, uint64_t now_ms)
 /* The workers of the host before this one had the time of a lease to come back. */
 static void end_returning(struct mw_host *host, const struct mw_worker_agent *agent)
 {
-    for (struct mw_host_ask *ask = host->asks.oldest; ask != NULL; ask = ask->newer) {
+    for (struct mw_host_ask *ask = host->asks.oldest, *newer; ask != NULL; ask = newer) {
         struct mw_offer *offer = ask->offer;
+        newer = ask->newer;
         if (offer == NULL || offer->agent != agent || !offer->waits_for_holder)
             continue;
         stop_returning(offer);
-        put_in_queue(offer);
+        const struct mw_ask *open = mw_table_get(&host->core.world.asks, ask->seq);
+        if (open != NULL && mw_work_asks_once(&host->core.world, open->item))
+            expire(host, offer, "the worker that had it did not come back: its lease is over");
+        else
+            put_in_queue(offer);
     }
 }
 

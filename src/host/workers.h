@@ -20,6 +20,10 @@
 
 /* The ask is durable: its task is offered to the agent's workers. */
 void mw_worker_begin(struct mw_host *host, struct mw_host_ask *ask);
+/* At start: a worker may have had what this asks for, and it is not known that one has. */
+bool mw_worker_may_have_begun(struct mw_host *host, const struct mw_host_ask *ask);
+/* At start: everything that was asked before has been begun again, or is not to be. */
+void mw_workers_taken_over(struct mw_host *host);
 /* The ask is over, whatever ended it: so is its lease. */
 void mw_worker_closed(struct mw_host *host, struct mw_host_ask *ask);
 /* Hands what is offered to the long polls that wait. Called when everything of a frame has been started. */

@@ -281,6 +281,7 @@ static bool write_answer(struct mw_host *host, const struct mw_tape *tape, uint3
     if (error != MW_NODE_NONE) {
         mw_json_knode(&json, "class", tape, mw_node_get(tape, error, "class"));
         mw_json_knode(&json, "message", tape, mw_node_get(tape, error, "message"));
+        mw_json_kbool(&json, "said", true);
         mw_json_kbool(&json, "retryable",
                       mw_node_bool(tape, mw_node_get(tape, error, "retryable"), true));
     } else {

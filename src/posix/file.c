@@ -379,3 +379,23 @@ int64_t mw_now_monotonic_ns(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
+
+/* The same as long as the process lives: read once. */
+enum mw_rc mw_boot_id(char ret_boot[MW_BOOT_TEXT], struct mw_err *err)
+{
+    static _Thread_local char known[MW_BOOT_TEXT];
+    if (known[0] == '\0') {
+        struct mw_buf text = mw_heap_buf();
+        enum mw_rc rc =
+            mw_file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", MW_BOOT_TEXT - 1, &text, err);
+        if (rc == MW_OK) {
+            struct mw_str boot = mw_str_trim(mw_buf_str(&text));
+            (void)snprintf(known, MW_BOOT_TEXT, "%.*s", MW_STR_ARG(boot));
+        }
+        mw_heap_buf_free(&text);
+        if (rc != MW_OK)
+            return rc;
+    }
+    memcpy(ret_boot, known, MW_BOOT_TEXT);
+    return MW_OK;
+}

@@ -59,5 +59,8 @@ uint32_t mw_crc32c(uint32_t crc, struct mw_str bytes); /* Castagnoli; start with
 void mw_time_text(int64_t unix_us, char ret_text[MW_TIME_TEXT]);
 int64_t mw_now_unix_us(void);
 int64_t mw_now_monotonic_ns(void);
+/* Which start of the machine this is; another one after each. Terminated. */
+#define MW_BOOT_TEXT 64
+MW_MUST enum mw_rc mw_boot_id(char ret_boot[MW_BOOT_TEXT], struct mw_err *err);
 
 #endif

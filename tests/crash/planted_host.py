@@ -62,6 +62,8 @@ DEFECTS = [
      "P06: task .* is given to a worker and not open"),
     ("a worker waits beside a task", "host/workers.c", "        while (agent->offer_count > 0 && agent->waiting != NULL) {\n",
      "        while (false) {\n", "P06: .* tasks wait beside workers"),
+    ("a no_retry task is started again after a kill", "host/asks.c", "        if (!tell_interrupted(host, ask))\n",
+     "        if (ask->seq != 0 || !tell_interrupted(host, ask))\n", "P06: .* is asked for the time 2"),
     ("what was leased is not known to the next host", "host/leases.c", "    return leases->before_count > 0 && bsearch(",
      "    return leases->before_count > 9999 && bsearch(", "P06: task .* is given to another while its worker may come back"),
     ("what is leased is not noted", "host/workers.c", "        offer->slot = mw_leases_note(&host->workers->leases, offer->ask->seq);\n}",

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of the host, an agent, its supervisor or the command line at random moments of a gen (P01, P06, FH, BL-17, BL-18)."""
 import ctypes
+import json
 import os
 import pathlib
 import signal
@@ -9,7 +10,7 @@ import sys
 import time
 from datetime import datetime, timezone
 
-from crash_lib import NIGHT, PROGRAM, PROMPT, World, agent_text, alive, command_of, descendants, finish, is_fork_server, prove, seeded, stat_of, until, want
+from crash_lib import NIGHT, PROGRAM, PROMPT, WORKFLOW, World, agent_text, alive, command_of, descendants, finish, is_fork_server, prove, seeded, stat_of, until, want
 
 ROUNDS = 200 if NIGHT else 20
 VICTIMS = ("host", "agent", "stub", "server", "cli", "host and cli")
@@ -195,9 +196,94 @@ def orphans(worlds):
     world.verify()
 
 
+TILL = """#!/bin/sh
+cat >/dev/null
+shared="$MILLWRIGHT_WORK_DIR/../../../repos"
+echo charged >>"$shared/charged.txt"
+while [ ! -e "$shared/go" ]; do sleep 0.05; done
+printf '{"type":"ThingMade","payload":{"charged":true}}\\n'
+"""
+
+
+def charges(world):
+    place = pathlib.Path(world.path("repos", "charged.txt"))
+    return place.read_text().count("charged\n") if place.exists() else 0
+
+
+def killed_while_asked(worlds, more):
+    """An agent has done something outside of its folder and not answered yet when its host is killed; the next host is up."""
+    world = World(worlds)
+    world.write("workflows/Sale.yaml", WORKFLOW.format(name="Sale", skill="ChargeCard").replace("expects: ThingMade", "expects: ThingMade, repository: true" + more))
+    world.agent("till", agent_text("till", "ChargeCard"), TILL)
+    host = world.serve().pid
+    process = world.start("run", "Sale", "sell it", "--json")
+    until(lambda: charges(world) == 1, 30, "the card charged")
+    process.kill()
+    os.kill(host, signal.SIGKILL)
+    until(lambda: not alive(host), 30, "the killed host gone")
+    world.serve()
+    return world
+
+
+def asked_again(worlds):
+    """A task that is not no_retry: whoever was killed is asked again, so what it does outside is done at least once."""
+    world = killed_while_asked(worlds, "")
+    until(lambda: charges(world) == 2, 30, "the card charged again")
+    pathlib.Path(world.path("repos", "go")).touch()
+    until(lambda: world.kinds("trace.ended"), 30, "the end")
+    want(world.kinds("trace.ended")[0]["outcome"] == "completed" and not world.kinds("task.failed"), "it did not go on")
+    world.verify()
+
+
+def asked_once(worlds):
+    """A no_retry task ends unknown, with a person; nobody is asked again until that person says so."""
+    world = killed_while_asked(worlds, ", no_retry: true")
+    until(lambda: world.kinds("task.escalated"), 30, "a person asked")
+    task = world.kinds("task.dispatched")[0]["taskId"]
+    failed = world.kinds("task.failed")
+    want([(record["taskId"], record["errorClass"]) for record in failed] == [(task, "unknown")], f"{failed}")
+    code, out, err = world.run("inbox")
+    want(code == 0 and task in out and "unknown" in out, f"inbox: exit {code}: {out}{err}")
+    code, out, err = world.run("trace", "show", failed[0]["traceId"], "--json")
+    want(code == 0 and '"errorClass":"unknown"' in out.replace(" ", ""), f"trace show: exit {code}: {out}{err}")
+    status, text = world.ask("GET", f"/v1/views/failure?trace={failed[0]['traceId']}")
+    want(status == 200 and json.loads(text)["class"] == "unknown", f"{status}: {text}")
+    # Once more, and cleanly: what waits for a person waits on, and no start is taken for leave to ask.
+    host = world.host()
+    os.kill(host, signal.SIGTERM)
+    until(lambda: not alive(host), 30, "the host gone")
+    world.serve()
+    code, out, err = world.run("inbox")
+    want(code == 0 and task in out, f"inbox: exit {code}: {out}{err}")
+    want(charges(world) == 1 and len(world.kinds("task.dispatched")) == 2, "an agent was asked again")
+    pathlib.Path(world.path("repos", "go")).touch()
+    code, out, err = world.run("approve", task)
+    want(code == 0, f"approve: exit {code}: {err}")
+    until(lambda: world.kinds("trace.ended"), 30, "the end")
+    want(world.kinds("trace.ended")[0]["outcome"] == "completed" and charges(world) == 2, "the person's word was not heard")
+    world.verify()
+
+
+def told_by_a_person(worlds):
+    """The person looked, and says what came of it: the work goes on with that, and nobody was asked twice."""
+    world = killed_while_asked(worlds, ", no_retry: true")
+    until(lambda: world.kinds("task.escalated"), 30, "a person asked")
+    task = world.kinds("task.dispatched")[0]["taskId"]
+    code, _, err = world.run("answer", task, "it was charged: the bank says so")
+    want(code == 0, f"answer: exit {code}: {err}")
+    until(lambda: world.kinds("trace.ended"), 30, "the end")
+    result = world.kinds("task.result")
+    want([record["emittedBy"] for record in result] == ["user:tester"], f"{result}")
+    want(world.kinds("trace.ended")[0]["outcome"] == "completed" and charges(world) == 1, "it was charged again")
+    world.verify()
+
+
 prove("crash_undisturbed", baseline)
 if undisturbed:
     for number in range(ROUNDS):
         prove(f"crash_kill_P01_P06_BL17_BL18_{number + 1}", killed, number + 1)
 prove("crash_no_orphans_P06", orphans)
+prove("crash_asked_again_P06", asked_again)
+prove("crash_no_retry_asked_once_P06", asked_once)
+prove("crash_no_retry_told_by_a_person_P06", told_by_a_person)
 finish()

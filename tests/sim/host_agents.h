@@ -290,6 +290,7 @@ static void agent_begin(struct agent_child *child)
 
 /* host_look.h */
 static void look_at_start(struct agent_child *child);
+static void look_at_asked(const char *task);
 static void look_at_idle_end(const struct agent_child *child);
 
 static int agent_fd(struct agent_child *child, enum pipe_end which)

@@ -428,6 +428,15 @@ WORLD_WRAP(int64_t, mw_now_monotonic_ns, void)
     return world.rig != NULL ? world.now_ns : __real_mw_now_monotonic_ns();
 }
 
+/* A start of the machine: until its power is cut. */
+WORLD_WRAP(enum mw_rc, mw_boot_id, char ret_boot[MW_BOOT_TEXT], struct mw_err *err)
+{
+    (void)err; /* it is always known */
+    memset(ret_boot, 0, MW_BOOT_TEXT);
+    snprintf(ret_boot, MW_BOOT_TEXT, "boot-%lu", (unsigned long)world.boots);
+    return MW_OK;
+}
+
 WORLD_WRAP(int, nanosleep, const struct timespec *wanted, struct timespec *left)
 {
     if (!world.inside)

@@ -14,6 +14,7 @@
 
 #define LOOK_RINGS_MAX 4096
 #define LOOK_BUNDLES_MAX 64
+#define LOOK_ONCE_MAX 1024
 
 struct look {
     mw_seq rung[LOOK_RINGS_MAX]; /* in this life */
@@ -24,6 +25,12 @@ struct look {
     uint64_t rings, steps, quiet_turns, blobs, late, promotions;
     char bundles[LOOK_BUNDLES_MAX][MW_SHA256_HEX]; /* that were ever to be promoted in this seed */
     uint32_t bundle_count;
+    struct look_once {
+        mw_seq item;
+        uint32_t asked, allowed;
+    } once[LOOK_ONCE_MAX]; /* tasks that are asked at most once, of this seed */
+    uint32_t once_count;
+    uint64_t onces;
 };
 
 static struct look look;
@@ -33,6 +40,48 @@ static void look_begin_life(void)
     look.rung_count = 0;
     look.began_count = 0;
     look.fulls = 0;
+}
+
+/* ---- no_retry ---- */
+
+static struct look_once *look_once_of(mw_seq item)
+{
+    uint32_t at = 0;
+    while (at < look.once_count && look.once[at].item != item)
+        at++;
+    if (at == LOOK_ONCE_MAX)
+        return NULL; /* enough was looked at */
+    if (at == look.once_count)
+        look.once[look.once_count++] = (struct look_once){.item = item, .allowed = 1};
+    return &look.once[at];
+}
+
+/* P06: an agent is asked at most once, in all lives of the host together; each further time a person has said so. */
+static void look_at_asked(const char *task)
+{
+    const struct mw_world *state = &world.host->core.world;
+    const struct mw_item *item = mw_world_item(state, mw_wire_number(mw_str_of(task)));
+    const struct mw_catalogue *catalogue =
+        item != NULL ? mw_world_catalogue(state, mw_world_trace_of(state, item)) : NULL;
+    if (catalogue == NULL || !catalogue->tasks[((const struct mw_task *)item)->def]->no_retry)
+        return;
+    struct look_once *once = look_once_of(item->id);
+    if (once == NULL)
+        return;
+    look.onces++;
+    WORLD_CHECK(++once->asked <= once->allowed,
+                "P06: %s is asked for the time %u, and a person has sent it back %u times", task,
+                once->asked, once->allowed - 1);
+}
+
+static void look_at_sent_back(const struct mw_request *request)
+{
+    struct look_once *once =
+        mw_str_is(mw_node_get_text(request->body, request->body_node, "action"), "retry")
+            ? look_once_of(request->item)
+            : NULL;
+    if (once != NULL)
+        once->allowed++;
 }
 
 /* ---- the journal ---- */
@@ -328,6 +377,8 @@ WORLD_WRAP(void, mw_core_step, struct mw_core *core, const struct mw_request *re
     rig_note_lines(rig, from);
     rig->core = *core;
     rig->result = *ret_result;
+    if (request->kind == MW_REQ_ANSWER_ITEM && rig->line_count > first)
+        look_at_sent_back(request);
     caller_decided(request->message_id, core->world.last_seq);
     look.late += late;
     WORLD_CHECK(!late || (rig->line_count <= first + 1 &&
@@ -441,6 +492,7 @@ static void look_at_start(struct agent_child *child)
     look_for_strays();
     WORLD_CHECK(found != NULL, "P06: %s is started for no ask", child->folder);
     child->ask = found->seq;
+    look_at_asked(child->task);
     WORLD_CHECK(child->ask <= world.sure_seq && !found->closed,
                 "P06: a child for ask %lu, which is closed or not durable",
                 (unsigned long)child->ask);

@@ -219,6 +219,7 @@ static void remote_takes(struct remote *remote, const struct mw_tape *tape, uint
     uint32_t expects = mw_node_get(tape, node, "expects");
     agent_copy(task->id, sizeof task->id, mw_node_get_text(tape, node, "taskId"));
     agent_copy(task->type, sizeof task->type, mw_node_get_text(tape, expects, "type"));
+    look_at_asked(task->id);
     remotes.tasks++;
 }
 

@@ -60,6 +60,7 @@ struct world {
     enum world_end end;
     int exit_code;
     uint64_t lives;
+    uint64_t boots; /* power cuts so far */
     int64_t now_ns; /* monotonic */
     int64_t utc_us; /* added to it */
     uint64_t trace; /* of everything that happened */

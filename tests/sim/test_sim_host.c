@@ -221,8 +221,10 @@ static void world_live(void)
     callers_host_gone();
     remotes_host_gone(world.end == END_KILLED && !world.was_full);
     agents_host_gone(world.end == END_POWER);
-    if (world.end == END_POWER)
+    if (world.end == END_POWER) {
         disk_power_cut();
+        world.boots++;
+    }
     if (world.exit_code != 0 && world.was_full && world_chance(50))
         world_make_room();
     agents_pass(world.now_ns + (world_chance(50) ? 0 : (int64_t)world_below(3000) * 1000000));
@@ -319,7 +321,7 @@ static void world_begin(uint64_t seed)
                            .loud = getenv("MW_LOUD") != NULL};
     world_choose_mood((enum theme)(seed % THEMES));
     world.turns_left = world.mood.turns;
-    look.bundle_count = 0;
+    look.bundle_count = look.once_count = 0;
     agents_begin();
     callers_begin();
     remotes_begin();
@@ -362,6 +364,7 @@ enum total {
     TOTAL_BLOBS,
     TOTAL_LATE,
     TOTAL_PROMOTIONS,
+    TOTAL_ONCES,
     TOTAL_QUIET,
     TOTAL_TASKS,
     TOTAL_RECORDED,
@@ -438,6 +441,7 @@ static void play_seeds(uint64_t from, uint64_t step, uint64_t end, bool is_worke
     totals[TOTAL_BLOBS] += look.blobs;
     totals[TOTAL_LATE] += look.late;
     totals[TOTAL_PROMOTIONS] += look.promotions;
+    totals[TOTAL_ONCES] += look.onces;
     totals[TOTAL_QUIET] += look.quiet_turns;
     totals[TOTAL_TASKS] += remotes.tasks;
     totals[TOTAL_RECORDED] += remotes.recorded;
@@ -458,13 +462,15 @@ static void play_theme(enum theme theme, const char *what)
     seeds_run(what, play_seeds, 60, THEMES, totals);
     print_message(
         "%lu records, %lu lives, %lu steps, %lu acknowledged, %lu repeated, %lu refused, "
-        "%lu children, %lu timers, %lu blobs named, %lu late answers, %lu promotions, "
+        "%lu children, %lu asked at most once, %lu timers, %lu blobs named, %lu late answers, "
+        "%lu promotions, "
         "%lu settled turns; workers: %lu tasks, %lu answers recorded, %lu late, %lu leases "
         "gone\n",
         totals[TOTAL_RECORDS], totals[TOTAL_LIVES], totals[TOTAL_STEPS], totals[TOTAL_ACKS],
-        totals[TOTAL_REPEATS], totals[TOTAL_REFUSED], totals[TOTAL_CHILDREN], totals[TOTAL_RINGS],
-        totals[TOTAL_BLOBS], totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS], totals[TOTAL_QUIET],
-        totals[TOTAL_TASKS], totals[TOTAL_RECORDED], totals[TOTAL_TOO_LATE], totals[TOTAL_GONE]);
+        totals[TOTAL_REPEATS], totals[TOTAL_REFUSED], totals[TOTAL_CHILDREN], totals[TOTAL_ONCES],
+        totals[TOTAL_RINGS], totals[TOTAL_BLOBS], totals[TOTAL_LATE], totals[TOTAL_PROMOTIONS],
+        totals[TOTAL_QUIET], totals[TOTAL_TASKS], totals[TOTAL_RECORDED], totals[TOTAL_TOO_LATE],
+        totals[TOTAL_GONE]);
     /* Hosts that leave at once keep every promise: then nothing was tried. */
     assert_true(one != NULL || (totals[TOTAL_ACKS] > 0 && totals[TOTAL_CHILDREN] > 0));
     for (unsigned kind = 0; theme == THEME_ALL && kind < MW_EVENT_COUNT; kind++)

@@ -1,13 +1,17 @@
 /*
  * test_leases.c - P06: what is in workers' hands is noted, however many tasks went through them before, and the host after this one reads it:
- * all of it, and nothing that was over. P10: it has its room before it is used.
+ * all of it, and nothing that was over; and whether that is the whole of it, which is said only when it is sure. P10: it has its room before it
+ * is used.
  */
 #include "host/leases.h"
 
 #include "own_folder.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -23,6 +27,18 @@ int __wrap_posix_fallocate(int fd, off_t offset, off_t size)
     return no_room ? ENOSPC : __real_posix_fallocate(fd, offset, size);
 }
 
+static unsigned boots; /* of the machine; the next start of it has another name */
+
+enum mw_rc __wrap_mw_boot_id(char ret_boot[MW_BOOT_TEXT], struct mw_err *err);
+enum mw_rc __wrap_mw_boot_id(char ret_boot[MW_BOOT_TEXT], struct mw_err *err)
+{
+    if (boots == UINT_MAX)
+        return MW_FAIL(err, MW_E_IO, "nobody knows");
+    memset(ret_boot, 0, MW_BOOT_TEXT);
+    (void)snprintf(ret_boot, MW_BOOT_TEXT, "boot-%u", boots);
+    return MW_OK;
+}
+
 static void open_leases(struct mw_leases *leases)
 {
     *leases = (struct mw_leases){0};
@@ -33,7 +49,7 @@ static void open_leases(struct mw_leases *leases)
 /* A host that is killed: its page cache outlives it. */
 static void die(struct mw_leases *leases)
 {
-    (void)munmap(leases->fences, MW_LEASES_MAX * sizeof(*leases->fences));
+    (void)munmap(leases->note, sizeof(*leases->note));
     free(leases->before);
 }
 
@@ -106,9 +122,61 @@ static void p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over(vo
     die(&leases);
 }
 
+/* A host that notes one, takes over what was before unless it dies too early, and dies. */
+static void live(bool takes_over)
+{
+    struct mw_leases leases;
+    open_leases(&leases);
+    if (takes_over)
+        mw_leases_taken_over(&leases);
+    assert_int_not_equal(mw_leases_note(&leases, 7), 0);
+    die(&leases);
+}
+
+static bool is_whole(void)
+{
+    struct mw_leases leases;
+    open_leases(&leases);
+    bool whole = leases.before_was_whole;
+    die(&leases);
+    return whole;
+}
+
+static void p06_whether_all_is_noted_is_said_only_when_it_is_sure(void **state)
+{
+    struct mw_leases leases;
+    (void)state;
+    assert_false(is_whole()); /* nobody was before */
+    live(true);
+    assert_true(is_whole());
+    assert_false(is_whole()); /* who only looked has noted nothing of what was before */
+    live(false);
+    assert_false(is_whole());
+    live(true);
+    boots++; /* since then the power was off: what was noted last may be gone */
+    assert_false(is_whole());
+    live(true);
+    boots = UINT_MAX;
+    assert_false(is_whole());
+    boots = 0;
+    live(true);
+    assert_int_equal(truncate(".millwright/cache/leases", MW_LEASES_MAX * sizeof(uint64_t)), 0);
+    assert_false(is_whole()); /* of a release that did not say it */
+    open_leases(&leases);
+    mw_leases_taken_over(&leases);
+    for (mw_seq fence = 1; fence <= MW_LEASES_MAX; fence++)
+        slots[0] = mw_leases_note(&leases, fence);
+    assert_int_equal(mw_leases_note(&leases, MW_LEASES_MAX + 1), 0);
+    mw_leases_forget(&leases, slots[0]);
+    mw_leases_taken_over(&leases); /* one is in a worker's hands and is not noted */
+    die(&leases);
+    assert_false(is_whole());
+}
+
 static int begin(void **state)
 {
     struct mw_err err;
+    boots = 0;
     return enter_own_folder(state) == 0 &&
                    mw_mkdirs(AT_FDCWD, ".millwright/cache", 0700, &err) == MW_OK
                ? 0
@@ -120,12 +188,14 @@ static void p10_without_room_there_is_no_note(void **state)
 {
     struct mw_leases leases = {0};
     (void)state;
+    live(true);
     no_room = true;
     mw_leases_open(&leases, AT_FDCWD);
     no_room = false;
     assert_null(leases.fences);
     assert_int_equal(mw_leases_note(&leases, 7), 0);
     free(leases.before);
+    assert_false(is_whole()); /* P06: what the last one gave is not in it */
 }
 
 /* What somebody else put there is not ours to empty; the host works without the note. */
@@ -156,6 +226,8 @@ int main(void)
             p06_the_note_is_full_with_so_many_and_takes_more_when_one_is_over, begin,
             leave_own_folder),
         cmocka_unit_test_setup_teardown(p10_without_room_there_is_no_note, begin, leave_own_folder),
+        cmocka_unit_test_setup_teardown(p06_whether_all_is_noted_is_said_only_when_it_is_sure,
+                                        begin, leave_own_folder),
         cmocka_unit_test_setup_teardown(p17_p23_a_link_in_the_place_of_the_note_is_not_followed,
                                         begin, leave_own_folder),
     };
