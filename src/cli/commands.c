@@ -315,7 +315,9 @@ const struct mw_command mw_commands[] = {
      "machine: this machine alone: synced appends, starting programs, a socket's round trip. W1: a "
      "flow of ten tasks, each after the one before. W2: a flow of a hundred tasks at once, joined "
      "by all. W3: a flow of one task, from the request to its record. W6: tasks that each start a "
-     "program. Without a name: all of them.",
+     "program. W1x: W1 with its agent in another process. W4: starts, also with a journal of a "
+     "million records, and memory. W5: a host that is killed with flows in flight, until they are "
+     "where they were. Without a name: all of them.",
      bench_options, 0, 1, mw_cmd_bench, NULL, NULL, NULL},
     {"config show", MW_CLI_OPERATIONS, "", "the settings in effect and where they come from", NULL,
      NO_OPTIONS, 0, 0, mw_cmd_config_show, NULL, NULL, NULL},
