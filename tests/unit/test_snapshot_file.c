@@ -21,6 +21,18 @@ static char dir[64];
 static int dir_fd = -1;
 static struct mw_err err;
 
+static bool look_fails; /* at a name in a folder */
+
+int __real_fstatat(int fd, const char *path, struct stat *ret, int flags);
+int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags);
+int __wrap_fstatat(int fd, const char *path, struct stat *ret, int flags)
+{
+    if (!look_fails)
+        return __real_fstatat(fd, path, ret, flags);
+    errno = EIO;
+    return -1;
+}
+
 static enum mw_rc write_snapshot(size_t lines, size_t line_bytes)
 {
     struct mw_snapshot_writer writer;
@@ -156,6 +168,9 @@ static void p16_only_one_writes_a_snapshot(void **state)
     mw_snapshot_abandon(&first);
     strike_outside_at(1, ENOLCK);
     assert_int_equal(write_snapshot(1, 50), MW_E_IO);
+    look_fails = true; /* a broken disk is nobody's snapshot */
+    assert_int_equal(write_snapshot(1, 50), MW_E_IO);
+    look_fails = false;
     assert_int_equal(write_snapshot(1, 50), MW_OK);
 }
 
