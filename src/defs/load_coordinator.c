@@ -285,7 +285,11 @@ bool load_coordinator(struct loader *l)
         !load_bindings(l, load_key(l, 0, "tracker"), LOAD_ITEM, &coordinator->tracker) ||
         !load_need(l, 0, "initial", what, &initial) || !load_need(l, 0, "states", what, &states) ||
         !read_states(l, &machine, states) ||
-        !state_index(l, &machine, initial, &coordinator->initial) || !check_ways(l, &machine))
+        !state_index(l, &machine, initial, &coordinator->initial))
+        return false;
+    if (machine.states[coordinator->initial].final)
+        return load_refuse(l, initial, "a coordinator that begins in a final state does nothing");
+    if (!check_ways(l, &machine))
         return false;
     coordinator->line = load_line(l, 0);
     coordinator->index = l->coordinators.count;

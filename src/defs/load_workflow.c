@@ -361,19 +361,17 @@ static bool read_steps(struct loader *l, uint32_t list, struct mw_journey_def *j
 bool load_journey(struct loader *l)
 {
     struct mw_journey_def *journey = load_array(l, struct mw_journey_def, 1);
-    uint32_t steps;
-    uint32_t app_id;
+    uint32_t steps, app_id, app_name, validation;
     if (journey == NULL ||
         !load_keys(l, 0, "journey documents app_id app_name steps validation", "a journey") ||
         !load_word(l, load_key(l, 0, "journey"), "a journey's name", &journey->name) ||
         !read_documents(l, load_key(l, 0, "documents"), journey) ||
         !load_need(l, 0, "app_id", "a journey", &app_id) ||
         !load_expr(l, app_id, 0, &journey->app_id) ||
-        !load_expr_at(l, 0, "app_name", 0, &journey->app_name) ||
-        !load_need(l, 0, "steps", "a journey", &steps) || !read_steps(l, steps, journey))
-        return false;
-    uint32_t validation = load_key(l, 0, "validation");
-    if (validation != MW_NODE_NONE &&
+        !load_need(l, 0, "steps", "a journey", &steps) || !read_steps(l, steps, journey) ||
+        !load_need(l, 0, "app_name", "a journey", &app_name) ||
+        !load_expr(l, app_name, 0, &journey->app_name) ||
+        !load_need(l, 0, "validation", "a journey", &validation) ||
         !load_task(l, validation, LOAD_FACTS, MW_STR_NONE, &journey->validation))
         return false;
     journey->build_name = mw_expr_text(journey->app_id);

@@ -176,7 +176,9 @@ void mw_agents_apply(struct mw_world *world, struct mw_work *work, const struct 
 
 static bool is_excluded(const struct mw_task *task, uint32_t agent)
 {
-    for (uint32_t i = 0; task != NULL && i < task->excluded_count; i++)
+    /* What a person sends back may go to anybody: that is for the person to know. */
+    uint32_t count = task != NULL && !task->with_person ? task->excluded_count : 0;
+    for (uint32_t i = 0; i < count; i++)
         if (task->excluded[i] == agent)
             return true;
     return false;

@@ -177,12 +177,17 @@ static bool may_start(const struct mw_group *group, const struct mw_group_def *d
 {
     if (def->sequential && !all_done(group, 0, position))
         return false;
+    const struct mw_group_row *own = &group->rows[row];
     uint32_t after = def->members[row].after;
+    /* Who is left out, as a route that was not taken is, hands on what it would have waited for. */
+    while (after != UINT32_MAX && group->rows[after].count == 0)
+        after = def->members[after].after;
     if (after == UINT32_MAX)
         return true;
     const struct mw_group_row *before = &group->rows[after];
-    if (before->count == group->rows[row].count) {
-        uint32_t at = before->first + position - group->rows[row].first;
+    if (before->count == own->count && before->document == own->document &&
+        before->node == own->node) {
+        uint32_t at = before->first + position - own->first;
         return all_done(group, at, at + 1);
     }
     return all_done(group, before->first, before->first + before->count);
@@ -505,6 +510,10 @@ void mw_group_decide(const struct mw_world *world, const struct mw_work *work,
         event->reason = def == NULL ? MW_STR("the definitions of this trace are missing")
                         : earlier   ? first->reason
                                     : cause->reason;
+        if (event->reason.len == 0 && def->strategy == MW_JOIN_N_OF_M && group->total < def->needed)
+            event->reason =
+                mw_arena_format(out->arena, "it needs %lu members and has %lu",
+                                (unsigned long)def->needed, (unsigned long)group->total);
         event->error_class = earlier ? first->error_class : cause->error_class;
         event->task_type = earlier ? first->task_type : cause->task_type;
     }

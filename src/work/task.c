@@ -141,6 +141,14 @@ bool mw_task_start(const struct mw_world *world, const struct mw_work *work,
     return true;
 }
 
+static bool is_expected(const struct mw_task_def *def, struct mw_str type)
+{
+    for (uint32_t i = 0; i < def->expects_count; i++)
+        if (mw_str_eq(def->expects[i], type))
+            return true;
+    return false;
+}
+
 /* C-30: work with a key that the trace has seen done is not done again; the fact stands for it. */
 static bool reuse_fact(const struct mw_world *world, const struct mw_order *order,
                        struct mw_out *out)
@@ -151,7 +159,7 @@ static bool reuse_fact(const struct mw_world *world, const struct mw_order *orde
     const struct mw_fact *fact = NULL;
     for (const struct mw_fact *at = order->trace->newest_fact; at != NULL && fact == NULL;
          at = at->older)
-        if (key.len > 0 && mw_str_eq(at->key, key) && mw_str_eq(at->type, order->def->expects[0]))
+        if (key.len > 0 && mw_str_eq(at->key, key) && is_expected(order->def, at->type))
             fact = at;
     if (fact == NULL)
         return false;
@@ -341,14 +349,6 @@ static void fail_attempt(const struct mw_world *world, const struct mw_task *tas
     event->error_class = mw_str_of(error_class);
     event->reason = reason;
     end_unknown(world, task, event);
-}
-
-static bool is_expected(const struct mw_task_def *def, struct mw_str type)
-{
-    for (uint32_t i = 0; i < def->expects_count; i++)
-        if (mw_str_eq(def->expects[i], type))
-            return true;
-    return false;
 }
 
 /* What state keeps of a large body: its members that are no containers and not long. */
