@@ -188,6 +188,10 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     mw_host_snapshot_stop(host);
     mw_host_api_stop(host);
     mw_host_commit_stop(host);
+    /* Workers still hash, copy, put bundles together and promote, or wait for a process: no other host may begin before they have ended. */
+    bool at_work = host->attempts_running > 0 || host->snapshot.running;
+    if (at_work)
+        host->ops->keep_lock(host->journal);
     if (host->read_only_for ==
         0) /* else it was never checked, and the process's end lets go of it */
         (void)host->ops->close(host->journal, &err); /* every record is durable already */
@@ -197,8 +201,7 @@ int mw_host_run(struct mw_host *host, const char *workspace)
     if (socket_inode(host) ==
         host->socket_inode) /* else the next host's: the lock is free already */
         (void)unlinkat(host->workspace_fd, ".millwright/millwright.sock", 0);
-    /* workers still hash and copy, or wait for a process: libraries must not be torn down under them */
-    if (host->attempts_running > 0 || host->snapshot.running)
+    if (at_work) /* libraries must not be torn down under them */
         _exit(host->exit_code);
     mw_exec_server_stop(); /* else it would be left to whoever collects orphans */
     return host->exit_code;

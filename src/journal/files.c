@@ -36,6 +36,7 @@ struct files {
     enum mw_rc (*on_checked)(void *context, struct mw_err *err);
     void *context; /* borrowed, of the two above */
     int lock_fd;   /* -1: read-only */
+    bool lock_stays;
     int head_fd;
     int fd;            /* of the open segment; -1: none */
     bool folder_dirty; /* the open segment's name is not yet durable */
@@ -315,6 +316,11 @@ static void files_stats(const void *self, struct mw_journal_stats *ret_stats)
     *ret_stats = ((const struct files *)self)->stats;
 }
 
+static void files_keep_lock(void *self)
+{
+    ((struct files *)self)->lock_stays = true;
+}
+
 static enum mw_rc files_close(void *self, struct mw_err *err)
 {
     struct files *files = self;
@@ -343,6 +349,7 @@ const struct mw_journal_ops mw_journal_files = {
     .last_seq = files_last_seq,
     .epoch = files_epoch,
     .stats = files_stats,
+    .keep_lock = files_keep_lock,
     .close = files_close,
     .reader_open = mw_reader_open,
     .reader_read = mw_reader_read,
@@ -626,7 +633,7 @@ static void release_everything(struct files *files)
         (void)close(files->fd); /* every acknowledged byte is synced */
     if (files->head_fd >= 0)
         (void)close(files->head_fd); /* synced by close, or not promised */
-    if (files->lock_fd >= 0)
+    if (files->lock_fd >= 0 && !files->lock_stays)
         mw_lock_release(files->folder.sys, files->lock_fd, files->stats.epoch);
     mw_folder_close(&files->folder);
     mw_heap_buf_free(&files->frame);

@@ -119,6 +119,8 @@ struct mw_journal_ops {
     uint64_t (*epoch)(const void *self);
     void (*stats)(const void *self, struct mw_journal_stats *ret_stats);
 
+    /* From here on close leaves the lock to the end of the process: whose threads still work beside the journal lets nobody else begin (P11). */
+    void (*keep_lock)(void *self);
     /* Head synced, lock released. self may be NULL; it is gone afterwards whatever the answer. */
     enum mw_rc (*close)(void *self, struct mw_err *err);
 

@@ -67,6 +67,8 @@ WORLD_WRAP(int, close, int fd)
         return fd >= DISK_FD_BASE ? (errno = EBADF, -1) : __real_close(fd);
     if (ours->kind == DISK_OTHER)
         pipe_close(ours);
+    WORLD_CHECK(!ours->locked || !world.inside || world.host->attempts_running == 0,
+                "P11: the lock is let go of while threads of the host still work");
     ours->kind = DISK_FREE;
     return 0;
 }

@@ -478,7 +478,7 @@ static void play_theme(enum theme theme, const char *what)
             print_message("  never seen: %s\n", mw_event_info((enum mw_event_kind)kind)->kind.ptr);
 }
 
-static void p01_p02_p03_nothing_acknowledged_is_lost_whatever_dies(void **state)
+static void p01_p02_p03_p11_nothing_acknowledged_is_lost_whatever_dies(void **state)
 {
     (void)state;
     play_theme(THEME_DEATH, "simulated deaths");
@@ -517,7 +517,7 @@ static void p09_p12_p15_p16_p22_all_of_it_holds_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(p01_p02_p03_nothing_acknowledged_is_lost_whatever_dies),
+        cmocka_unit_test(p01_p02_p03_p11_nothing_acknowledged_is_lost_whatever_dies),
         cmocka_unit_test(p05_who_asks_again_is_told_the_same_and_nothing_is_done_twice),
         cmocka_unit_test(p06_what_runs_is_what_is_asked_and_counts_once),
         cmocka_unit_test(p07_timers_ring_once_and_never_early_whatever_the_clock_says),
