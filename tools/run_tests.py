@@ -3,10 +3,11 @@
 
 run_tests.py --build DIR --label unit|conformance|sim|crash     the programs that CMake made of tests/<label>/; several labels at once: again; without one: unit
 run_tests.py --scripts DIR --program FILE                 every *.sh of DIR but run.sh, with FILE as argument
-    [--only TEXT]     those whose name holds TEXT
+    [--only TEXT]     those whose name holds TEXT; may be said several times
     [--skip TEXT]     but not those whose name holds TEXT; may be said several times
     [--jobs N]        at once; default: the machine's cores
     [--timeout S]     for one program; default 300 (scripts 900), with MW_NIGHT set 7200
+    [--reports DIR]   what a sanitizer says, in whatever process of a script, goes to DIR/NAME, is shown, and fails the script
     [--under COMMAND] each program as the last words of this one: a checker such as valgrind
     [--tally FILE]    appends 'passed failed skipped' for whoever adds up
 
@@ -19,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,10 +54,23 @@ def count(output, code):
     return passed, failed, skipped
 
 
-def run(name, command, folder, timeout_s):
+def sanitizers(place):
+    """The environment whose sanitizers write into a folder, beside what they are told already."""
+    environment = dict(os.environ)
+    for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+        environment[name] = ":".join(filter(None, (os.environ.get(name), f"log_path={place}/{name.split('_')[0].lower()}")))
+    return environment
+
+
+def run(name, command, folder, timeout_s, reports):
     started = time.monotonic()
+    place = None
+    if reports:
+        place = pathlib.Path(reports).resolve() / name
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               start_new_session=True)
+                               start_new_session=True, env=sanitizers(place) if place else None)
     note = ""
     try:
         output = process.communicate(timeout=timeout_s)[0]
@@ -65,6 +80,8 @@ def run(name, command, folder, timeout_s):
         output = process.communicate()[0]
         note = f"\n{name}: ended after {timeout_s} s"
     text = output.decode("utf-8", "replace") + note
+    for report in sorted(place.iterdir()) if place else ():
+        text += f"\nFAIL {name}: a sanitizer found something: {report.name}\n" + report.read_text(errors="replace")
     return name, text, process.returncode, time.monotonic() - started
 
 
@@ -91,11 +108,12 @@ def main():
     parser.add_argument("--label", action="append", default=[])
     parser.add_argument("--scripts")
     parser.add_argument("--program")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--skip", action="append", default=[])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--timeout", type=int)
     parser.add_argument("--under", default="")
+    parser.add_argument("--reports")
     parser.add_argument("--tally")
     args = parser.parse_args()
     if not args.scripts and not args.build:
@@ -104,10 +122,10 @@ def main():
     if args.timeout is None:
         args.timeout = 7200 if os.environ.get("MW_NIGHT") else 900 if args.scripts else 300
     chosen = [(name, args.under.split() + command, folder) for name, command, folder in programs(args)
-              if args.only in name and not any(text in name for text in args.skip)]
+              if (not args.only or any(text in name for text in args.only)) and not any(text in name for text in args.skip)]
     totals = [0, 0, 0]
     with concurrent.futures.ThreadPoolExecutor(max_workers=args.jobs) as pool:
-        waiting = [pool.submit(run, *entry, args.timeout) for entry in chosen]
+        waiting = [pool.submit(run, *entry, args.timeout, args.reports) for entry in chosen]
         for done in concurrent.futures.as_completed(waiting):
             name, text, code, seconds = done.result()
             counts = count(text, code)

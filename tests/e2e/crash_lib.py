@@ -19,6 +19,11 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else str(TOP / "build/release/millwright")
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 NIGHT = bool(os.environ.get("MW_NIGHT"))
+# How much longer than usual every wait may take: for a program that a sanitizer slows down. What has to hold is the same.
+PATIENCE = float(os.environ.get("MW_PATIENCE", "1"))
+# What the program was built with: "address", "thread" or nothing.
+SANITIZER = next((name for name, mark in (("address", b"__asan_init"), ("thread", b"__tsan_init")) if os.path.isfile(PROGRAM) and
+                  mark in pathlib.Path(PROGRAM).read_bytes()), "")
 # A workflow with one task of one skill.
 WORKFLOW = """\
 workflow: {name}
@@ -74,12 +79,12 @@ def finish():
 
 def until(condition, limit_s, words):
     """Polls a condition that nobody announces; its value."""
-    end = time.monotonic() + limit_s
+    end = time.monotonic() + limit_s * PATIENCE
     while True:
         value = condition()
         if value:
             return value
-        want(time.monotonic() < end, f"{words}: not within {limit_s} s")
+        want(time.monotonic() < end, f"{words}: not within {limit_s * PATIENCE:g} s")
         time.sleep(0.01)
 
 
@@ -135,7 +140,7 @@ class Unix(http.client.HTTPConnection):
     """HTTP over the workspace's socket, however long its path is."""
 
     def __init__(self, path, timeout=20):
-        super().__init__("localhost", timeout=timeout)
+        super().__init__("localhost", timeout=timeout * PATIENCE)
         self.path = path
 
     def connect(self):
@@ -157,7 +162,7 @@ class World:
         os.makedirs(self.folder, exist_ok=True)
         self.env = {"PATH": os.environ["PATH"], "HOME": self.base, "LANG": "C.UTF-8", "USER": "tester",
                     "MILLWRIGHT_IDLE_MS": str(idle_ms), "MILLWRIGHT_FACTORY": os.environ.get("MILLWRIGHT_FACTORY", str(TOP / "factory"))}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE"):
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
         self.env.update(env or {})
@@ -178,7 +183,7 @@ class World:
         return process
 
     def ended(self, process, limit_s=120):
-        process.wait(limit_s)
+        process.wait(limit_s * PATIENCE)
         texts = []
         for file in process.said:
             file.seek(0)

@@ -16,6 +16,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 FACTORY = pathlib.Path(os.environ.get("MILLWRIGHT_FACTORY") or HERE.parent.parent / "factory")
 PROGRAM = ""
 DEADLINE_S = int(os.environ.get("ROWS_DEADLINE", "25"))
+# How much longer than usual every wait may take: for a program that a sanitizer slows down. What has to hold is the same.
+PATIENCE = float(os.environ.get("MW_PATIENCE", "1"))
 
 # One program for every stub: it writes what its task wants, waits for its gate when it has one, and answers with what `answers.json` says.
 STUB = r'''#!/usr/bin/python3 -IS
@@ -89,7 +91,7 @@ def equal(got, want, what=""):
 
 class Local(http.client.HTTPConnection):
     def __init__(self, path, timeout):
-        super().__init__("localhost", timeout=timeout)
+        super().__init__("localhost", timeout=timeout * PATIENCE)
         self.path = path
 
     def connect(self):
@@ -107,10 +109,13 @@ class Workspace:
         self.dir.mkdir()
         self.environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self.top), "LANG": "C.UTF-8",
                             "MILLWRIGHT_FACTORY": str(factory or FACTORY), "NO_COLOR": "1"}
+        for name_ in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LLVM_PROFILE_FILE"):
+            if name_ in os.environ:
+                self.environment[name_] = os.environ[name_]
 
     def cli(self, *words, cwd=None, timeout=DEADLINE_S):
         return subprocess.run([PROGRAM, *words], cwd=cwd or self.dir, env=self.environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=timeout)
+                              capture_output=True, text=True, timeout=timeout * PATIENCE)
 
     def ok(self, *words, **more):
         done = self.cli(*words, **more)
@@ -195,7 +200,7 @@ class Workspace:
         handle = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
         import select
-        select.select([handle], [], [], DEADLINE_S)
+        select.select([handle], [], [], DEADLINE_S * PATIENCE)
         os.close(handle)
 
     # the journal
@@ -220,7 +225,7 @@ class Workspace:
     def until(self, test, after=0, timeout=DEADLINE_S):
         """Records up to the first that fits."""
         seen = []
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         for record in self.follow(after, timeout):
             seen.append(record)
             if test(record):
