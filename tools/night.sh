@@ -57,15 +57,14 @@ under_valgrind() {
     # Short forms: memcheck makes everything thirty times slower. openat2, which Debian's valgrind does not know, is done by a library beside it.
     # Left out, each for a reason (they run under both sanitizers above): what holds its children by pidfd_open, which that valgrind does not know
     # either, lays rules on itself or gives them little time (exec, leftovers, sandbox, probe); what watches a child's system calls by ptrace, whose
-    # answers valgrind takes for unset (promote_crash); a promotion once for each of its calls, with all its syncs (promote_faults); the simulated
-    # host, whose calls are answered by the test.
+    # answers valgrind takes for unset (promote_crash); a promotion once for each of its calls, with all its syncs (promote_faults).
     if ! "${CC:-cc}" -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -shared -fPIC -o build/valgrind_openat2.so tools/valgrind_openat2.c; then
         echo "0 1 0" >>"$total"
         return
     fi
-    env -u MW_NIGHT MW_SEEDS=5 MW_SUMMARY='' tools/run_tests.py --build build/release --label unit --label conformance --label sim --tally "$total" \
+    env -u MW_NIGHT MW_SEEDS=40 MW_SUMMARY='' tools/run_tests.py --build build/release --label unit --label conformance --label sim --tally "$total" \
         --timeout 7200 --under "env LD_PRELOAD=$top/build/valgrind_openat2.so valgrind --quiet --error-exitcode=99 --leak-check=no --suppressions=tools/valgrind.supp" \
-        --skip probe --skip exec --skip sandbox --skip leftovers --skip promote_crash --skip promote_faults --skip sim_host || true
+        --skip probe --skip exec --skip sandbox --skip leftovers --skip promote_crash --skip promote_faults || true
 }
 
 planted() {
