@@ -242,6 +242,7 @@ def asked_once(worlds):
     task = world.kinds("task.dispatched")[0]["taskId"]
     failed = world.kinds("task.failed")
     want([(record["taskId"], record["errorClass"]) for record in failed] == [(task, "unknown")], f"{failed}")
+    until(lambda: task in world.run("inbox")[1], 30, "the record durable, and with it the item in the inbox")
     code, out, err = world.run("inbox")
     want(code == 0 and task in out and "unknown" in out, f"inbox: exit {code}: {out}{err}")
     code, out, err = world.run("trace", "show", failed[0]["traceId"], "--json")
