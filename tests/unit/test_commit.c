@@ -165,6 +165,7 @@ static void pq01_a_lock_of_the_dead_holds_nobody_up(void **state)
     put_service("order");
     mw_autofree char *payload = commit_payload("order", "trace-1");
     mw_autofree char *first = run("CommitCode", payload, &event, &err);
+    assert_non_null(first);
     put("services/order/src/a.js", "two\n");
     put("repos/b1/refs/heads/feature/order.lock", "");
     mw_autofree char *second = run("CommitCode", payload, &event, &err);
@@ -178,6 +179,7 @@ static void pq01_a_lock_of_the_dead_holds_nobody_up(void **state)
             ": >\"${p%.pack}.keep\"; done; ls repos/b1/objects/pack | grep -c 'keep$'");
     assert_true(atoi(keeps) > 0);
     mw_autofree char *undone = git("update-ref -d refs/heads/feature/order");
+    assert_string_equal(undone, "");
     mw_autofree char *third = run("CommitCode", payload, &event, &err);
     if (third == NULL)
         fail_msg("%s", err.text);
