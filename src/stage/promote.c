@@ -245,6 +245,7 @@ static enum mw_rc note_ready(struct run *run, struct mw_err *err)
     if (fstatat(run->place.parent_fd, run->place.beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return MW_FAIL_SYS(err, MW_E_IO, "look at the new tree beside '%s'", run->promote->target);
     run->note.inode = st.st_ino;
+    memcpy(run->note.beside, run->place.beside, sizeof(run->note.beside));
     bool there = false;
     enum mw_rc rc = mw_is_there(run->place.parent_fd, run->place.name, &there, err);
     if (rc == MW_OK && there)

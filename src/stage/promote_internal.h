@@ -9,22 +9,30 @@
 #define MW_PROMOTIONS ".millwright/promotions"
 #define MW_VERSIONS ".millwright/versions"
 
+/* The new tree's name beside the target begins so. */
+#define MW_PROMOTE_BESIDE ".millwright-"
+#define MW_PROMOTE_BESIDE_MAX 192
 /* Where a promotion happens: the target's parent folder, the target's name in it, and the name of the new tree beside it. */
 struct mw_promote_place {
     int workspace_fd; /* borrowed */
     int parent_fd;    /* owned */
     char name[256];
-    char beside[192];
+    char beside[MW_PROMOTE_BESIDE_MAX];
 };
 MW_MUST enum mw_rc mw_promote_place_open(int workspace_fd, const char *id, const char *target,
                                          struct mw_promote_place *ret_place, struct mw_err *err);
 void mw_promote_place_close(struct mw_promote_place *place);
+/* The name beside a target that several workspaces may have; workspace: its whole path, or "" for the app root, which is nobody else's. */
+void mw_promote_beside(const char *id, const char *workspace,
+                       char ret_beside[MW_PROMOTE_BESIDE_MAX]);
 
 /* .millwright/promotions/{id}.json: written when the new tree stands complete beside the target, and again when all is done. */
 struct mw_promote_note {
     bool done;
     uint64_t inode;  /* of the new tree's folder: it keeps it through the exchange */
     uint32_t number; /* under which the old tree is kept; 0: it is not (absent or empty) */
+    char beside
+        [MW_PROMOTE_BESIDE_MAX]; /* its name then: the workspace may be moved before recovery */
     struct mw_promoted promoted;
 };
 /* *ret_there false when there is none. */

@@ -10,8 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
-                               char ret_name[256], struct mw_err *err);
+struct split {
+    char parent[PATH_MAX];
+    char name[256];
+    char workspace[PATH_MAX]; /* its whole path; "" when the target is the app root */
+};
+static enum mw_rc split_target(int workspace_fd, const char *target, struct split *ret_split,
+                               struct mw_err *err);
 static enum mw_rc fail_parent(const char *folder, struct mw_err *err);
 static enum mw_rc check_target(const char *workspace, const char *parent, const char *name,
                                struct mw_err *err);
@@ -26,21 +31,33 @@ bool mw_promote_id_is_plain(const char *id)
     return name.len <= 100 && mw_path_is_plain(name) && mw_str_find(name, '/', 0) == SIZE_MAX;
 }
 
+/* Ids are one workspace's own; a folder elsewhere may be the target of several. */
+void mw_promote_beside(const char *id, const char *workspace,
+                       char ret_beside[MW_PROMOTE_BESIDE_MAX])
+{
+    char sha256[MW_SHA256_HEX];
+    mw_sha256_hex(mw_str_of(workspace), sha256);
+    bool own = workspace[0] == '\0';
+    (void)snprintf(ret_beside, MW_PROMOTE_BESIDE_MAX, MW_PROMOTE_BESIDE "%s%s%.16s", id,
+                   own ? "" : "-", own ? "" : sha256); /* fits: id <= 100 */
+}
+
 enum mw_rc mw_promote_place_open(int workspace_fd, const char *id, const char *target,
                                  struct mw_promote_place *ret_place, struct mw_err *err)
 {
-    char parent[PATH_MAX];
+    struct split split;
     struct mw_promote_place place = {.workspace_fd = workspace_fd, .parent_fd = -1};
     if (!mw_promote_id_is_plain(id))
         return MW_FAIL(err, MW_E_INPUT, "'%s' is not a plain id for a promotion", id);
-    enum mw_rc rc = split_target(workspace_fd, target, parent, place.name, err);
+    enum mw_rc rc = split_target(workspace_fd, target, &split, err);
     if (rc != MW_OK)
         return rc;
-    (void)snprintf(place.beside, sizeof(place.beside), ".millwright-%s", id); /* fits: id <= 100 */
-    place.parent_fd = openat(workspace_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    memcpy(place.name, split.name, sizeof(place.name));
+    mw_promote_beside(id, split.workspace, place.beside);
+    place.parent_fd = openat(workspace_fd, split.parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (place.parent_fd < 0)
         return MW_FAIL_SYS(err, errno == ENOENT ? MW_E_MISSING : MW_E_IO, "open the folder '%s'",
-                           parent);
+                           split.parent);
     *ret_place = place;
     return MW_OK;
 }
@@ -51,18 +68,14 @@ void mw_promote_place_close(struct mw_promote_place *place)
     place->parent_fd = -1;
 }
 
-static void name_app(char ret_parent[PATH_MAX], char ret_name[256])
-{
-    memcpy(ret_parent, ".", 2);
-    memcpy(ret_name, "app", 4);
-}
+static const struct split app = {.parent = ".", .name = "app"};
 
 /* The app root is named alike however it was said. */
-static enum mw_rc split_target(int workspace_fd, const char *target, char ret_parent[PATH_MAX],
-                               char ret_name[256], struct mw_err *err)
+static enum mw_rc split_target(int workspace_fd, const char *target, struct split *ret_split,
+                               struct mw_err *err)
 {
     if (strcmp(target, "app") == 0) {
-        name_app(ret_parent, ret_name);
+        *ret_split = app;
         return MW_OK;
     }
     size_t len = strlen(target);
@@ -84,24 +97,22 @@ static enum mw_rc split_target(int workspace_fd, const char *target, char ret_pa
                        "in its name",
                        target);
     mw_autofree char *folder = mw_heap_copy((struct mw_str){target, slash});
-    char self[64], workspace[PATH_MAX], parent[PATH_MAX];
+    struct split split = {.parent = ""};
+    char self[64];
     (void)snprintf(self, sizeof(self), "/proc/self/fd/%d", workspace_fd); /* fits */
-    if (realpath(folder, parent) == NULL)
+    if (realpath(folder, split.parent) == NULL)
         return fail_parent(folder, err);
-    if (realpath(self, workspace) == NULL)
+    if (realpath(self, split.workspace) == NULL)
         return MW_FAIL_SYS(err, MW_E_IO, "find the workspace's path");
-    char plain[256] = {0};
-    memcpy(plain, name.ptr, name.len);
-    if (strcmp(plain, "app") == 0 && strcmp(parent, workspace) == 0) {
-        name_app(ret_parent, ret_name);
+    memcpy(split.name, name.ptr, name.len);
+    if (strcmp(split.name, "app") == 0 && strcmp(split.parent, split.workspace) == 0) {
+        *ret_split = app;
         return MW_OK;
     }
-    enum mw_rc rc = check_target(workspace, parent, plain, err);
-    if (rc != MW_OK)
-        return rc;
-    memcpy(ret_parent, parent, sizeof(parent));
-    memcpy(ret_name, plain, sizeof(plain));
-    return MW_OK;
+    enum mw_rc rc = check_target(split.workspace, split.parent, split.name, err);
+    if (rc == MW_OK)
+        *ret_split = split;
+    return rc;
 }
 
 /* What is wrong with the folder that the target would lie in, and what would be right. */
@@ -145,10 +156,10 @@ enum mw_rc mw_promote_check_target(int workspace_fd, const char *target, struct 
 
 const char *mw_promote_target(int workspace_fd, const char *target)
 {
-    char parent[PATH_MAX], name[256];
+    struct split split;
     struct mw_err ignored; /* whoever opens it next says what is wrong with it */
-    return split_target(workspace_fd, target, parent, name, &ignored) == MW_OK &&
-                   strcmp(parent, ".") == 0
+    return split_target(workspace_fd, target, &split, &ignored) == MW_OK &&
+                   strcmp(split.parent, app.parent) == 0
                ? "app"
                : target;
 }

@@ -14,7 +14,7 @@
 
 static void note_text(const char *id, const char *target, const struct mw_promote_note *note,
                       struct mw_buf *buf);
-static enum mw_rc note_parse(struct mw_str text, struct mw_promote_note *ret_note,
+static enum mw_rc note_parse(const char *id, struct mw_str text, struct mw_promote_note *ret_note,
                              struct mw_err *err);
 
 static char *note_path(const char *id)
@@ -39,7 +39,7 @@ enum mw_rc mw_promote_note_read(int workspace_fd, const char *id, struct mw_prom
     }
     rc = mw_file_read_regular(workspace_fd, path, NOTE_BYTES_MAX, &text, err);
     if (rc == MW_OK)
-        rc = note_parse(mw_buf_str(&text), ret_note, err);
+        rc = note_parse(id, mw_buf_str(&text), ret_note, err);
     mw_heap_buf_free(&text);
     if (rc == MW_OK)
         *ret_there = true;
@@ -52,7 +52,24 @@ static void copy_digest(struct mw_str text, char ret_sha256[MW_SHA256_HEX])
         memcpy(ret_sha256, text.ptr, text.len);
 }
 
-static enum mw_rc note_parse(struct mw_str text, struct mw_promote_note *ret_note,
+/* What beside the target is this promotion's own. It is removed or kept by that name: a note that names anything else is not acted upon. */
+static bool take_beside(const char *id, struct mw_str name, char ret_beside[MW_PROMOTE_BESIDE_MAX])
+{
+    mw_promote_beside(id, "", ret_beside); /* a note from before the name stood in it */
+    struct mw_str own = mw_str_of(ret_beside);
+    if (name.len == 0)
+        return true;
+    if (!mw_str_starts(name, own) || name.len >= MW_PROMOTE_BESIDE_MAX ||
+        mw_str_find(name, '/', 0) != SIZE_MAX)
+        return false;
+    if (name.len > own.len && name.ptr[own.len] != '-')
+        return false; /* another promotion's */
+    memcpy(ret_beside, name.ptr, name.len);
+    ret_beside[name.len] = '\0';
+    return true;
+}
+
+static enum mw_rc note_parse(const char *id, struct mw_str text, struct mw_promote_note *ret_note,
                              struct mw_err *err)
 {
     struct mw_arena arena;
@@ -77,6 +94,8 @@ static enum mw_rc note_parse(struct mw_str text, struct mw_promote_note *ret_not
             rc = MW_FAIL(err, MW_E_CORRUPT, "what a note of a promotion replaced is no digest");
         else if (number < 0 || number > UINT32_MAX)
             rc = MW_FAIL(err, MW_E_CORRUPT, "a note of a promotion has no version's number");
+        else if (!take_beside(id, mw_node_get_text(&tape, 0, "beside"), note.beside))
+            rc = MW_FAIL(err, MW_E_CORRUPT, "a note of a promotion names a folder not its own");
     }
     mw_heap_arena_free(&arena);
     if (rc == MW_OK)
@@ -100,6 +119,8 @@ static void note_text(const char *id, const char *target, const struct mw_promot
     mw_json_kbool(&json, "edited", note->promoted.edited);
     mw_json_kbool(&json, "unchanged", note->promoted.unchanged);
     mw_json_ki64(&json, "inode", (int64_t)note->inode);
+    if (note->beside[0] != '\0')
+        mw_json_kstr(&json, "beside", mw_str_of(note->beside));
     mw_json_object_end(&json);
     mw_buf_put_c(buf, '\n');
 }

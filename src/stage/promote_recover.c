@@ -28,6 +28,8 @@ enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const char *targ
     rc = mw_promote_place_open(workspace_fd, id, target, &place, err);
     if (rc != MW_OK)
         return rc;
+    if (noted)
+        memcpy(place.beside, note.beside, sizeof(place.beside));
     enum stands stands = STANDS_BESIDE;
     if (noted && note.done)
         stands = STANDS_IN_TARGET;

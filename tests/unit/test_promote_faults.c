@@ -446,6 +446,69 @@ static void p12_the_old_tree_goes_only_after_its_copy_is_durable(void **state)
     assert_true(both > 3);
 }
 
+static enum mw_rc discard_into(const char *workspace, const char *target, struct mw_err *err)
+{
+    mw_autofree char *source = mw_heap_format("%s/ws/v1", base);
+    int ws_fd = open(workspace, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct mw_promoted promoted;
+    const struct mw_promote promote = {.workspace_fd = ws_fd,
+                                       .id = "p9",
+                                       .source = source,
+                                       .source_sha256 = v1,
+                                       .target = target,
+                                       .edits = MW_EDITS_DISCARD};
+    enum mw_rc rc = mw_promote_run(&promote, &promoted, err);
+    (void)close(ws_fd);
+    return rc;
+}
+
+/* Two workspaces that promote into folders of one parent under the same id, the first of which dies at any call and is moved elsewhere before
+ * it is recovered: neither takes the other's for its own leftover, and the first still knows its own. */
+static void p23_another_workspace_leaves_what_lies_beside_its_target(void **state)
+{
+    bool died = true;
+    (void)state;
+    for (long death = 1; died; death++) {
+        struct mw_err err = {.text = ""};
+        struct mw_promoted promoted;
+        enum mw_promote_outcome outcome;
+        mw_autofree char *one = mw_heap_format("%s/out/one", base);
+        mw_autofree char *other = mw_heap_format("%s/out/other", base);
+        int status = 0;
+        prepare(FIRST);
+        assert_int_equal(chdir(".."), 0);
+        assert_int_equal(mw_remove_tree(AT_FDCWD, "out", &err), MW_OK);
+        assert_int_equal(mw_remove_tree(AT_FDCWD, "other", &err), MW_OK);
+        assert_int_equal(mw_remove_tree(AT_FDCWD, "moved", &err), MW_OK);
+        assert_int_equal(mkdir("out", 0755) | mkdir("out/one", 0755) | mkdir("other", 0755), 0);
+        assert_int_equal(mkdir("other/.millwright", 0755), 0);
+        put("out/one/mine", "mine\n");
+        pid_t child = fork();
+        if (child == 0) {
+            arm(death, 0, false, true);
+            (void)discard_into("ws", one, &err);
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        died = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        if (discard_into("other", other, &err) != MW_OK)
+            fail_msg("died at call %ld: %s", death, err.text);
+        bool noted = access("ws/.millwright/promotions/p9.json", F_OK) == 0;
+        assert_int_equal(rename("ws", "moved"), 0);
+        int ws_fd = open("moved", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (mw_promote_recover(ws_fd, "p9", one, &outcome, &promoted, &err) != MW_OK)
+            fail_msg("died at call %ld: %s", death, err.text);
+        (void)close(ws_fd);
+        const char *kept =
+            outcome == MW_PROMOTE_FORWARD ? "moved/.millwright/versions/1/mine" : "out/one/mine";
+        if (access(kept, F_OK) != 0)
+            fail_msg("died at call %ld: what a person had there is gone", death);
+        assert_int_equal(chdir("out"), 0);
+        if (noted) /* else a half-made copy under the name of where the workspace was: nobody's tree */
+            nothing_beside("moved");
+    }
+}
+
 static void save_an_edit(void)
 {
     struct stat folder;
@@ -512,6 +575,7 @@ int main(void)
         cmocka_unit_test(every_call_of_a_promotion_fails),
         cmocka_unit_test(every_call_of_a_recovery_fails),
         cmocka_unit_test(p12_the_old_tree_goes_only_after_its_copy_is_durable),
+        cmocka_unit_test(p23_another_workspace_leaves_what_lies_beside_its_target),
         cmocka_unit_test(p23_what_is_saved_meanwhile_is_never_lost),
     };
     return cmocka_run_group_tests(tests, begin, end);

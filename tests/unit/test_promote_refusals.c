@@ -413,7 +413,18 @@ static void p12_a_note_that_says_nothing_is_not_acted_upon(void **state)
         "{\"sha256\":\"%s\",\"previous_sha256\":\"%s\",\"version\":4294967297}", v1, v2);
     mw_autofree char *negative =
         mw_heap_format("{\"sha256\":\"%s\",\"previous_sha256\":\"%s\",\"version\":-1}", v1, v2);
+    mw_autofree char *other = mw_heap_format("{\"sha256\":\"%s\",\"beside\":\"mine\"}", v1);
+    mw_autofree char *alike =
+        mw_heap_format("{\"sha256\":\"%s\",\"beside\":\".millwright-p91\"}", v1);
+    mw_autofree char *path =
+        mw_heap_format("{\"sha256\":\"%s\",\"beside\":\".millwright-p9-/../mine\"}", v1);
+    mw_autofree char *long_name =
+        mw_heap_format("{\"sha256\":\"%s\",\"beside\":\".millwright-p9-%0200d\"}", v1, 1);
     const char *const notes[] = {"",
+                                 other,
+                                 alike,
+                                 path,
+                                 long_name,
                                  "{",
                                  "[]",
                                  "null",
