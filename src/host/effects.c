@@ -139,9 +139,11 @@ static void promote(struct effect *effect)
             effect->stands = outcome == MW_PROMOTE_FORWARD;
         if (rc == MW_OK && effect->stands)
             effect->rc = MW_OK;
-    }
-    if (effect->rc == MW_OK)
+        if (outcome == MW_PROMOTE_FORWARD)
+            memcpy(effect->sha256, promoted.sha256, sizeof(effect->sha256));
+    } else if (effect->rc == MW_OK) {
         memcpy(effect->sha256, promoted.sha256, sizeof(effect->sha256));
+    }
 }
 
 static void run_effect(uv_work_t *work)
@@ -215,6 +217,12 @@ static void after_effect(uv_work_t *work, int status)
     (void)status; /* never cancelled */
     if (waits_for_space(effect))
         return;
+    if (effect->rc != MW_OK && effect->stands) {
+        /* Told as a failure, what stands would be taken for somebody's edit by the next promotion. */
+        mw_host_log(host, "error", "promotion.not_finished", "'%s' is promoted, but: %s",
+                    effect->target, effect->err.text);
+        effect->rc = MW_OK;
+    }
     effect->ask->held = false;
     if (effect->ask->closed)
         mw_host_ask_forget(host, effect->ask);

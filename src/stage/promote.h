@@ -78,7 +78,7 @@ struct mw_promote_edits {
     char current_sha256[MW_SHA256_HEX]; /* "" when the target is absent or has no files */
     bool edited;
 };
-/* Uses workspace_fd, target, expected and scaffold only. */
+/* Uses workspace_fd, target, expected, scaffold and source_sha256 (NULL: nothing is to be put there) only. */
 MW_MUST enum mw_rc mw_promote_look(const struct mw_promote *promote,
                                    struct mw_promote_edits *ret_edits, struct mw_err *err);
 void mw_promote_edits_free(struct mw_promote_edits *edits);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORD_BYTES_MAX 65536
@@ -18,6 +19,8 @@
 static enum mw_rc keep_tree(const struct mw_promote_place *place, const char *id,
                             const struct mw_promote_note *note, const struct mw_tree *old,
                             const char *kept, struct mw_err *err);
+static int move_home(const struct mw_promote_place *place, const char *kept);
+static enum mw_rc stay_beside(const struct mw_promote_place *place, struct mw_err *err);
 static enum mw_rc write_record(int workspace_fd, const struct mw_version *version,
                                struct mw_err *err);
 static enum mw_rc copy_across(const struct mw_promote_place *place, const char *kept,
@@ -78,11 +81,53 @@ static enum mw_rc keep_tree(const struct mw_promote_place *place, const char *id
     enum mw_rc rc = write_record(place->workspace_fd, &version, err);
     if (rc != MW_OK)
         return rc;
-    if (renameat2(place->parent_fd, place->beside, place->workspace_fd, kept, RENAME_NOREPLACE) !=
-        0)
-        rc = errno == EXDEV ? copy_across(place, kept, err)
-                            : MW_FAIL_SYS(err, MW_E_IO, "keep the old tree as '%s'", kept);
+    int failed = move_home(place, kept);
+    switch (failed) {
+    case 0:
+        break;
+    case EXDEV:
+        rc = copy_across(place, kept, err);
+        break;
+    case EACCES:
+    case EPERM:
+        rc = stay_beside(place, err);
+        break;
+    default:
+        rc = mw_fail(err, MW_E_IO, failed, "keep the old tree, now '%s' beside '%s', as '%s'",
+                     place->beside, place->name, kept);
+    }
     return rc == MW_OK ? mw_fsync_dir(place->workspace_fd, MW_VERSIONS, err) : rc;
+}
+
+static bool moved(const struct mw_promote_place *place, const char *kept)
+{
+    return renameat2(place->parent_fd, place->beside, place->workspace_fd, kept,
+                     RENAME_NOREPLACE) == 0;
+}
+
+/* 0, or errno. A folder that is not writable cannot be moved into another one, for its ".." changes: its owner may write it then. */
+static int move_home(const struct mw_promote_place *place, const char *kept)
+{
+    struct stat st;
+    if (moved(place, kept))
+        return 0;
+    int failed = errno;
+    if (failed != EACCES)
+        return failed;
+    mw_autoclose int old_fd =
+        openat(place->parent_fd, place->beside, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fstat(old_fd, &st) != 0 || fchmod(old_fd, (st.st_mode & 07777) | 0700) != 0)
+        return failed;
+    return moved(place, kept) ? 0 : errno;
+}
+
+/* What cannot be brought home keeps a name beside the target that tells whose it was. */
+static enum mw_rc stay_beside(const struct mw_promote_place *place, struct mw_err *err)
+{
+    mw_autofree char *stays = mw_heap_format("%s%s", place->name, place->beside);
+    if (renameat2(place->parent_fd, place->beside, place->parent_fd, stays, RENAME_NOREPLACE) != 0)
+        return MW_FAIL_SYS(err, MW_E_IO, "keep the old tree as '%s'", stays);
+    return MW_OK;
 }
 
 /* --to another file system: the old tree is copied home, then removed there. One with links or devices in it stays where it is. */
@@ -91,14 +136,9 @@ static enum mw_rc copy_across(const struct mw_promote_place *place, const char *
 {
     struct mw_tree tree;
     mw_autofree char *fresh = mw_heap_format("%s.new", kept);
-    mw_autofree char *stays = mw_heap_format("%s%s", place->name, place->beside);
     enum mw_rc rc = mw_tree_scan(place->parent_fd, place->beside, NULL, &tree, err);
-    if (rc == MW_E_DENIED || rc == MW_E_LIMIT) {
-        if (renameat2(place->parent_fd, place->beside, place->parent_fd, stays, RENAME_NOREPLACE) !=
-            0)
-            return MW_FAIL_SYS(err, MW_E_IO, "keep the old tree as '%s'", stays);
-        return MW_OK;
-    }
+    if (rc == MW_E_DENIED || rc == MW_E_LIMIT)
+        return stay_beside(place, err);
     if (rc != MW_OK)
         return rc;
     mw_autoclose int from_fd =

@@ -41,6 +41,7 @@ enum mw_rc __wrap_mw_promote_run(const struct mw_promote *promote, struct mw_pro
 struct mw_promote_place;
 struct mw_promote_note;
 static unsigned keeps_fail; /* so many times there is no room to keep the old tree */
+static bool never_keeps;    /* it can never be kept, for another reason */
 enum mw_rc __real_mw_version_keep(const struct mw_promote_place *place, const char *id,
                                   const struct mw_promote_note *note, struct mw_err *err);
 enum mw_rc __wrap_mw_version_keep(const struct mw_promote_place *place, const char *id,
@@ -48,6 +49,8 @@ enum mw_rc __wrap_mw_version_keep(const struct mw_promote_place *place, const ch
 enum mw_rc __wrap_mw_version_keep(const struct mw_promote_place *place, const char *id,
                                   const struct mw_promote_note *note, struct mw_err *err)
 {
+    if (never_keeps)
+        return MW_FAIL(err, MW_E_IO, "the old tree stays where it is");
     if (keeps_fail == 0)
         return __real_mw_version_keep(place, id, note, err);
     keeps_fail--;
@@ -216,6 +219,24 @@ static void p10_p12_what_stands_is_finished_when_there_is_room(void **state)
     mw_versions_free(&list);
     mw_autofree char *beside = mw_heap_format(".millwright-p%lu", (unsigned long)number);
     assert_int_not_equal(access(beside, F_OK), 0);
+}
+
+/* Nor for any other failure behind the exchange: the app is the new version, and what is told says so. */
+static void p12_what_stands_is_told_though_the_old_tree_cannot_be_kept(void **state)
+{
+    char wanted[MW_SHA256_HEX], found[MW_SHA256_HEX];
+    (void)state;
+    promote("v1", "");
+    digest_of("v2", wanted);
+    never_keeps = true;
+    promote("v2", "");
+    never_keeps = false;
+    digest_of("app", found);
+    assert_string_equal(found, wanted);
+    if (strstr(told, "\"error\"") != NULL || strstr(told, wanted) == NULL)
+        fail_msg("%s", told);
+    promote("v1", "");
+    assert_null(strstr(told, "\"error\""));
 }
 
 /* It is a promotion like any other: an app that was edited is not replaced unasked. */
@@ -418,6 +439,7 @@ int main(void)
         TEST(p12_what_is_told_of_a_failed_promotion_is_what_stands),
         TEST(p12_the_app_root_is_told_as_such_by_its_whole_path_too),
         TEST(p10_p12_what_stands_is_finished_when_there_is_room),
+        TEST(p12_what_stands_is_told_though_the_old_tree_cannot_be_kept),
         TEST(p23_a_rollback_does_not_replace_edits),
         TEST(p12_a_bundle_holds_what_every_part_of_its_flow_made),
         TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),

@@ -457,6 +457,43 @@ static void p23_what_cannot_be_copied_home_stays_beside_the_target(void **state)
     assert_int_equal(mw_remove_tree(AT_FDCWD, outside, &err), MW_OK);
 }
 
+/* To move a folder into another one it has to be writable; nobody's promotion fails for that. */
+static void p12_an_app_that_is_not_writable_is_replaced_and_kept(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2 = {0};
+    struct mw_err err = {0};
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    bool root = geteuid() == 0; /* who may move anything */
+    if (root) {
+        mw_autofree char *none = shell("chown -R 65534 .");
+        assert_string_equal(none, "");
+        assert_int_equal(seteuid(65534), 0);
+    }
+    assert_int_equal(chmod("app", 0555), 0);
+    enum mw_rc rc = promote("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2, &err);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    if (rc != MW_OK)
+        fail_msg("%s", err.text);
+    same_trees("app", "v2");
+    same_trees(".millwright/versions/2", "v1");
+}
+
+/* Whoever put it there: there is nothing to be lost, and nothing to be asked. */
+static void p23_what_is_to_be_put_there_is_no_edit(void **state)
+{
+    (void)state;
+    struct mw_promoted p1, p2;
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    mw_autofree char *copied = shell("rm -r app && cp -r v2 app");
+    assert_string_equal(copied, "");
+    promoted("p2", "v2", p1.sha256, MW_EDITS_REFUSE, &p2);
+    assert_true(p2.unchanged);
+    assert_false(p2.edited);
+    same_trees("app", "v2");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -475,6 +512,8 @@ int main(void)
         TEST(ar15_promotion_to_another_folder),
         TEST(p23_targets_that_hold_other_things_are_refused),
         TEST(p12_promoting_what_stands_there_changes_nothing),
+        TEST(p12_an_app_that_is_not_writable_is_replaced_and_kept),
+        TEST(p23_what_is_to_be_put_there_is_no_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,8 @@ static struct {
 
 /* The folder of kept versions counts as one of another file system: nothing can be renamed into it. */
 static bool across;
+/* Nor can what is not writable, or what is somebody else's. */
+static enum { MOVES, MOVES_WHEN_WRITABLE, NEVER_MOVES } moves;
 /* Whether the folder of kept versions was synced, and whether something was removed before that. */
 static struct {
     ino_t versions; /* 0: nobody watches */
@@ -90,6 +92,7 @@ int __wrap_unlinkat(int fd, const char *path, int flags)
     return __real_unlinkat(fd, path, flags);
 }
 
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), -1)
 WRAP(int, fstat, (int fd, struct stat *ret), (fd, ret), -1)
 WRAP(int, fstatat, (int fd, const char *path, struct stat *ret, int flags), (fd, path, ret, flags),
      -1)
@@ -109,8 +112,16 @@ int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, u
 {
     if (strikes(true))
         return -1;
-    if (across && strncmp(to, ".millwright/versions/", 21) == 0) {
+    struct stat old;
+    bool home = strncmp(to, ".millwright/versions/", 21) == 0;
+    if (across && home) {
         errno = EXDEV;
+        return -1;
+    }
+    if (moves != MOVES && home &&
+        (moves == NEVER_MOVES ||
+         (__real_fstatat(from_fd, from, &old, 0) == 0 && (old.st_mode & S_IWUSR) == 0))) {
+        errno = EACCES;
         return -1;
     }
     return __real_renameat2(from_fd, from, to_fd, to, flags);
@@ -132,10 +143,29 @@ long __wrap_syscall(long number, long a, long b, long c, long d)
 
 /* ---- the workspace ---- */
 
-enum operation { PROMOTE, ROLLBACK, FIRST, ADOPT, DISCARD, ACROSS, ACROSS_LINK, SAME, OPERATIONS };
-static const char *const names[OPERATIONS] = {
-    "promote", "rollback",           "first",         "adopt", "discard",
-    "across",  "across with a link", "the same again"};
+enum operation {
+    PROMOTE,
+    ROLLBACK,
+    FIRST,
+    ADOPT,
+    DISCARD,
+    ACROSS,
+    ACROSS_LINK,
+    READ_ONLY,
+    OTHERS,
+    SAME,
+    OPERATIONS
+};
+static const char *const names[OPERATIONS] = {"promote",
+                                              "rollback",
+                                              "first",
+                                              "adopt",
+                                              "discard",
+                                              "across",
+                                              "across with a link",
+                                              "a root that is not writable",
+                                              "a root that is somebody else's",
+                                              "the same again"};
 static char base[64];
 static char v1[MW_SHA256_HEX], v2[MW_SHA256_HEX], edited[MW_SHA256_HEX], adopted[MW_SHA256_HEX];
 static unsigned struck;
@@ -232,7 +262,9 @@ static void prepare(enum operation operation)
     struct mw_err err = {.text = ""};
     struct mw_promoted promoted;
     across = false;
+    moves = MOVES;
     assert_int_equal(chdir(base), 0);
+    (void)chmod("ws/app", 0755);
     assert_int_equal(mw_remove_tree(AT_FDCWD, "ws", &err), MW_OK);
     assert_int_equal(mkdir("ws", 0755), 0);
     assert_int_equal(chdir("ws"), 0);
@@ -246,6 +278,11 @@ static void prepare(enum operation operation)
     if (operation == ROLLBACK)
         assert_int_equal(promote("p2", "v2", v2, v1, MW_EDITS_REFUSE, &promoted, &err), MW_OK);
     across = operation == ACROSS || operation == ACROSS_LINK;
+    moves = operation == READ_ONLY ? MOVES_WHEN_WRITABLE
+            : operation == OTHERS  ? NEVER_MOVES
+                                   : MOVES;
+    if (operation == READ_ONLY)
+        assert_int_equal(chmod("app", 0555), 0);
     if (operation != ADOPT && operation != DISCARD && operation != ACROSS_LINK)
         return;
     put("app/src/b.js", "mine\n");
@@ -358,6 +395,28 @@ static void every_call_of_a_promotion_fails(void **state)
                 recovers(operation, when);
             }
         }
+    }
+}
+
+/* What stands in the app root is kept where it can be, and never the reason for a promotion to be told as failed. */
+static void p12_an_app_that_may_not_be_moved_is_kept_all_the_same(void **state)
+{
+    static const struct {
+        enum operation operation;
+        const char *kept;
+    } rows[] = {{READ_ONLY, ".millwright/versions/1"}, {OTHERS, "app.millwright-p9"}};
+    (void)state;
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        struct mw_promoted promoted;
+        struct mw_err err = {.text = ""};
+        char found[MW_SHA256_HEX];
+        prepare(rows[i].operation);
+        if (operate(rows[i].operation, &promoted, &err) != MW_OK)
+            fail_msg("%s: %s", names[rows[i].operation], err.text);
+        assert_true(new_stands(rows[i].operation, names[rows[i].operation]));
+        digest_of(rows[i].kept, found);
+        assert_string_equal(found, v1);
+        nothing_beside(names[rows[i].operation]);
     }
 }
 
@@ -574,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_call_of_a_promotion_fails),
         cmocka_unit_test(every_call_of_a_recovery_fails),
+        cmocka_unit_test(p12_an_app_that_may_not_be_moved_is_kept_all_the_same),
         cmocka_unit_test(p12_the_old_tree_goes_only_after_its_copy_is_durable),
         cmocka_unit_test(p23_another_workspace_leaves_what_lies_beside_its_target),
         cmocka_unit_test(p23_what_is_saved_meanwhile_is_never_lost),
