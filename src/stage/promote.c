@@ -231,8 +231,9 @@ static enum mw_rc build_beside(struct run *run, struct mw_err *err)
     struct mw_tree_source source = {.folder_fd = source_fd,
                                     .overlay = run->carried.count > 0 ? &run->carried : NULL,
                                     .overlay_fd = target_fd};
-    enum mw_rc rc = mw_tree_write(&run->tree, &source, place->parent_fd, place->beside,
-                                  (struct mw_tree_write){.durable = true}, err);
+    enum mw_rc rc =
+        mw_tree_write(&run->tree, &source, place->parent_fd, place->beside,
+                      (struct mw_tree_write){.durable = true, .keep_private = true}, err);
     if (rc == MW_OK && fsync(place->parent_fd) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "make the new tree beside '%s' durable",
                          run->promote->target);

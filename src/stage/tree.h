@@ -108,6 +108,8 @@ struct mw_tree_source {
 struct mw_tree_write {
     bool durable;   /* every file and folder is synced before it returns */
     bool read_only; /* files 0444 / 0555; folders stay writable, so that they can be removed */
+    bool
+        keep_private; /* what others may not do with a file or folder of folder_fd or overlay_fd they may not with its copy either */
 };
 /* Makes folder (which must not exist) and everything in it; every byte is checked against the manifest while copied. On failure the half
  * written folder is left for the caller to remove. */

@@ -13,8 +13,11 @@ static enum mw_rc write_files(const struct mw_tree *tree, const struct mw_tree_s
 static enum mw_rc write_file(const struct mw_tree_file *file, const struct mw_tree_source *source,
                              int root_fd, const struct mw_tree_write *how, int *ret_fd,
                              struct mw_err *err);
-static enum mw_rc make_folders(struct mw_str path, struct mw_str before, int root_fd,
-                               struct mw_err *err);
+static enum mw_rc make_folders(struct mw_str path, struct mw_str before,
+                               const struct mw_tree_source *source, int root_fd,
+                               const struct mw_tree_write *how, struct mw_err *err);
+static enum mw_rc narrow(const struct mw_tree_source *source, const struct mw_tree_write *how,
+                         const char *path, mode_t *mode, struct mw_err *err);
 static enum mw_rc sync_folders(const struct mw_tree *tree, int root_fd, struct mw_err *err);
 
 #define OPEN_MAX_COUNT 128
@@ -22,7 +25,11 @@ static enum mw_rc sync_folders(const struct mw_tree *tree, int root_fd, struct m
 enum mw_rc mw_tree_write(const struct mw_tree *tree, const struct mw_tree_source *source, int at_fd,
                          const char *folder, struct mw_tree_write how, struct mw_err *err)
 {
-    if (mkdirat(at_fd, folder, 0755) != 0)
+    mode_t mode = 0755;
+    enum mw_rc rc = narrow(source, &how, ".", &mode, err);
+    if (rc != MW_OK)
+        return rc;
+    if (mkdirat(at_fd, folder, mode) != 0)
         return MW_FAIL_SYS(err,
                            errno == ENOSPC || errno == EDQUOT                    ? MW_E_FULL
                            : errno == EEXIST                                     ? MW_E_CONFLICT
@@ -36,7 +43,7 @@ enum mw_rc mw_tree_write(const struct mw_tree *tree, const struct mw_tree_source
     int file_fds[OPEN_MAX_COUNT];
     for (uint32_t i = 0; i < OPEN_MAX_COUNT; i++)
         file_fds[i] = -1;
-    enum mw_rc rc = write_files(tree, source, root_fd, &how, file_fds, err);
+    rc = write_files(tree, source, root_fd, &how, file_fds, err);
     for (uint32_t i = 0; i < OPEN_MAX_COUNT; i++)
         mw_autoclose_fd(&file_fds[i]);
     if (rc == MW_OK && how.durable)
@@ -54,7 +61,7 @@ static enum mw_rc write_files(const struct mw_tree *tree, const struct mw_tree_s
         for (uint32_t i = 0; i < round; i++) {
             const struct mw_tree_file *file = &tree->files[from + i];
             struct mw_str before = from + i > 0 ? file[-1].path : MW_STR_NONE;
-            enum mw_rc rc = make_folders(file->path, before, root_fd, err);
+            enum mw_rc rc = make_folders(file->path, before, source, root_fd, how, err);
             if (rc == MW_OK)
                 rc = write_file(file, source, root_fd, how, &file_fds[i], err);
             if (rc != MW_OK)
@@ -106,16 +113,37 @@ static enum mw_rc write_file(const struct mw_tree_file *file, const struct mw_tr
     }
     if (rc == MW_OK)
         rc = mw_write_all(fd, mw_buf_str(&body), err);
+    mode_t mode = how->read_only ? file->mode & 0555 : file->mode;
+    if (rc == MW_OK)
+        rc = narrow(source, how, file->path.ptr, &mode, err);
     /* The umask has no say: the mode is part of the tree's digest. */
-    if (rc == MW_OK && fchmod(fd, how->read_only ? file->mode & 0555 : file->mode) != 0)
+    if (rc == MW_OK && fchmod(fd, mode) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "set the mode of '%s'", file->path.ptr);
     mw_heap_buf_free(&body);
     *ret_fd = fd;
     return rc;
 }
 
-static enum mw_rc make_folders(struct mw_str path, struct mw_str before, int root_fd,
-                               struct mw_err *err)
+/* The owner's part, which is what a digest sees, stays. A link counts as what anybody may do anything with. */
+static enum mw_rc narrow(const struct mw_tree_source *source, const struct mw_tree_write *how,
+                         const char *path, mode_t *mode, struct mw_err *err)
+{
+    const int folders[] = {source->folder_fd, source->overlay_fd};
+    for (size_t i = 0; how->keep_private && i < MW_COUNT(folders); i++) {
+        struct stat st;
+        if (folders[i] < 0)
+            continue;
+        if (fstatat(folders[i], path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            *mode &= st.st_mode | 0700;
+        else if (errno != ENOENT && errno != ENOTDIR)
+            return MW_FAIL_SYS(err, MW_E_IO, "look at '%s'", path);
+    }
+    return MW_OK;
+}
+
+static enum mw_rc make_folders(struct mw_str path, struct mw_str before,
+                               const struct mw_tree_source *source, int root_fd,
+                               const struct mw_tree_write *how, struct mw_err *err)
 {
     size_t shared = 0;
     for (size_t i = 0; i < path.len && i < before.len && path.ptr[i] == before.ptr[i]; i++)
@@ -124,7 +152,11 @@ static enum mw_rc make_folders(struct mw_str path, struct mw_str before, int roo
     for (size_t slash = mw_str_find(path, '/', shared); slash != SIZE_MAX;
          slash = mw_str_find(path, '/', slash + 1)) {
         mw_autofree char *folder = mw_heap_copy(mw_str_sub(path, 0, slash));
-        if (mkdirat(root_fd, folder, 0755) != 0)
+        mode_t mode = 0755;
+        enum mw_rc rc = narrow(source, how, folder, &mode, err);
+        if (rc != MW_OK)
+            return rc;
+        if (mkdirat(root_fd, folder, mode) != 0)
             return MW_FAIL_SYS(err, errno == ENOSPC || errno == EDQUOT ? MW_E_FULL : MW_E_IO,
                                "make the folder '%s'", folder);
     }

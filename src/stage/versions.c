@@ -147,7 +147,7 @@ static enum mw_rc copy_across(const struct mw_promote_place *place, const char *
     rc = mw_remove_tree(place->workspace_fd, fresh, err);
     if (rc == MW_OK)
         rc = mw_tree_write(&tree, &source, place->workspace_fd, fresh,
-                           (struct mw_tree_write){.durable = true}, err);
+                           (struct mw_tree_write){.durable = true, .keep_private = true}, err);
     mw_tree_free(&tree);
     if (rc == MW_OK && renameat(place->workspace_fd, fresh, place->workspace_fd, kept) != 0)
         rc = MW_FAIL_SYS(err, MW_E_IO, "keep the old tree as '%s'", kept);

@@ -457,6 +457,64 @@ static void p23_what_cannot_be_copied_home_stays_beside_the_target(void **state)
     assert_int_equal(mw_remove_tree(AT_FDCWD, outside, &err), MW_OK);
 }
 
+static unsigned mode_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 07777;
+}
+
+/* What nobody else could read stays so: adopted, replaced by a new version, brought back by a rollback. */
+static void p23_what_is_private_is_not_opened_to_others(void **state)
+{
+    static const char *const paths[] = {"", "/.env", "/src", "/src/a.js", "/app.json", "/run.sh"};
+    static const unsigned before[] = {0700, 0600, 0750, 0600, 0640, 0700};
+    (void)state;
+    struct mw_promoted p1, p2, p3;
+    char v2[MW_SHA256_HEX];
+    promoted("p1", "v1", NULL, MW_EDITS_REFUSE, &p1);
+    put("app/.env", "KEY=1\n");
+    put("app/run.sh", "#!/bin/sh\n");
+    for (size_t i = 0; i < MW_COUNT(paths); i++) {
+        mw_autofree char *path = mw_heap_format("app%s", paths[i]);
+        assert_int_equal(chmod(path, before[i]), 0);
+    }
+    promoted("p2", "v2", p1.sha256, MW_EDITS_ADOPT, &p2);
+    for (size_t i = 0; i < MW_COUNT(paths); i++) {
+        mw_autofree char *path = mw_heap_format("app%s", paths[i]);
+        if (mode_of(path) != before[i])
+            fail_msg("'%s' is %o, not %o", path, mode_of(path), before[i]);
+    }
+    assert_int_equal(mode_of("app/src/b.js"), 0644);
+    digest_of("v2", v2);
+    promoted("p3", "v1", p2.sha256, MW_EDITS_REFUSE, &p3);
+    assert_int_equal(mode_of("app"), 0700);
+    assert_int_equal(mode_of("app/src"), 0750);
+    assert_int_equal(mode_of("app/src/a.js"), 0600);
+    assert_int_equal(access("app/.env", F_OK), -1);
+    promoted("p4", ".millwright/versions/3", p3.sha256, MW_EDITS_REFUSE, &p3);
+    assert_int_equal(mode_of("app/.env"), 0600);
+    /* Elsewhere too, from where an old tree comes home by copying. */
+    struct mw_err err = {0};
+    char outside[] = "/dev/shm/mw-promote-to-XXXXXX";
+    assert_non_null(mkdtemp(outside));
+    mw_autofree char *target = mw_heap_format("%s/live", outside);
+    mw_autofree char *env = mw_heap_format("%s/.env", target);
+    put(env, "KEY=1\n");
+    assert_int_equal(chmod(env, 0600), 0);
+    const struct mw_promote to = {.workspace_fd = ws_fd,
+                                  .id = "p5",
+                                  .source = "v2",
+                                  .source_sha256 = v2,
+                                  .target = target,
+                                  .edits = MW_EDITS_DISCARD};
+    if (mw_promote_run(&to, &p3, &err) != MW_OK)
+        fail_msg("%s", err.text);
+    mw_autofree char *kept = mw_heap_format(".millwright/versions/%u/.env", p3.previous_version);
+    assert_int_equal(mode_of(kept), 0600);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, outside, &err), MW_OK);
+}
+
 /* To move a folder into another one it has to be writable; nobody's promotion fails for that. */
 static void p12_an_app_that_is_not_writable_is_replaced_and_kept(void **state)
 {
@@ -513,6 +571,7 @@ int main(void)
         TEST(p23_targets_that_hold_other_things_are_refused),
         TEST(p12_promoting_what_stands_there_changes_nothing),
         TEST(p12_an_app_that_is_not_writable_is_replaced_and_kept),
+        TEST(p23_what_is_private_is_not_opened_to_others),
         TEST(p23_what_is_to_be_put_there_is_no_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
