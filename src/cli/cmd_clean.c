@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,6 +37,9 @@ static enum mw_rc drop(struct sweep *sweep, const char *path, struct mw_err *err
     if (!mw_exists(AT_FDCWD, whole))
         return MW_OK;
     enum mw_rc rc = sweep->dry_run ? MW_OK : mw_remove_tree(AT_FDCWD, whole, err);
+    /* Another clean was faster somewhere in it: each further look finds less. */
+    while (rc != MW_OK && err->sys_errno == ENOENT)
+        rc = mw_remove_tree(AT_FDCWD, whole, err);
     if (rc != MW_OK)
         return rc;
     sweep->removed++;
@@ -77,14 +81,17 @@ static enum mw_rc sweep_bundles(struct sweep *sweep, const struct mw_tape *tape,
     return rc;
 }
 
-static enum mw_rc sweep_folder(struct sweep *sweep, const char *folder, struct mw_err *err)
+/* Except what a host may have open: it would go on writing where nobody reads. */
+static enum mw_rc sweep_folder(struct sweep *sweep, const char *folder, const char *except,
+                               struct mw_err *err)
 {
     mw_autofree char *whole = mw_heap_format("%s/%s", sweep->cli->workspace, folder);
     DIR *dir = opendir(whole);
     enum mw_rc rc = MW_OK;
     for (const struct dirent *entry = dir != NULL ? readdir(dir) : NULL;
          entry != NULL && rc == MW_OK; entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            strcmp(entry->d_name, except) == 0)
             continue;
         mw_autofree char *path = mw_heap_format("%s/%s", folder, entry->d_name);
         rc = drop(sweep, path, err);
@@ -155,9 +162,9 @@ int mw_cmd_clean(struct mw_cli *cli)
     if (rc == MW_OK)
         rc = sweep_bundles(&sweep, &tape, keep, &err);
     if (rc == MW_OK)
-        rc = sweep_folder(&sweep, ".millwright/work", &err);
+        rc = sweep_folder(&sweep, ".millwright/work", "", &err);
     if (rc == MW_OK)
-        rc = sweep_folder(&sweep, ".millwright/cache", &err);
+        rc = sweep_folder(&sweep, ".millwright/cache", "leases", &err);
     if (cli->json) {
         mw_json_array_end(&sweep.json);
         mw_json_object_end(&sweep.json);

@@ -23,6 +23,7 @@ static const struct {
 static const char *const others[] = {".millwright/journal/00000000000000000001.jsonl",
                                      ".millwright/head",
                                      ".millwright/token",
+                                     ".millwright/cache/leases",
                                      ".millwright/blobs/ab/cdef",
                                      ".millwright/defs/a.json",
                                      ".millwright/versions/1/app.json",
@@ -36,6 +37,23 @@ static const char *const others[] = {".millwright/journal/00000000000000000001.j
                                      "thesis.txt"};
 
 static char traces[512];
+
+/* ---- somebody else who cleans meanwhile, by the linker (test_clean.wraps) ---- */
+
+static const char
+    *taken_by_another; /* a folder that is gone when it is to be opened; NULL: nobody does */
+
+int __real_openat(int fd, const char *path, int flags, ...);
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode);
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode)
+{
+    if (taken_by_another != NULL && strcmp(path, taken_by_another) == 0) {
+        taken_by_another = NULL;
+        mw_autofree char *gone = shell("rm -r .millwright/work/t-1.1/files/a");
+        assert_string_equal(gone, "");
+    }
+    return __real_openat(fd, path, flags, mode);
+}
 
 static const char *build_id(void)
 {
@@ -177,6 +195,22 @@ static void p23_while_something_runs_nothing_is_removed(void **state)
     }
 }
 
+static void p23_two_who_clean_at_once_are_both_done(void **state)
+{
+    static const char *const folders[] = {"files", "a", "b"};
+    (void)state;
+    traces[0] = '\0';
+    for (size_t i = 0; i < MW_COUNT(folders); i++) {
+        make_everything();
+        put(".millwright/work/t-1.1/files/a/b/c", "1\n");
+        put(".millwright/work/t-1.1/files/d/e", "1\n");
+        taken_by_another = folders[i];
+        assert_int_equal(clean(NULL, NULL), 0);
+        assert_null(taken_by_another);
+        check_left("two at once", 0, true);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter_own_folder, leave_own_folder)
@@ -184,6 +218,7 @@ int main(void)
         TEST(p23_clean_leaves_what_was_accepted_and_what_is_not_its_own),
         TEST(p23_as_many_are_kept_as_somebody_says),
         TEST(p23_while_something_runs_nothing_is_removed),
+        TEST(p23_two_who_clean_at_once_are_both_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
