@@ -193,49 +193,73 @@ static bool may_start(const struct mw_group *group, const struct mw_group_def *d
     return all_done(group, before->first, before->first + before->count);
 }
 
-/* The first member that waits and may start; UINT32_MAX: none. */
-static uint32_t next_position(const struct mw_group *group, const struct mw_group_def *def)
+/* The next position worth a look, when this one may not start: where each waits for its own, the first whose own has ended; where each waits for
+ * all, none of the row. */
+static uint32_t behind_refused(const struct mw_group *group, const struct mw_group_def *def,
+                               uint32_t row, uint32_t position)
 {
-    for (uint32_t i = group->scan; i < group->total; i++) {
-        if (mw_group_positions(group)[i] != MW_POSITION_WAITING)
-            continue;
-        if (may_start(group, def, row_of(group, i), i))
+    const uint8_t *positions = mw_group_positions(group);
+    uint32_t end = group->rows[row].first + group->rows[row].count;
+    uint32_t after = def->members[row].after;
+    if (after == UINT32_MAX)
+        return position + 1;
+    const struct mw_group_row *before = &group->rows[after];
+    if (before->count != group->rows[row].count)
+        return end;
+    const uint8_t *own = positions + before->first + (position - group->rows[row].first);
+    for (uint32_t i = 1; position + i < end; i++)
+        if (own[i] != MW_POSITION_WAITING && own[i] != MW_POSITION_OPEN)
+            return position + i;
+    return end;
+}
+
+/* The first member from there on that waits and may start; UINT32_MAX: none. */
+static uint32_t next_position(const struct mw_group *group, const struct mw_group_def *def,
+                              uint32_t from)
+{
+    const uint8_t *positions = mw_group_positions(group);
+    for (uint32_t i = from > group->scan ? from : group->scan; i < group->total; i++) {
+        const uint8_t *waiting = memchr(positions + i, MW_POSITION_WAITING, group->total - i);
+        if (waiting == NULL)
+            return UINT32_MAX;
+        i = (uint32_t)(waiting - positions);
+        uint32_t row = row_of(group, i);
+        if (may_start(group, def, row, i))
             return i;
         if (def->sequential)
             return UINT32_MAX;
+        i = behind_refused(group, def, row, i) - 1;
     }
     return UINT32_MAX;
 }
 
-bool mw_group_next_skill(const struct mw_world *world, const struct mw_group *group,
-                         struct mw_str *ret_skill)
+bool mw_group_next(const struct mw_world *world, const struct mw_group *group, uint32_t from,
+                   struct mw_group_next *ret_next)
 {
-    *ret_skill = MW_STR_NONE;
+    *ret_next = (struct mw_group_next){.behind_row = group->total};
     if (group->total == group->open + group->done + group->failed)
         return false;
     const struct mw_group_def *def = def_of(world, group);
     if (def == NULL)
-        return true;
-    uint32_t position = next_position(group, def);
-    if (position == UINT32_MAX)
+        return from < group->total;
+    ret_next->position = next_position(group, def, from);
+    if (ret_next->position == UINT32_MAX)
         return false;
-    const struct mw_member_def *member = &def->members[row_of(group, position)];
-    if (member->kind == MW_MEMBER_TASK)
-        *ret_skill = member->task->skill;
+    uint32_t row = row_of(group, ret_next->position);
+    ret_next->behind_row = group->rows[row].first + group->rows[row].count;
+    if (def->members[row].kind == MW_MEMBER_TASK)
+        ret_next->skill = def->members[row].task->skill;
     return true;
 }
 
-bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
-                         const struct mw_group *group, const struct mw_request *request,
-                         struct mw_out *out)
+bool mw_group_start_member(const struct mw_world *world, const struct mw_work *work,
+                           const struct mw_group *group, uint32_t position,
+                           const struct mw_request *request, struct mw_out *out)
 {
     const struct mw_trace *trace = mw_world_trace_of(world, &group->item);
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
     const struct mw_group_def *def = def_of(world, group);
     if (def == NULL)
-        return false;
-    uint32_t position = next_position(group, def);
-    if (position == UINT32_MAX)
         return false;
     uint32_t row = row_of(group, position);
     const struct mw_member_def *member = &def->members[row];
@@ -440,7 +464,7 @@ static void tell_plan(const struct mw_world *world, const struct mw_order *order
 static bool join(const struct mw_group *group, const struct mw_group_def *def, bool *ret_failed)
 {
     uint32_t waiting = group->total - group->done - group->failed - group->open;
-    bool can_start = waiting > 0 && next_position(group, def) != UINT32_MAX;
+    bool can_start = waiting > 0 && next_position(group, def, 0) != UINT32_MAX;
     bool over = group->open == 0 && !can_start;
     /* A group of no members passes at once, whatever it would have waited for. */
     uint32_t needed = def->strategy == MW_JOIN_ALL || group->total == 0 ? group->total

@@ -88,12 +88,18 @@ void mw_group_apply(struct mw_world *world, struct mw_work *work, const struct m
 void mw_group_start(const struct mw_world *world, const struct mw_work *work,
                     const struct mw_order *order, const struct mw_group_def *def, bool is_plan,
                     struct mw_out *out);
-/* Whether a member waits and may start; what it asks for, empty when that is no task. Without definitions nobody can say: it may. */
-bool mw_group_next_skill(const struct mw_world *world, const struct mw_group *group,
-                         struct mw_str *ret_skill);
-bool mw_group_start_next(const struct mw_world *world, const struct mw_work *work,
-                         const struct mw_group *group, const struct mw_request *request,
-                         struct mw_out *out);
+struct mw_group_next {
+    uint32_t position;
+    uint32_t behind_row; /* the first position that is of another row of the definition */
+    struct mw_str skill; /* what it asks for; empty when that is no task */
+};
+/* The first member from a position on that waits and may start; false: there is none. Without definitions nobody can say: it may. */
+bool mw_group_next(const struct mw_world *world, const struct mw_group *group, uint32_t from,
+                   struct mw_group_next *ret_next);
+/* Of one that mw_group_next gave. False: nobody is free for it, and nothing is said. */
+bool mw_group_start_member(const struct mw_world *world, const struct mw_work *work,
+                           const struct mw_group *group, uint32_t position,
+                           const struct mw_request *request, struct mw_out *out);
 /* It ends because what asked for it is over. */
 void mw_group_cancel(const struct mw_world *world, const struct mw_group *group,
                      struct mw_out *out);

@@ -11,6 +11,8 @@
 #define TRIED_MAX 16u
 #define TRIED_MAX_OF_FREE 4096u
 #define TRIED_SKILLS_MAX 16u
+/* How many members of one list are asked in vain in a walk. */
+#define TRIED_OF_ROW_MAX 64u
 
 static mw_seq *next_of(struct mw_item *item)
 {
@@ -177,37 +179,52 @@ static uint32_t tries_max(const struct mw_work *work, struct mw_str skill)
 struct tried {
     struct mw_str skills[TRIED_SKILLS_MAX];
     uint32_t left[TRIED_SKILLS_MAX];
+    bool is_free[TRIED_SKILLS_MAX]; /* somebody who has it had room */
     uint32_t count;
 };
 
-static uint32_t *tries_left(const struct mw_work *work, struct tried *tried, struct mw_str skill)
+/* The index of the skill; TRIED_SKILLS_MAX: it is not counted. */
+static uint32_t tried_of(const struct mw_work *work, struct tried *tried, struct mw_str skill)
 {
     for (uint32_t i = 0; i < tried->count; i++)
         if (mw_str_eq(tried->skills[i], skill))
-            return &tried->left[i];
-    if (tried->count == TRIED_SKILLS_MAX)
-        return NULL;
+            return i;
+    if (skill.len == 0 || tried->count == TRIED_SKILLS_MAX)
+        return TRIED_SKILLS_MAX;
     tried->skills[tried->count] = skill;
     tried->left[tried->count] = tries_max(work, skill);
-    return &tried->left[tried->count++];
+    tried->is_free[tried->count] = tried->left[tried->count] > TRIED_MAX;
+    return tried->count++;
 }
 
-/* Ten thousand groups that wait for one skill: when some of them cannot go on, the rest hardly can. Those of other skills are asked. */
+/*
+ * Ten thousand groups that wait for one skill: when some of them cannot go on, the rest hardly can. Those of other skills are asked, and so
+ * are, in a group, the members behind one that nobody is free for: of its own row only while somebody with the skill is, who may be of
+ * another's domain.
+ */
 static bool start_group(const struct mw_world *world, const struct mw_work *work,
                         const struct mw_group *group, const struct mw_request *request,
                         struct tried *tried, struct mw_out *out)
 {
-    struct mw_str skill;
-    bool has_next = mw_group_next_skill(world, group, &skill);
-    if (!has_next && out->blocked_count < MW_OUT_BLOCKED_MAX)
+    struct mw_group_next next;
+    uint32_t from = 0, row_end = 0, of_row = 0;
+    while (from < group->total && mw_group_next(world, group, from, &next)) {
+        of_row = next.behind_row == row_end ? of_row + 1 : 1;
+        row_end = next.behind_row;
+        uint32_t skill = tried_of(work, tried, next.skill);
+        bool is_counted = skill < TRIED_SKILLS_MAX;
+        if ((!is_counted || tried->left[skill] > 0) &&
+            mw_group_start_member(world, work, group, next.position, request, out))
+            return true;
+        if (is_counted && tried->left[skill] > 0)
+            tried->left[skill]--;
+        bool others_may = is_counted && tried->is_free[skill] && tried->left[skill] > 0 &&
+                          of_row < TRIED_OF_ROW_MAX;
+        from = others_may ? next.position + 1 : next.behind_row;
+    }
+    /* Only what cannot go on by itself sleeps; who waits for an agent does not. */
+    if (from == 0 && out->blocked_count < MW_OUT_BLOCKED_MAX)
         out->blocked[out->blocked_count++] = group->item.id;
-    uint32_t *left = skill.len > 0 ? tries_left(work, tried, skill) : NULL;
-    if (!has_next || (left != NULL && *left == 0))
-        return false;
-    if (mw_group_start_next(world, work, group, request, out))
-        return true;
-    if (left != NULL)
-        --*left;
     return false;
 }
 
