@@ -38,6 +38,7 @@ struct mw_item {
     uint8_t owner_ask;     /* index in the owner coordinator's state + 1; 0: none */
     uint8_t kind;          /* enum mw_item_kind */
     uint8_t outcome;       /* enum mw_outcome */
+    bool tries_again;      /* when what it asked for fails, it asks once more */
 };
 
 /* What happened and may be waited for. */

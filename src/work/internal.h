@@ -66,7 +66,7 @@ void mw_task_add_fact(struct mw_world *world, const struct mw_event *event);
 /* What its agent is told; false with words when it cannot be had. */
 bool mw_task_payload(const struct mw_world *world, const struct mw_order *order, struct mw_out *out,
                      struct mw_str *ret_payload, struct mw_str *ret_why);
-/* letter.c: the task ends now because nobody is left who could do it. */
+/* letter.c: the task ends now because nobody is left who could do it. None is written while its owner asks for it once more. */
 void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
                      const struct mw_task *task, const struct mw_request *request,
                      struct mw_out *out);

@@ -111,8 +111,12 @@ void mw_letter_write(const struct mw_world *world, const struct mw_work *work,
                      struct mw_out *out)
 {
     struct mw_order order = mw_task_order(world, task, request);
+    const struct mw_item *owner = mw_world_item(world, task->item.owner);
     struct mw_str payload, why;
     MW_ASSERT(order.def != NULL);
+    /* P06: of one that is asked at most once there is no other try. */
+    if (owner != NULL && owner->tries_again && !order.def->no_retry)
+        return;
     struct mw_event *event = mw_out_event(out, MW_EVT_TASK_DEAD);
     mw_event_about(world, out, event, &task->item);
     event->task_type = order.def->skill;

@@ -467,7 +467,7 @@ static void P08_the_newest_1024_dead_letters_can_be_put_back(void **state)
     enum { MORE = 40 };
     struct rig *rig = begin("gate");
     static mw_seq tasks[MW_LETTERS_MAX + MORE];
-    uint32_t count = 0;
+    uint32_t count = 0, failed = 0;
     (void)state;
     rig->quiet_dump = true;
     while (count < MW_COUNT(tasks)) {
@@ -478,10 +478,11 @@ static void P08_the_newest_1024_dead_letters_can_be_put_back(void **state)
             RIG_CHECK(rig, rig->result.rc == MW_OK, "%.*s", MW_STR_ARG(rig->result.refusal));
             continue;
         }
-        tasks[count++] = run->item;
+        tasks[count] = run->item;
         (void)rig_do(rig, MW_REQ_RECORD_FAILURE,
                      "{\"class\":\"tool\",\"message\":\"no lamp\",\"retryable\":false}", run->item,
                      run->seq);
+        count = ++failed / 2; /* the first try of each repair is no dead letter */
         assert_int_equal(rig->kind_count[MW_EVT_TASK_DEAD], count);
     }
     for (unsigned life = 0; life < 2; life++) {

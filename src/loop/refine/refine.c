@@ -67,6 +67,7 @@ void mw_refine_apply(struct mw_world *world, const struct mw_event *event)
     case MW_EVT_UNIT_TRIED:
         MW_ASSERT(unit != NULL);
         unit->tries = (uint32_t)event->iteration;
+        unit->item.tries_again = unit->tries < limit_tries_max;
         return;
     case MW_EVT_UNIT_ENDED:
         MW_ASSERT(unit != NULL);
