@@ -99,17 +99,39 @@ static enum mw_rc review_config(struct effect *effect, const char *source, const
     return rc;
 }
 
+/* The accepted bundle; of a rollback, when somebody removed it, the tree that stood in the app root and was kept. */
+static const char *source_of(struct effect *effect, bool is_rollback, const char *sha256,
+                             char kept[MW_VERSION_PATH_MAX])
+{
+    struct mw_version_list list;
+    const char *path = text_of(effect, "path");
+    if (!is_rollback || mw_exists(effect->host->workspace_fd, path) ||
+        mw_versions_list(effect->host->workspace_fd, &list, NULL) != MW_OK)
+        return path;
+    for (uint32_t i = 0; i < list.count; i++) {
+        if (strcmp(list.items[i].sha256, sha256) != 0)
+            continue;
+        mw_version_path(list.items[i].number, kept);
+        path = kept;
+    }
+    mw_versions_free(&list);
+    return path;
+}
+
 static void promote(struct effect *effect)
 {
-    const char *mode = text_of(effect, "mode");
+    const char *mode = text_of(effect, "mode"), *sha256 = text_of(effect, "sha256");
+    bool is_rollback = strcmp(mode, "rollback") == 0;
+    char kept[MW_VERSION_PATH_MAX], last[MW_SHA256_HEX];
+    const char *const last_there[] = {last};
     effect->target = mw_promote_target(effect->host->workspace_fd, text_of(effect, "target"));
     mw_autofree char *id = mw_heap_format("p%lu", (unsigned long)effect->ask->seq);
     mw_autofree char *scaffold = mw_scaffold_folder(effect->host->factory, "default");
     struct mw_promote promotion = {.workspace_fd = effect->host->workspace_fd,
                                    .id = id,
-                                   .is_rollback = strcmp(mode, "rollback") == 0,
-                                   .source = text_of(effect, "path"),
-                                   .source_sha256 = text_of(effect, "sha256"),
+                                   .is_rollback = is_rollback,
+                                   .source = source_of(effect, is_rollback, sha256, kept),
+                                   .source_sha256 = sha256,
                                    .target = effect->target,
                                    .expected = (const char *const *)effect->expected,
                                    .expected_count = effect->expected_count,
@@ -119,6 +141,11 @@ static void promote(struct effect *effect)
                                                                                  : MW_EDITS_REFUSE,
                                    .keep_versions = KEEP_VERSIONS};
     struct mw_promoted promoted;
+    /* Elsewhere stands what was promoted there, not what the app root holds. */
+    if (mw_promote_last(promotion.workspace_fd, promotion.target, last)) {
+        promotion.expected = last_there;
+        promotion.expected_count = 1;
+    }
     effect->rc = effect->stands ? MW_OK
                                 : mw_promote_check_target(promotion.workspace_fd, promotion.target,
                                                           &effect->err);

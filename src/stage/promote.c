@@ -83,6 +83,8 @@ static enum mw_rc run_new(struct run *run, struct mw_err *err)
     struct mw_promoted *promoted = &run->note.promoted;
     mw_tree_digest(&run->tree, promoted->sha256);
     memcpy(promoted->previous_sha256, run->edits.current_sha256, MW_SHA256_HEX);
+    memcpy(run->note.source_sha256, promote->source_sha256,
+           MW_SHA256_HEX); /* read_source: it is one */
     promoted->edited = run->edits.edited;
     promoted->unchanged = strcmp(promoted->sha256, promoted->previous_sha256) == 0;
     /* What the next promotion tells edits against: adopted ones are still edits then. */

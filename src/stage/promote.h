@@ -70,6 +70,10 @@ MW_MUST enum mw_rc mw_promote_recover(int workspace_fd, const char *id, const ch
                                       enum mw_promote_outcome *ret_outcome,
                                       struct mw_promoted *ret_promoted, struct mw_err *err);
 
+/* Digest of the version that the newest finished promotion to this absolute folder put there, without the edits that it adopted: what the next
+ * one may replace. false: none is known of. */
+bool mw_promote_last(int workspace_fd, const char *target, char ret_sha256[MW_SHA256_HEX]);
+
 /* How the target differs from what was put there. */
 struct mw_promote_edits {
     struct mw_tree base;                /* owned; empty when unknown */

@@ -29,7 +29,8 @@ void mw_promote_beside(const char *id, const char *workspace,
 /* .millwright/promotions/{id}.json: written when the new tree stands complete beside the target, and again when all is done. */
 struct mw_promote_note {
     bool done;
-    uint64_t inode;  /* of the new tree's folder: it keeps it through the exchange */
+    uint64_t inode; /* of the new tree's folder: it keeps it through the exchange */
+    char source_sha256[MW_SHA256_HEX]; /* "" in a note from before it stood there */
     uint32_t number; /* under which the old tree is kept; 0: it is not (absent or empty) */
     char beside
         [MW_PROMOTE_BESIDE_MAX]; /* its name then: the workspace may be moved before recovery */

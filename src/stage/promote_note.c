@@ -79,6 +79,7 @@ static enum mw_rc note_parse(const char *id, struct mw_str text, struct mw_promo
     enum mw_rc rc = mw_json_parse(&arena, text, &tape, err);
     if (rc == MW_OK) {
         copy_digest(mw_node_get_text(&tape, 0, "sha256"), note.promoted.sha256);
+        copy_digest(mw_node_get_text(&tape, 0, "source_sha256"), note.source_sha256);
         struct mw_str previous = mw_node_get_text(&tape, 0, "previous_sha256");
         copy_digest(previous, note.promoted.previous_sha256);
         note.done = mw_str_is(mw_node_get_text(&tape, 0, "state"), "done");
@@ -119,6 +120,8 @@ static void note_text(const char *id, const char *target, const struct mw_promot
     mw_json_kbool(&json, "edited", note->promoted.edited);
     mw_json_kbool(&json, "unchanged", note->promoted.unchanged);
     mw_json_ki64(&json, "inode", (int64_t)note->inode);
+    if (note->source_sha256[0] != '\0')
+        mw_json_kstr(&json, "source_sha256", mw_str_of(note->source_sha256));
     if (note->beside[0] != '\0')
         mw_json_kstr(&json, "beside", mw_str_of(note->beside));
     mw_json_object_end(&json);

@@ -142,14 +142,15 @@ static void digest_of(const char *folder, char ret_sha256[MW_SHA256_HEX])
     mw_tree_free(&tree);
 }
 
+static bool keeps_app; /* what is promoted elsewhere leaves the app root's version what it is */
+
 /* As if the record had just become durable; until its end is told. */
-static void promote_to(const char *target, const char *source, const char *mode)
+static void promote_tree(const char *target, const char *source, const char sha256[MW_SHA256_HEX],
+                         const char *mode)
 {
     static char standing[MW_SHA256_HEX];
-    char sha256[MW_SHA256_HEX];
     const struct mw_ask open = {.seq = ++number, .opens = MW_OPENS_STAGE};
     struct mw_ask *kept = mw_mem_alloc(&host.core.world.mem, sizeof(*kept));
-    digest_of(source, sha256);
     *kept = open;
     mw_table_put(&host.core.world.asks, &host.core.world.mem, kept);
     struct mw_host_ask ask = {.seq = number};
@@ -166,7 +167,16 @@ static void promote_to(const char *target, const char *source, const char *mode)
     if (strstr(told, "\"error\"") != NULL)
         return;
     memcpy(standing, sha256, sizeof standing);
+    if (strcmp(target, "app") != 0 && keeps_app)
+        return;
     host.core.session.promoted_sha256 = mw_str_of(standing);
+}
+
+static void promote_to(const char *target, const char *source, const char *mode)
+{
+    char sha256[MW_SHA256_HEX];
+    digest_of(source, sha256);
+    promote_tree(target, source, sha256, mode);
 }
 
 static void promote(const char *source, const char *mode)
@@ -432,6 +442,68 @@ static void p12_the_app_root_is_told_as_such_by_its_whole_path_too(void **state)
     assert_int_equal(mw_remove_tree(AT_FDCWD, beside, &err), MW_OK);
 }
 
+/* The trees that stood in the app root are kept: no bundle has to be. */
+static void p12_a_rollback_takes_the_kept_tree_when_the_bundle_is_gone(void **state)
+{
+    char sha256[MW_SHA256_HEX], found[MW_SHA256_HEX];
+    (void)state;
+    digest_of("v1", sha256);
+    promote("v1", "");
+    promote("v2", "");
+    mw_autofree char *gone = shell("rm -r v1");
+    assert_string_equal(gone, "");
+    promote_tree("app", "v1", sha256, "");
+    assert_non_null(strstr(
+        told, "\"error\"")); /* what was never reviewed is not put there from anywhere else */
+    promote_tree("app", "v1", sha256, "rollback");
+    if (strstr(told, "\"error\"") != NULL)
+        fail_msg("%s", told);
+    digest_of("app", found);
+    assert_string_equal(found, sha256);
+}
+
+/* --to: what stands there is told against what was put there, whatever the app root holds. */
+static void p23_elsewhere_is_replaced_what_was_promoted_there(void **state)
+{
+    (void)state;
+    mw_autofree char *beside = mw_heap_format("%s-other", own_folder);
+    mw_autofree char *other = mw_heap_format("%s-other/live", own_folder);
+    mw_autofree char *slashed = mw_heap_format("%s-other/./live/", own_folder);
+    mw_autofree char *third = mw_heap_format("%s-other/third", own_folder);
+    mw_autofree char *mine = mw_heap_format("%s-other/live/mine.txt", own_folder);
+    mw_autofree char *app_json = mw_heap_format("cat %s-other/live/app.json", own_folder);
+    struct mw_err err;
+    assert_int_equal(mkdir(beside, 0755), 0);
+    put("v3/app.json", "3\n");
+    promote("v3", "");
+    keeps_app = true;
+    const struct {
+        const char *target, *source, *mode;
+        bool edits, refused;
+    } rows[] = {{other, "v1", "", false, false},
+                {other, "v1", "", false, false}, /* the same again */
+                {third, "v3", "", false, false}, /* another's note */
+                {slashed, "v2", "", false, false},
+                {other, "v1", "", true, true},
+                {other, "v1", "adopt-edits", false, false},
+                {other, "v2", "", false, true}, /* what was adopted is an edit still */
+                {slashed, "v2", "adopt-edits", false, false}};
+    for (size_t i = 0; i < MW_COUNT(rows); i++) {
+        if (rows[i].edits)
+            put(mine, "mine\n");
+        promote_to(rows[i].target, rows[i].source, rows[i].mode);
+        if ((strstr(told, "\"error\"") != NULL) != rows[i].refused)
+            fail_msg("row %zu: %s", i, told);
+        if (rows[i].refused && strstr(told, "put there: added mine.txt.") == NULL)
+            fail_msg("row %zu: %s", i, told);
+    }
+    keeps_app = false;
+    mw_autofree char *now = shell(app_json);
+    assert_string_equal(now, "2\n");
+    assert_int_equal(access(mine, F_OK), 0);
+    assert_int_equal(mw_remove_tree(AT_FDCWD, beside, &err), MW_OK);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -441,6 +513,8 @@ int main(void)
         TEST(p10_p12_what_stands_is_finished_when_there_is_room),
         TEST(p12_what_stands_is_told_though_the_old_tree_cannot_be_kept),
         TEST(p23_a_rollback_does_not_replace_edits),
+        TEST(p12_a_rollback_takes_the_kept_tree_when_the_bundle_is_gone),
+        TEST(p23_elsewhere_is_replaced_what_was_promoted_there),
         TEST(p12_a_bundle_holds_what_every_part_of_its_flow_made),
         TEST(p10_a_bundle_waits_for_room_until_its_build_is_cancelled),
         TEST(p12_p23_ten_versions_are_kept_and_every_edited_one),
