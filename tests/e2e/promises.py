@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import shutil
 import subprocess
 
 from crash_lib import PROGRAM, SANITIZER, WORKFLOW, Unix, World, alive, agent_text, finish, prove, until, want
@@ -374,7 +375,8 @@ def config_review(worlds):
         return found.group(1)
 
     services = version("audit=true", "Build a TaskService with File storage")
-    want(os.path.exists(os.path.join(services, os.listdir(services)[0], ".npmrc")), "the agent's file is in the bundle")
+    service = os.listdir(services)[0]
+    want(os.path.exists(os.path.join(services, service, ".npmrc")), "the agent's file is in the bundle")
     digest = refused()
     for mode in ("--adopt-edits", "--discard-edits"):
         want(refused(mode) == digest, f"another digest with {mode}")
@@ -391,8 +393,11 @@ def config_review(worlds):
     want(refused("--approve-config", digest) != digest, "one byte changed, and the old word held")
     code, _, err = world.run("promote", "--approve-config", refused())
     want(code == 0, f"with the review of the new bytes: exit {code}: {err}")
+    shutil.rmtree(os.path.join(world.folder, "generated"))  # what stood in the app root is kept
     code, _, err = world.run("rollback")
-    want(code == 0, f"a rollback puts back what was reviewed: exit {code}: {err}")
+    want(code == 0, f"a rollback puts back what was reviewed, with its bundle or without: exit {code}: {err}")
+    with open(os.path.join(world.folder, "app", "services", service, ".npmrc"), encoding="utf-8") as file:
+        want(file.read().strip() == "audit=true", "another version than the one before stands there")
     world.verify()
 
 

@@ -954,6 +954,7 @@ def versions(w, first, staged):
         elsewhere = w.top / "elsewhere"
         w.ok("promote", third, "--to", str(elsewhere))
         equal(tree(elsewhere), tree(third_staged), "--to")
+        w.ok("promote", third, "--to", str(elsewhere))  # again: nobody has edited it, whatever app/ holds
         equal(tree(w.dir / "app"), tree(staged), "app/ after --to")
         theme = w.dir / "app/brand/theme_config.json"  # a file that the new version does not change
         equal((staged / "brand/theme_config.json").read_bytes(), (third_staged / "brand/theme_config.json").read_bytes(), "the theme")
