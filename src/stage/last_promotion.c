@@ -38,6 +38,8 @@ bool mw_promote_last(int workspace_fd, const char *target, char ret_sha256[MW_SH
     }
     if (list != NULL)
         (void)closedir(list); /* only read from */
+    else
+        mw_autoclose_fd(&fd);
     return newest > 0;
 }
 
