@@ -9,6 +9,7 @@
  */
 
 #define SLOTS_FIRST 64u
+#define PAYLOAD_KEPT_BYTES 1024u /* a larger one is a body of its own, as with every agent */
 
 /* Numbers are dense: the low bits spread by themselves. */
 static struct mw_host_ask **slot_of(const struct mw_host_asks *asks, mw_seq seq)
@@ -112,6 +113,21 @@ const struct mw_fact **mw_host_facts(const struct mw_trace *trace, mw_seq scope,
     return facts;
 }
 
+/* Secrets are masked before anything is hashed. */
+enum mw_rc mw_host_keep_payload(struct mw_host *host, mw_seq item, struct mw_str type,
+                                struct mw_str payload, struct mw_json *json, struct mw_err *err)
+{
+    char sha256[MW_SHA256_HEX] = "";
+    if (payload.len <= PAYLOAD_KEPT_BYTES && !mw_work_wants_document(&host->core.world, item, type))
+        return MW_OK;
+    struct mw_buf masked = mw_heap_buf();
+    (void)mw_mask_text(host->mask, payload, &masked);
+    enum mw_rc rc = mw_blob_put(&host->blobs, mw_buf_str(&masked), sha256, err);
+    mw_heap_buf_free(&masked);
+    mw_json_kstr(json, "payloadSha256", mw_str_of(sha256));
+    return rc;
+}
+
 void mw_host_ask_start(struct mw_host *host, mw_seq seq)
 {
     const struct mw_ask *open = mw_table_get(&host->core.world.asks, seq);
@@ -120,7 +136,8 @@ void mw_host_ask_start(struct mw_host *host, mw_seq seq)
         return; /* closed again before it was durable: its close is on its way */
     if (open->opens == MW_OPENS_AGENT && open->agent_kind == MW_AGENT_ECHO) {
         ask->started = true;
-        mw_echo_begin(host, ask); /* it has answered before any deadline could be set */
+        if (!mw_echo_begin(host, ask) && open->due_us != 0)
+            mw_deadline_add(host, seq, open->due_us); /* else it has answered before */
         return;
     }
     if (open->due_us != 0)

@@ -269,12 +269,16 @@ void mw_host_asks_start_all(struct mw_host *host);
 struct mw_host_ask *mw_host_ask_find(struct mw_host *host, mw_seq seq);
 void mw_host_ask_forget(struct mw_host *host, struct mw_host_ask *ask);
 uint32_t mw_host_asks_busy(const struct mw_host *host);
+/* P22: of an answer that the host is told whole. A payload larger than its record need hold, or that is a document, is durable as a body, masked,
+ * before the record that names it: then the answer has `payloadSha256` beside it. */
+enum mw_rc mw_host_keep_payload(struct mw_host *host, mw_seq item, struct mw_str type,
+                                struct mw_str payload, struct mw_json *json, struct mw_err *err);
 
 /* attempt.c: one attempt of one agent. */
 void mw_attempt_begin(struct mw_host *host, struct mw_host_ask *ask);
 void mw_attempt_cancel(struct mw_run_attempt *attempt);
-/* echo.c: the agent that the host is itself. */
-void mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
+/* echo.c: the agent that the host is itself. False: its answer waits for space on the disk. */
+bool mw_echo_begin(struct mw_host *host, const struct mw_host_ask *ask);
 /* What a task's definition wants it to know: JSON object of earlier payloads, JSON array of what the project remembers. In the arena.
  * MW_E_CONFIG: more than any agent is given. */
 enum mw_rc mw_attempt_context(struct mw_host *host, const struct mw_task_needs *needs,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAYLOAD_KEPT_BYTES 1024u /* a larger one is a body of its own, as with every agent (P22) */
 #define WAIT_DEFAULT_MS 20000u
 #define ARENA_KEPT_BYTES ((size_t)1 << 20)
 
@@ -248,24 +247,6 @@ static struct mw_str put_in_line(struct mw_json *json, const char *key, const st
     return mw_str_sub(mw_buf_str(json->buf), from, json->buf->len);
 }
 
-/* Secrets are masked before anything is hashed; a body is durable before the record that names it. */
-static bool put_payload(struct mw_host *host, mw_seq item, struct mw_str type,
-                        const struct mw_tape *tape, uint32_t payload, struct mw_json *json,
-                        struct mw_err *err)
-{
-    char sha256[MW_SHA256_HEX] = "";
-    enum mw_rc rc = MW_OK;
-    struct mw_str text = put_in_line(json, "payload", tape, payload);
-    if (text.len > PAYLOAD_KEPT_BYTES || mw_work_wants_document(&host->core.world, item, type)) {
-        struct mw_buf masked = mw_heap_buf();
-        (void)mw_mask_text(host->mask, text, &masked);
-        rc = mw_blob_put(&host->blobs, mw_buf_str(&masked), sha256, err);
-        mw_heap_buf_free(&masked);
-        mw_json_kstr(json, "payloadSha256", mw_str_of(sha256));
-    }
-    return rc == MW_OK;
-}
-
 static bool write_answer(struct mw_host *host, const struct mw_tape *tape, uint32_t node,
                          mw_seq item, struct mw_buf *body, struct mw_err *err)
 {
@@ -286,7 +267,8 @@ static bool write_answer(struct mw_host *host, const struct mw_tape *tape, uint3
                       mw_node_bool(tape, mw_node_get(tape, error, "retryable"), true));
     } else {
         mw_json_kstr(&json, "type", type);
-        good = put_payload(host, item, type, tape, payload, &json, err);
+        struct mw_str text = put_in_line(&json, "payload", tape, payload);
+        good = mw_host_keep_payload(host, item, type, text, &json, err) == MW_OK;
     }
     if (usage != MW_NODE_NONE)
         (void)put_in_line(&json, "usage", tape, usage);

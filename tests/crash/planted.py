@@ -170,7 +170,7 @@ LAST = [
     e2e("life_requests", "", 40, "src/api", "src/host/tcp", "src/host/api_server", "src/host/host"),
     e2e("workers", "", 40, "src/host/workers", "src/host/leases"),
     e2e("agents_liars", "agents_remove", 2, "src/host/attempt", "src/stage/tree"),
-    e2e("agents_liars", "agents_echo", 2, "src/host/echo"),
+    e2e("agents_liars", "agents_echo", 2, "src/host/echo", "src/host/asks"),
     e2e("agents_liars", "agents_of_root", 2, "src/host/attempt"),
     e2e("life_places", "life_file_size_limit", 2, "src/host/host"),
     e2e("agents_liars", "agents_P20", 10, "src/host/attempt", "src/host/workers"),

@@ -423,6 +423,70 @@ def echoed(worlds):
     world.verify()
 
 
+SKETCH = {
+    "workflows/first.yaml": """\
+workflow: SketchFirst
+purpose: Two parts.
+roles:
+  sketcher: {task: {skill: EchoWords, expects: SketchMade, payload: {app: "'two'", parts: "['a', 'b']"}}}
+start:
+  - role: sketcher
+handoffs:
+  - {on: SketchMade, complete: true}
+limits: {iterations: 2, timeout: 5m}
+""",
+    "workflows/parts.yaml": """\
+workflow: MakeParts
+purpose: Each of them.
+roles:
+  all: {plan: PartsPlan}
+start:
+  - role: all
+handoffs:
+  - {from: all, on: AssemblyCompleted, complete: true}
+limits: {iterations: 2, timeout: 5m}
+""",
+    "workflows/plan.yaml": """\
+plan: PartsPlan
+group: parts
+members:
+  - {id: part, for_each: sketch.parts, task: {skill: EchoWords, expects: PartMade, payload: {part: item}}}
+""",
+    "journeys/sketched.yaml": """\
+journey: sketched
+documents: {sketch: SketchMade}
+app_id: sketch.app
+app_name: sketch.app
+steps:
+  - {workflow: SketchFirst, produces: [concept]}
+  - {workflow: MakeParts, produces: [app_bundle]}
+validation: {skill: EchoWords, expects: BundleSeen, files: trace}
+""",
+}
+
+
+def echo_kept(worlds):
+    """P22: what the host's own agent says is kept whole: a large payload, and one that is a document, from which the next step is made."""
+    world = World(worlds)
+    world.write("workflows/Echo.yaml", ECHO)
+    for name, text in SKETCH.items():
+        world.write(name, text)
+    world.write("agents/echo.yaml", "agent_id: echo\nagent_type: Echo Agent\nskills: [EchoWords]\ndomains: [\"*\"]\ncapacity: 9\nbackend: {kind: echo}\n")
+    world.serve()
+    words = "long \u00fc " * 2000
+    want(world.post("StartRun", workflow="Echo", prompt=words)[0] == 200, "a run")
+    result = until(lambda: world.kinds("task.result"), 20, "its answer")[0]
+    want(result["payload"] == {} and "payloadSha256" in result, f"what is told of it: {result}")
+    digest = result["payloadSha256"]
+    with open(os.path.join(world.folder, ".millwright/blobs", digest[:2], digest[2:]), encoding="utf-8") as file:
+        want(json.load(file) == {"words": words}, "its body is another")
+    want(world.post("SubmitIntent", journey="sketched", prompt="two parts")[0] == 200, "a journey")
+    parts = until(lambda: [r["payload"] for r in world.kinds("task.result") if r["type"] == "PartMade"][1:] and
+                  [r["payload"] for r in world.kinds("task.result") if r["type"] == "PartMade"], 20, "what is made from the document")
+    want(parts == [{"part": "a"}, {"part": "b"}], f"{parts}")
+    world.verify()
+
+
 TALK = """\
 workflow: Talk
 purpose: One task that is given what was said before.
@@ -473,6 +537,7 @@ def more_context_than_is_given(worlds, kind):
 
 prove("agents_example_agent", example_agent)
 prove("agents_echo_says_what_it_is_asked", echoed)
+prove("agents_echo_is_kept_whole_P22", echo_kept)
 prove("agents_answer_as_deep_as_a_line_P14", as_deep_as_a_line)
 prove("agents_more_context_than_is_given_P14", more_context_than_is_given, "command")
 prove("agents_more_context_than_a_worker_is_given_P14", more_context_than_is_given, "worker")
