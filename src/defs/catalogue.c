@@ -71,6 +71,12 @@ static bool add_documents(struct loader *l)
         for (size_t j = 0; j < MW_COUNT(taken); j++)
             if (mw_str_is(document->name, taken[j]))
                 return load_refuse(l, i, "'%s' is taken; a document has another name", taken[j]);
+        for (uint32_t other = mw_node_first(l->tape, node); other != i;
+             other = mw_node_after(l->tape, node, other))
+            if (mw_str_eq(mw_node_str(l->tape, other + 1), document->type))
+                return load_refuse(
+                    l, i + 1, "'%.*s' is the document '%.*s' already: one event, one name",
+                    MW_STR_ARG(document->type), MW_STR_ARG(mw_node_str(l->tape, other)));
         bool known = false;
         for (uint32_t j = 0; j < l->documents.count; j++) {
             const struct mw_document_def *other = l->documents.items[j];
@@ -205,6 +211,18 @@ static void *gather(struct loader *l, const struct load_list *list, size_t item_
     return items;
 }
 
+static bool make_lone(struct loader *l, struct mw_catalogue *catalogue)
+{
+    struct mw_journey_def *lone = load_array(l, struct mw_journey_def, 1);
+    if (lone == NULL)
+        return false;
+    lone->documents = gather(l, &l->documents, sizeof(struct mw_document_def));
+    lone->document_count =
+        l->documents.count < MW_DOCUMENTS_MAX ? l->documents.count : MW_DOCUMENTS_MAX - 1;
+    catalogue->lone = lone;
+    return lone->documents != NULL;
+}
+
 #define GATHER(name, type)                                                                         \
     (catalogue->name##_count = l.name##s.count,                                                    \
      (catalogue->name##s = gather(&l, &l.name##s, sizeof(type))) != NULL)
@@ -239,7 +257,8 @@ enum mw_rc mw_catalogue_load(struct mw_arena *arena, const struct mw_definition_
     catalogue->policies = gather(&l, &l.policies, sizeof(struct mw_policy));
     catalogue->rules_count = l.rules.count;
     catalogue->rules = gather(&l, &l.rules, sizeof(struct mw_rules));
-    if (!GATHER(workflow, struct mw_workflow_def) || !GATHER(journey, struct mw_journey_def) ||
+    if (!make_lone(&l, catalogue) || !GATHER(workflow, struct mw_workflow_def) ||
+        !GATHER(journey, struct mw_journey_def) ||
         !GATHER(coordinator, struct mw_coordinator_def) || !GATHER(agent, struct mw_agent_def)) {
         load_memory(&l);
         return l.rc;
@@ -264,6 +283,14 @@ const struct mw_journey_def *mw_catalogue_journey(const struct mw_catalogue *cat
         if (mw_str_eq(catalogue->journeys[i].name, name))
             return &catalogue->journeys[i];
     return NULL;
+}
+
+uint32_t mw_document_index(const struct mw_journey_def *journey, struct mw_str type)
+{
+    for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++)
+        if (mw_str_eq(journey->documents[i].type, type))
+            return i + 1;
+    return 0;
 }
 
 const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalogue *catalogue,

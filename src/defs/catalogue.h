@@ -227,6 +227,9 @@ struct mw_catalogue {
     uint32_t workflow_count;
     const struct mw_journey_def *journeys;
     uint32_t journey_count;
+    /* Of what belongs to no journey its documents alone: those of all journeys, in their order, each name once, the first seven; where no journey
+     * is defined, blueprint and design. */
+    const struct mw_journey_def *lone;
     const struct mw_coordinator_def *coordinators;
     uint32_t coordinator_count;
     const struct mw_task_def *const *tasks; /* every task definition, by index */
@@ -259,6 +262,8 @@ const struct mw_workflow_def *mw_catalogue_workflow(const struct mw_catalogue *c
                                                     struct mw_str name);
 const struct mw_journey_def *mw_catalogue_journey(const struct mw_catalogue *catalogue,
                                                   struct mw_str name);
+/* The place of the document that an event of that type fills, the intent being 0, which none does: 0. Two names of one event have one place. */
+uint32_t mw_document_index(const struct mw_journey_def *journey, struct mw_str type);
 const struct mw_coordinator_def *mw_catalogue_coordinator(const struct mw_catalogue *catalogue,
                                                           struct mw_str name);
 /* P20: whether an event of that type is said by what it asks for itself: a task of any state, role or group, a coordinator of a group that

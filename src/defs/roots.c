@@ -59,9 +59,10 @@ bool mw_roots_of(const struct mw_world *world, struct mw_arena *arena, const str
     const struct mw_journey_def *journey = mw_world_documents(world, trace);
     for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++) {
         struct mw_str name = journey->documents[i].name;
-        if (!add_document(world, trace, i + 1, name, expr, &roots))
+        uint32_t index = mw_document_index(journey, journey->documents[i].type);
+        if (!add_document(world, trace, index, name, expr, &roots))
             return false;
-        const struct mw_tape *tape = mw_world_document(world, trace, i + 1);
+        const struct mw_tape *tape = mw_world_document(world, trace, index);
         if (tape != NULL && mw_str_is(name, "blueprint") && mw_expr_uses(expr, MW_STR("metadata")))
             add_root(&roots, MW_STR("metadata"), tape, mw_node_get(tape, 0, "metadata"));
     }
@@ -452,7 +453,7 @@ bool mw_place_list(const struct mw_world *world, const struct mw_trace *trace,
             document++;
         if (journey == NULL || document == journey->document_count)
             return false;
-        document++;
+        document = mw_document_index(journey, journey->documents[document].type);
     }
     const struct mw_tape *tape = mw_world_document(world, trace, document);
     if (tape == NULL || node == MW_NODE_NONE)

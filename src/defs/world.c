@@ -118,11 +118,11 @@ const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
                                                 const struct mw_trace *trace)
 {
     const struct mw_catalogue *catalogue = mw_world_catalogue(world, trace);
-    if (catalogue == NULL || catalogue->journey_count == 0)
+    if (catalogue == NULL)
         return NULL;
     return mw_trace_more(trace)->journey.len > 0
                ? mw_catalogue_journey(catalogue, mw_trace_more(trace)->journey)
-               : &catalogue->journeys[0];
+               : catalogue->lone;
 }
 
 struct mw_str mw_wire_id(const struct mw_world *world, struct mw_arena *arena, const char *prefix,

@@ -176,7 +176,7 @@ const struct mw_catalogue *mw_world_catalogue(const struct mw_world *world,
 /* One of a trace's documents, 0 being the intent. NULL: not there (yet). Valid until the step ends. */
 const struct mw_tape *mw_world_document(const struct mw_world *world, const struct mw_trace *trace,
                                         uint32_t index);
-/* The documents of a trace: its journey's, or, of a run or chain on its own, those of the first journey that is defined. NULL: none. */
+/* The documents of a trace: its journey's, or, of a run, chain or coordinator on its own, those of all journeys (mw_catalogue.lone). NULL: none. */
 const struct mw_journey_def *mw_world_documents(const struct mw_world *world,
                                                 const struct mw_trace *trace);
 /* "run-ab12cd-57" and the like. */

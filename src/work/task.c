@@ -375,15 +375,11 @@ static struct mw_str shortened(struct mw_arena *arena, const struct mw_tape *tap
     return mw_buf_str(&buf);
 }
 
-/* Which of the journey's documents this event's payload is; 0: none. */
+/* Which of the trace's documents this event's payload is; 0: none. */
 static uint32_t document_index(const struct mw_world *world, const struct mw_trace *trace,
                                struct mw_str type)
 {
-    const struct mw_journey_def *journey = mw_world_documents(world, trace);
-    for (uint32_t i = 0; journey != NULL && i < journey->document_count; i++)
-        if (mw_str_eq(journey->documents[i].type, type))
-            return i + 1;
-    return 0;
+    return mw_document_index(mw_world_documents(world, trace), type);
 }
 
 bool mw_work_wants_document(const struct mw_world *world, mw_seq task, struct mw_str type)
