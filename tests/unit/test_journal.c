@@ -505,6 +505,32 @@ static void p11_the_loser_is_told_who_holds_the_journal(void **state)
     assert_int_equal(ops->close(journal, &err), MW_OK);
 }
 
+/* Whoever still has workers at what they do closes its journal, and keeps everybody out until the process has ended. */
+static void p11_a_lock_that_is_kept_goes_with_the_process(void **state)
+{
+    int status;
+    (void)state;
+    pid_t child = fork();
+    if (child == 0) {
+        void *journal = open_with(&quick, NULL);
+        append_many(journal, 1);
+        ops->keep_lock(journal);
+        if (ops->close(journal, &err) != MW_OK)
+            _exit(1);
+        expect_refused(&quick, MW_E_CONFLICT, "process");
+        _exit(0);
+    }
+    assert_true(waitpid(child, &status, 0) == child && status == 0);
+    void *journal = open_with(&quick, NULL);
+    assert_int_equal(ops->epoch(journal), 2);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    /* The same here, for as long as this process lives. */
+    journal = open_with(&quick, NULL);
+    ops->keep_lock(journal);
+    assert_int_equal(ops->close(journal, &err), MW_OK);
+    expect_refused(&quick, MW_E_CONFLICT, "process");
+}
+
 static void p11_the_kernel_is_asked_who_holds_it_before_an_old_note(void **state)
 {
     (void)state;
@@ -732,6 +758,7 @@ int main(void)
         TEST(p13_the_journal_kept_from_format_1_reads_as_it_was_written),
         TEST(p13_a_newer_format_is_refused_without_writing),
         TEST(p11_the_loser_is_told_who_holds_the_journal),
+        TEST(p11_a_lock_that_is_kept_goes_with_the_process),
         TEST(p11_the_kernel_is_asked_who_holds_it_before_an_old_note),
         TEST(p11_a_writer_that_went_past_the_lock_is_noticed),
         TEST(a_reader_follows_a_writer_and_never_passes_the_durable_record),
